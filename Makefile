@@ -1,0 +1,28 @@
+# Everything a newcomer or a build machine needs; each target is one script under scripts/.
+#   make demo     train on the digits of scikit-learn: a model, figures and a summary in demo/
+#   make test     the tests, with branch coverage
+#   make check    formatting, lint, types, directions of imports
+#   make docs     the documentation, with its examples run
+#   make build    the distributions in dist/, tried out in an empty environment
+# PYTHON names the interpreter that makes the environment, TORCH_SPEC the build of torch (default: what fits the machine).
+
+PYTHON ?= python3
+export PYTHON
+STAMP := .venv/.installed
+
+.PHONY: help setup demo test check docs build clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt scripts/setup
+	scripts/setup .venv -e '.[dev]'
+	@touch $@
+
+demo test check docs build: $(STAMP)
+	scripts/$@
+
+clean:
+	rm -rf .venv build dist demo docs/_build docs/generated .coverage
