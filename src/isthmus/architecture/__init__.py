@@ -1,0 +1,35 @@
+"""Architectures: the shapes of f and g. One file per family; the folder is the registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from isthmus.component import Component
+from isthmus.layers import Chain
+from isthmus.records import Shape
+
+
+@dataclass(frozen=True, repr=False)
+class Architecture(Component):
+    """A pair of networks: inputs -> features of the code, and code -> outputs of the likelihood."""
+
+    kind: ClassVar[str] = "architecture"
+
+    def code(self, inputs: Shape, units: int) -> Shape:
+        """Return the shape of a code with ``units`` units: a vector, unless the architecture has places."""
+        return (units,)
+
+    def build(self, inputs: Shape, features: Shape, code: Shape, outputs: Shape) -> tuple[Chain, Chain]:
+        """Build encoder and decoder; weights are drawn afterwards."""
+        raise NotImplementedError(f"{type(self).__name__} must define build")  # abstract
+
+    def stages(self, encoder: Chain, decoder: Chain) -> list[tuple[Chain, Chain]]:
+        """Return encoder and decoder of every layer for greedy stacking, from the input up."""
+        raise ValueError(f"{type(self).__name__} has no stages; use Dense(hidden=(...)) for greedy pretraining")
+
+    def atoms(self, decoder: Chain) -> Tensor:
+        """Return what each unit writes in the decoder's first layer, as rows (units, numbers)."""
+        raise ValueError(f"{type(self).__name__} does not say which weights read the code; use Dense or Conv")

@@ -1,0 +1,27 @@
+"""Bottlenecks: from features to a posterior over codes. One file per family; the folder is the registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from isthmus.component import Component, Memory
+from isthmus.posterior import Posterior
+from isthmus.records import Shape
+
+
+@dataclass(frozen=True, repr=False)
+class Bottleneck(Component):
+    """The narrow place: what a code may be."""
+
+    kind: ClassVar[str] = "bottleneck"
+
+    def features(self, code: Shape) -> Shape:
+        """Return the shape that the encoder must deliver for codes of shape ``code``."""
+        return code
+
+    def __call__(self, features: Tensor, memory: Memory) -> Posterior:
+        """Return the posterior over codes of each row."""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__")  # abstract

@@ -1,0 +1,77 @@
+"""Deterministic codes behind an activation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from isthmus.bottleneck import Bottleneck
+from isthmus.component import Memory, number
+from isthmus.posterior import Dirac, Posterior
+
+
+@dataclass(frozen=True, repr=False)
+class Sigmoid(Bottleneck):
+    """h = 1 / (1 + exp(-f(x))): units between 0 (off) and 1 (on), with a rate that ActivationRate can steer.
+
+    >>> Sigmoid()
+    Sigmoid()
+    """
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """A code with a lowest and a highest value."""
+        return frozenset({"bounded code"})
+
+    def __call__(self, features: Tensor, memory: Memory) -> Posterior:
+        """Return a point mass at the logistic of the features."""
+        return Dirac(torch.sigmoid(features), pre=features, bounds=(0.0, 1.0))
+
+
+@dataclass(frozen=True, repr=False)
+class Tanh(Bottleneck):
+    """h = tanh(f(x)): units between -1 (off) and 1 (on).
+
+    >>> Tanh()
+    Tanh()
+    """
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """A code with a lowest and a highest value."""
+        return frozenset({"bounded code"})
+
+    def __call__(self, features: Tensor, memory: Memory) -> Posterior:
+        """Return a point mass at the hyperbolic tangent of the features."""
+        return Dirac(torch.tanh(features), pre=features, bounds=(-1.0, 1.0))
+
+
+@dataclass(frozen=True, repr=False)
+class Rectified(Bottleneck):
+    """h = max(f(x), slope * f(x)): a ReLU code, or a leaky one with ``slope`` > 0.
+
+    >>> Rectified(slope=0.01)
+    Rectified(slope=0.01)
+    """
+
+    slope: float = number(0.0, low=0.0, high=1.0)
+
+    def __call__(self, features: Tensor, memory: Memory) -> Posterior:
+        """Return a point mass at the rectified features."""
+        return Dirac(F.relu(features) - self.slope * F.relu(-features), pre=features)
+
+
+@dataclass(frozen=True, repr=False)
+class UnitNorm(Bottleneck):
+    """h = f(x) / ||f(x)||: codes on the unit sphere (of each place, in a code map); only their direction counts.
+
+    >>> UnitNorm()
+    UnitNorm()
+    """
+
+    def __call__(self, features: Tensor, memory: Memory) -> Posterior:
+        """Return a point mass at the normalised features; zero features stay zero."""
+        return Dirac(F.normalize(features, dim=1, eps=1e-12), pre=features)

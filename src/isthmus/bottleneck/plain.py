@@ -1,0 +1,52 @@
+"""Deterministic codes without a constraint on their values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from isthmus.bottleneck import Bottleneck
+from isthmus.component import Memory
+from isthmus.posterior import Dirac, Posterior
+
+
+@dataclass(frozen=True, repr=False)
+class Undercomplete(Bottleneck):
+    """h = f(x), with no more units than the data has variables: the width is the constraint.
+
+    >>> Undercomplete()
+    Undercomplete()
+    """
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """A wider code could copy the input; Overcomplete says that this is meant."""
+        return frozenset({"narrow code"})
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """A code that is the features themselves."""
+        return frozenset({"plain code"})
+
+    def __call__(self, features: Tensor, memory: Memory) -> Posterior:
+        """Return a point mass at the features."""
+        return Dirac(features)
+
+
+@dataclass(frozen=True, repr=False)
+class Overcomplete(Bottleneck):
+    """h = f(x) with any number of units: something else (corruption, a penalty) must keep it from copying the input.
+
+    >>> Overcomplete()
+    Overcomplete()
+    """
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """A code that is the features themselves."""
+        return frozenset({"plain code"})
+
+    def __call__(self, features: Tensor, memory: Memory) -> Posterior:
+        """Return a point mass at the features."""
+        return Dirac(features)

@@ -1,0 +1,47 @@
+"""Codes of which a fixed number of units is active."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from isthmus.bottleneck import Bottleneck
+from isthmus.component import Memory, count
+from isthmus.posterior import Dirac, Posterior
+from isthmus.records import Shape, Spec
+
+
+@dataclass(frozen=True, repr=False)
+class TopK(Bottleneck):
+    """Keep the ``k`` largest units of each row (of each place, in a code map) and set the rest to zero.
+
+    h = f(x) * [f(x) among its k largest] (Makhzani & Frey, 2014, "k-Sparse Autoencoders"). Units that were not
+    selected get no gradient from the reconstruction. ``k_use`` is the number kept when the fitted model is used; the
+    paper encodes with about three times the training k. 0 means the same as ``k``.
+
+    >>> TopK(k=25, k_use=75)
+    TopK(k=25, k_use=75)
+    """
+
+    k: int = count(8)
+    k_use: int = count(0, low=0)
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """The code is sparse by construction."""
+        return frozenset({"selection"})
+
+    def memory(self, spec: Spec, code: Shape) -> Memory:
+        """Keep nothing, but refuse to select more units than there are."""
+        if max(self.k, self.k_use) > code[0]:
+            raise ValueError(f"{self!r} selects more units than the {code[0]} of the code; lower k or raise n_components")
+        return Memory()
+
+    def __call__(self, features: Tensor, memory: Memory) -> Posterior:
+        """Return a point mass at the selected features."""
+        k = self.k if memory.training or not self.k_use else self.k_use
+        kept = features.detach().topk(k, dim=1).indices
+        active = torch.zeros_like(features).scatter_(1, kept, 1.0)
+        return Dirac(features * active, pre=features, active=active)

@@ -1,0 +1,38 @@
+"""Codes with a density."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from isthmus.bottleneck import Bottleneck
+from isthmus.component import Memory
+from isthmus.posterior import Gaussian, Posterior
+from isthmus.records import Shape
+
+
+@dataclass(frozen=True, repr=False)
+class Variational(Bottleneck):
+    """q(h | x) = N(mean(x), var(x)) with prior N(0, 1) (Kingma & Welling, 2014, "Auto-Encoding Variational Bayes").
+
+    The encoder delivers mean and log-variance. With the penalty KL() the objective is the negative evidence lower
+    bound; in use, the code is the mean.
+
+    >>> Variational().features((8,))
+    (16,)
+    """
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """A posterior and a prior with densities."""
+        return frozenset({"density"})
+
+    def features(self, code: Shape) -> Shape:
+        """Ask for two numbers per unit."""
+        return (2 * code[0], *code[1:])
+
+    def __call__(self, features: Tensor, memory: Memory) -> Posterior:
+        """Split the features into mean and log-variance."""
+        mean, log_var = features.chunk(2, dim=1)
+        return Gaussian(mean, log_var=log_var)

@@ -1,0 +1,162 @@
+"""Parts of an autoencoder: immutable descriptions that validate, print, compare, hash and turn into JSON.
+
+A part holds no tensors, shapes or device, so clones and processes can share it. What a part learns or remembers during
+training lives in a :class:`Memory`, which belongs to the model.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from isthmus.records import Batch, Pass, Shape, Spec
+
+
+def number(default: Any = MISSING, *, low: float = -math.inf, high: float = math.inf) -> Any:
+    """Declare a dataclass field that holds a number (or a schedule) between ``low`` and ``high``."""
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+def count(default: Any = MISSING, *, low: int = 1) -> Any:
+    """Declare a dataclass field that holds a whole number: structure, never scheduled."""
+    return field(default=default, metadata={"low": low, "high": math.inf, "whole": True})
+
+
+def choice(default: Any, options: Sequence[str]) -> Any:
+    """Declare a dataclass field that holds one of ``options``."""
+    return field(default=default, metadata={"options": tuple(options)})
+
+
+def suggest(name: str, options: Sequence[str]) -> str:
+    """Say what a misspelt ``name`` may have meant, and list the options."""
+    close = difflib.get_close_matches(name, options, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}known: {', '.join(sorted(options))}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """An immutable description with checked fields; every number of it may be a schedule."""
+
+    kind: ClassVar[str] = "part"
+
+    def __post_init__(self) -> None:
+        """Refuse values outside a field's declared range, naming the part, the field and the range."""
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, np.generic):
+                value = value.item()
+                object.__setattr__(self, f.name, value)
+            if isinstance(value, list):
+                object.__setattr__(self, f.name, tuple(value))
+            self._check(f.name, value, f.metadata)
+
+    def _check(self, name: str, value: Any, rule: Any) -> None:
+        label = f"{type(self).__name__}: {name}={value!r}"
+        if "options" in rule and value not in rule["options"]:
+            raise ValueError(f"{label} is unknown; {suggest(str(value), rule['options'])}")
+        if "low" not in rule or value is None or isinstance(value, (Part, Tensor)):
+            return
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"{label} is not a number; give a number{'' if rule.get('whole') else ' or a schedule'}")
+        if rule.get("whole") and not isinstance(value, int):
+            raise ValueError(f"{label} is not a whole number; give an integer")
+        if not rule["low"] <= value <= rule["high"]:
+            raise ValueError(f"{label} is out of range; it must be {_range(rule['low'], rule['high'])}")
+
+    def at(self, epoch: float) -> Self:
+        """Return this part with every schedule, nested ones too, replaced by its value at ``epoch``."""
+        changes = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            now = _now(value, epoch)
+            if now is not value:
+                changes[f.name] = now
+        return replace(self, **changes) if changes else self
+
+    def __repr__(self) -> str:
+        """Show the fields that differ from their defaults."""
+        shown = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __init_subclass__(cls) -> None:
+        """Keep this ``repr`` in dataclasses that are declared below."""
+        cls.__repr__ = Part.__repr__  # type: ignore[method-assign]
+
+
+def _range(low: float, high: float) -> str:
+    if high == math.inf:
+        return f"at least {low:g}"
+    return f"at most {high:g}" if low == -math.inf else f"between {low:g} and {high:g}"
+
+
+def _now(value: Any, epoch: float) -> Any:
+    if isinstance(value, Schedule):
+        return value.value(epoch)
+    if isinstance(value, Part):
+        return value.at(epoch)
+    if isinstance(value, tuple):
+        items = tuple(_now(item, epoch) for item in value)
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    return value
+
+
+@dataclass(frozen=True, repr=False)
+class Schedule(Part):
+    """A number that changes with the epoch."""
+
+    kind: ClassVar[str] = "schedule"
+
+    def value(self, epoch: float) -> float:
+        """Return the number at ``epoch`` (fractions count; ``inf`` gives the final value)."""
+        raise NotImplementedError(f"{type(self).__name__} must define value(epoch)")  # abstract
+
+
+class Memory(nn.Module):
+    """What one part learns (parameters) or remembers (buffers); its ``training`` tells fitting from use."""
+
+    def __init__(self, parameters: dict[str, Tensor] | None = None, buffers: dict[str, Tensor] | None = None) -> None:
+        """Register the given tensors under their names."""
+        super().__init__()
+        for name, tensor in (parameters or {}).items():
+            self.register_parameter(name, nn.Parameter(tensor))
+        for name, tensor in (buffers or {}).items():
+            self.register_buffer(name, tensor)
+
+
+@dataclass(frozen=True, repr=False)
+class Component(Part):
+    """A part that takes part in training: it declares what it needs and gives, and may keep a memory."""
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """Words that some other part, the data or the engine must provide (see ``docs/formalism.md``)."""
+        return frozenset()
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Words that this part provides to the others."""
+        return frozenset()
+
+    def memory(self, spec: Spec, code: Shape) -> Memory:
+        """Build the empty memory of this part for data like ``spec`` and codes of shape ``code``."""
+        return Memory()
+
+    def tally(self, p: Pass) -> dict[str, Tensor]:
+        """Return sums over this batch that :meth:`learn` folds into the memory; sums add over processes."""
+        return {}
+
+    def learn(self, memory: Memory, tallies: dict[str, Tensor]) -> None:
+        """Fold tallies into the memory, once per optimiser step."""
+        return
+
+    def start(self, objective: Any, sample: Batch) -> None:
+        """Set initial values from data, before the first step."""
+        return

@@ -1,0 +1,57 @@
+"""The one-line grammar of parts: ``top_k:k=8``, ``emphasised:base=(masking:rate=0.3),alpha=2``."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from isthmus.catalogue import P, from_dict
+
+
+def parse(kind: type[P], text: str) -> P:
+    """Read one part from the command line's grammar.
+
+    >>> from isthmus.bottleneck import Bottleneck
+    >>> parse(Bottleneck, "top_k:k=8")
+    TopK(k=8)
+
+    Raises:
+        ValueError: bad syntax, unknown name or setting.
+    """
+    return from_dict(kind, _read(text))
+
+
+def _read(text: str) -> dict[str, Any]:
+    name, _, rest = text.strip().partition(":")
+    settings: dict[str, Any] = {"type": name.strip().replace("-", "_").lower()}
+    for item in _split(rest):
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise ValueError(f"{item!r} in {text!r} is not NAME=VALUE; write for example top_k:k=8")
+        settings[key.strip()] = _literal(value.strip())
+    return settings
+
+
+def _literal(text: str) -> Any:
+    if text.startswith("(") and text.endswith(")"):
+        inner = text[1:-1].strip()
+        items = _split(inner)
+        if len(items) > 1 and all("(" not in i and "=" not in i for i in items) or not inner:
+            return tuple(_literal(item.strip()) for item in items)
+        if ":" in inner or inner.isidentifier():
+            return _read(inner)
+    try:
+        return ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(text.lower(), text))
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas that stand outside every bracket."""
+    parts, depth, start = [], 0, 0
+    for i, letter in enumerate(text):
+        depth += (letter in "([") - (letter in ")]")
+        if letter == "," and depth == 0:
+            parts.append(text[start:i])
+            start = i + 1
+    return [part for part in [*parts, text[start:]] if part.strip()]

@@ -1,0 +1,64 @@
+"""Likelihoods: the decoder's output as a distribution over data. One file per family; the folder is the registry."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from isthmus.component import Component, Memory
+from isthmus.noise import Noise
+from isthmus.records import Batch, Column, Shape, Spec
+
+
+@dataclass(frozen=True, repr=False)
+class Likelihood(Component):
+    """p(x | g(h)), one distribution per variable; it owns the output activation and scores in nats."""
+
+    kind: ClassVar[str] = "likelihood"
+    support: ClassVar[str] = "real numbers"
+    remedy: ClassVar[str] = "remove or fill them"
+
+    def column(self, name: str) -> Column:
+        """Describe a variable of this likelihood."""
+        return Column(name)
+
+    def outputs(self, spec: Spec) -> Shape:
+        """Return the shape of the decoder's output for data like ``spec``."""
+        return spec.shape
+
+    def supports(self, x: Tensor) -> Tensor:
+        """Say for each entry whether it can occur under this likelihood."""
+        return x.isfinite()
+
+    def nll(self, output: Tensor, x: Tensor, memory: Memory) -> Tensor:
+        """Return -log p(x | output) per entry, in nats, shaped as ``x``."""
+        raise NotImplementedError(f"{type(self).__name__} must define nll")  # abstract
+
+    def mean(self, output: Tensor, memory: Memory) -> Tensor:
+        """Return the expected value of each entry."""
+        raise NotImplementedError(f"{type(self).__name__} must define mean")  # abstract
+
+    def sample(self, output: Tensor, noise: Noise, memory: Memory) -> Tensor:
+        """Draw data."""
+        raise NotImplementedError(f"{type(self).__name__} must define sample")  # abstract
+
+    def resting(self, mean: Tensor) -> Tensor:
+        """Return the output under which ``mean`` (rows of data averaged) is expected: where the output bias starts."""
+        return mean
+
+    def start(self, objective: Any, sample: Batch) -> None:
+        """Let the decoder's last bias say the data's mean before anything is learnt."""
+        bias = objective.model.output_bias()
+        if bias is None:
+            return
+        shape = objective.model.outputs
+        resting = self.resting(objective.model.present(sample.x).double().mean(0)).reshape(shape)
+        if bias.numel() == shape[0] and math.prod(shape) != shape[0]:
+            resting = resting.flatten(1).mean(1)
+        if bias.numel() == resting.numel():
+            with torch.no_grad():
+                bias.copy_(resting.flatten().to(bias.dtype))

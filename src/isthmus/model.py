@@ -1,0 +1,104 @@
+"""The network: stem, encoder, bottleneck with its memory, decoder."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from isthmus.architecture import Architecture
+from isthmus.bottleneck import Bottleneck
+from isthmus.component import Memory
+from isthmus.layers import Layer
+from isthmus.noise import Noise
+from isthmus.posterior import Posterior
+from isthmus.records import Batch, Corrupted, Pass, Shape, Spec
+
+
+class Autoencoder(nn.Module):
+    """An encoder and a decoder joined by a bottleneck; one forward pass gives a :class:`Pass`.
+
+    Args:
+        spec: the data.
+        architecture: networks to build.
+        bottleneck: what a code may be.
+        units: number of units of the code.
+        outputs: shape of the decoder's output, as the likelihood asks for it.
+        noise: where initial weights come from.
+    """
+
+    def __init__(
+        self, spec: Spec, architecture: Architecture, bottleneck: Bottleneck, units: int, outputs: Shape, noise: Noise
+    ) -> None:
+        """Build the networks and draw their weights."""
+        super().__init__()
+        self.spec, self.architecture, self.bottleneck, self.outputs = spec, architecture, bottleneck, outputs
+        self.inputs = presented(spec)
+        self.code_shape = architecture.code(self.inputs, units)
+        self.memory: Memory = bottleneck.memory(spec, self.code_shape)
+        features = bottleneck.features(self.code_shape)
+        self.encoder, self.decoder = architecture.build(self.inputs, features, self.code_shape, outputs)
+        for module in self.modules():
+            if isinstance(module, Layer):
+                module.reset(noise)
+
+    def present(self, x: Tensor) -> Tensor:
+        """Turn values into what the encoder reads: numbers stay, levels become indicators along axis 1."""
+        levels = self.spec.levels
+        if not levels:
+            return x
+        hot = F.one_hot(x.long().clamp(0, levels - 1), levels).to(x.dtype if x.is_floating_point() else torch.float32)
+        return hot.movedim(-1, 2).flatten(1, 2)
+
+    def stem(self, batch: Batch | Corrupted) -> Tensor:
+        """Return the encoder's inputs; entries that were not seen are zero."""
+        x = batch.x if batch.seen is None else batch.x * batch.seen
+        return self.present(x)
+
+    def encode(self, inputs: Tensor, noise: Noise | None = None) -> Posterior:
+        """Return the posterior over codes of presented inputs."""
+        return self.bottleneck(self.encoder(inputs, noise), self.memory)
+
+    def decode(self, code: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return the likelihood's parameters for codes."""
+        output: Tensor = self.decoder(code, noise)
+        return output
+
+    def forward(
+        self, batch: Batch, corrupted: Corrupted | None = None, noise: Noise | None = None, draws: int = 1
+    ) -> Pass:
+        """Encode, draw codes, decode. Without noise nothing is sampled: the code is the posterior's mean."""
+        corrupted = corrupted or Corrupted(batch.x, batch.seen)
+        inputs = self.stem(corrupted)
+        if torch.is_grad_enabled() and not inputs.requires_grad and self.differentiates_inputs:
+            inputs = inputs.detach().requires_grad_()
+        features = self.encoder(inputs, noise)
+        posterior = self.bottleneck(features, self.memory)
+        code = posterior.rsample(noise, draws)
+        output = self.decode(code, noise)
+        return Pass(
+            self, batch, corrupted, inputs, features, posterior, code, output, draws, self.memory, noise
+        )
+
+    differentiates_inputs = False
+
+    def output_bias(self) -> nn.Parameter | None:
+        """Return the bias of the decoder's last layer, where it has one that may be trained."""
+        found = None
+        for module in self.decoder.modules():
+            bias = getattr(module, "bias", None)
+            if isinstance(bias, nn.Parameter) and bias.requires_grad:
+                found = bias
+        return found
+
+
+def presented(spec: Spec) -> Shape:
+    """Return the shape of the encoder's inputs."""
+    return (spec.shape[0] * spec.levels, *spec.shape[1:]) if spec.levels else spec.shape
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Count the trained numbers of a module."""
+    return sum(math.prod(p.shape) for p in module.parameters() if p.requires_grad)

@@ -1,0 +1,167 @@
+"""The objective: one pass becomes a sum of named terms in nats.
+
+J = E_x E_C [-log p(x | g(h))] + sum_i w_i Omega_i. The trainer sees only a :class:`Task`, of which this is one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.catalogue import name_of
+from isthmus.component import Component, Memory
+from isthmus.corruption import Clean, Corruption
+from isthmus.layers import Layer
+from isthmus.likelihood import Likelihood
+from isthmus.model import Autoencoder
+from isthmus.noise import Noise
+from isthmus.penalty import Penalty
+from isthmus.records import Batch, Pass, Tallies, Terms, mean_over_rows
+from isthmus.vocabulary import check
+
+
+class Task(nn.Module):
+    """The one thing that is trained: batch, noise and epoch in, named terms and tallies out."""
+
+    def forward(self, batch: Batch, noise: Noise | None, epoch: float) -> tuple[Terms, Tallies]:
+        """Return weighted terms, each (rows,) or one number, and sums for :meth:`learn`."""
+        raise NotImplementedError  # abstract
+
+    def learn(self, tallies: Tallies) -> None:
+        """Fold tallies into memories, once per optimiser step."""
+
+    def start(self, sample: Batch) -> None:
+        """Set initial values from data."""
+
+
+class Objective(Task):
+    """Likelihood, penalties and corruption around a model.
+
+    The loss is exactly the sum of the terms that :meth:`forward` names. With ``draws`` > 1 it is the
+    importance-weighted bound (Burda et al., 2016), still a sum of named terms: with r the softmax over draws of minus
+    the per-draw loss, it is sum_s r_s (terms of draw s) + [log draws - entropy(r)], the last called ``tightening``.
+
+    Raises:
+        ValueError: parts that do not fit together, or two penalties of one name.
+    """
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        likelihood: Likelihood,
+        penalties: Sequence[Penalty] = (),
+        corruption: Corruption | None = None,
+        draws: int = 1,
+    ) -> None:
+        """Check the parts against each other and build their memories."""
+        super().__init__()
+        self.model, self.likelihood, self.draws = model, likelihood, draws
+        self.corruption = corruption if corruption is not None else Clean()
+        self.penalties = {name_of(penalty): penalty for penalty in penalties}
+        if len(self.penalties) < len(penalties):
+            names = [type(penalty).__name__ for penalty in penalties]
+            raise ValueError(f"penalties {names} hold one kind twice; terms are told apart by name, so merge them")
+        self.provides = check(self.parts().values(), given_words(model, likelihood))
+        self.memories = nn.ModuleDict(
+            {name: part.memory(model.spec, model.code_shape) for name, part in self.parts().items() if name != "bottleneck"}
+        )
+        self._noting = {
+            f"layer.{name}": layer
+            for name, layer in model.named_modules()
+            if isinstance(layer, Layer) and type(layer).tally is not Layer.tally
+        }
+        model.differentiates_inputs = any("input gradient" in part.requires for part in self.penalties.values())
+
+    def parts(self) -> dict[str, Component]:
+        """Return every part by its name in the objective."""
+        named: dict[str, Component] = {
+            "architecture": self.model.architecture,
+            "bottleneck": self.model.bottleneck,
+            "corruption": self.corruption,
+            "likelihood": self.likelihood,
+        }
+        return named | dict(self.penalties)
+
+    def start(self, sample: Batch) -> None:
+        """Let every part set its initial values; the architecture last, since it sees the others' values."""
+        for name, part in sorted(self.parts().items(), key=lambda item: item[0] == "architecture"):
+            del name
+            part.start(self, sample)
+
+    def run(self, batch: Batch, noise: Noise | None, epoch: float = math.inf) -> Pass:
+        """Corrupt the batch, where there is noise, and pass it through the model."""
+        corrupted = None
+        if noise is not None:
+            corrupted = self.corruption.at(epoch)(batch, noise, self._memory("corruption"))
+        return self.model.forward(batch, corrupted, noise, self.draws if noise is not None else 1)
+
+    def nll(self, p: Pass) -> Tensor:
+        """Return -log p(x | code) per entry, shaped as the batch (draws folded into rows), against the clean values."""
+        x = p.batch.x if p.draws == 1 else p.batch.x.repeat(p.draws, *[1] * (p.batch.x.dim() - 1))
+        nll = self.likelihood.nll(p.output, x, self._memory("likelihood"))
+        return nll if p.batch.seen is None else nll * _draw(p.batch.seen, p.draws)
+
+    def forward(self, batch: Batch, noise: Noise | None, epoch: float) -> tuple[Terms, Tallies]:
+        """Return the weighted terms of one batch and the sums that memories learn from."""
+        p = self.run(batch, noise, epoch)
+        nll = self.nll(p)
+        if p.corrupted.emphasis is not None:
+            nll = nll * _draw(p.corrupted.emphasis, p.draws)
+        terms = {"reconstruction": nll.flatten(1).sum(1)}
+        tallies: Tallies = {}
+        for name, penalty in self.penalties.items():
+            now = penalty.at(epoch)
+            terms[name] = now.weight * now(p.of(self._memory(name)))  # type: ignore[attr-defined]
+        for name, part in self.parts().items():
+            tallies[name] = part.tally(p.of(self._memory(name)))
+        for name, layer in self._noting.items():
+            tallies[name] = layer.tally()
+        tallies = {name: sums for name, sums in tallies.items() if sums}
+        return (terms if p.draws == 1 else tightened(terms, p.draws, len(batch.x))), tallies
+
+    def _memory(self, name: str) -> Memory:
+        return self.model.memory if name == "bottleneck" else self.memories[name]  # type: ignore[return-value]
+
+    def learn(self, tallies: Tallies) -> None:
+        """Fold the sums into memories and layers."""
+        parts = self.parts()
+        with torch.no_grad():
+            for name, sums in tallies.items():
+                if name in self._noting:
+                    self._noting[name].learn(sums)
+                else:
+                    parts[name].learn(self._memory(name), sums)
+
+
+def given_words(model: Autoencoder, likelihood: Likelihood) -> frozenset[str]:
+    """Return what the data and the sizes provide."""
+    words = set(model.spec.provides)
+    if math.prod(model.code_shape) <= model.spec.size:
+        words.add("narrow code")
+    if model.outputs == model.inputs:
+        words.add("outputs shaped as inputs")
+    if len(model.spec.shape) > 1:
+        words.add("places")
+    return frozenset(words)
+
+
+def _draw(t: Tensor, draws: int) -> Tensor:
+    return t if draws == 1 else t.repeat(draws, *[1] * (t.dim() - 1))
+
+
+def tightened(terms: Terms, draws: int, rows: int) -> Terms:
+    """Combine the terms of several draws into the importance-weighted bound, term by term."""
+    drawn = {name: t.reshape(draws, rows) for name, t in terms.items() if t.dim() and len(t) == draws * rows}
+    total = torch.stack(list(drawn.values())).sum(0)
+    r = torch.softmax(-total, dim=0)
+    combined = {name: (r * drawn[name]).sum(0) if name in drawn else t for name, t in terms.items()}
+    combined["tightening"] = math.log(draws) + torch.xlogy(r, r).sum(0)
+    return combined
+
+
+def averaged(terms: Terms, weight: Tensor | None) -> Terms:
+    """Average every term over rows."""
+    return {name: mean_over_rows(values, weight) for name, values in terms.items()}

@@ -1,0 +1,143 @@
+"""What parts see: the data's description, a batch, its corruption, and everything that one forward pass computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from isthmus.component import Memory
+from isthmus.noise import Noise
+
+if TYPE_CHECKING:
+    from isthmus.posterior import Posterior
+
+Shape = tuple[int, ...]
+Terms = dict[str, Tensor]
+Tallies = dict[str, dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One variable: its name, what it holds (``number`` or ``category``) and how many levels a category has."""
+
+    name: str
+    kind: str = "number"
+    levels: int = 0
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The data as parts see it: shape of one row, columns, and words that it provides.
+
+    ``shape`` is ``(columns,)``, ``(channels, length)`` or ``(channels, height, width)``; ``rows`` is the number of
+    training rows. A code has shape ``(units, *places)``: axis 1 of a batch is always the unit.
+    """
+
+    shape: Shape
+    columns: tuple[Column, ...] = ()
+    missing: bool = False
+    rows: int = 0
+    provides: frozenset[str] = frozenset({"continuous"})
+
+    @property
+    def levels(self) -> int:
+        """The number of levels that every column has, 0 where columns are numbers."""
+        return max((column.levels for column in self.columns), default=0)
+
+    @property
+    def size(self) -> int:
+        """The number of variables of one row."""
+        return int(torch.Size(self.shape).numel())
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows: values, which of them were seen, row weights, labels. A category is its level, as a number."""
+
+    x: Tensor
+    seen: Tensor | None = None
+    weight: Tensor | None = None
+    y: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """A corrupted batch: values, entries still seen, emphasis per entry, noise level per row, entries touched."""
+
+    x: Tensor
+    seen: Tensor | None = None
+    emphasis: Tensor | None = None
+    level: Tensor | None = None
+    touched: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Everything that one forward pass computed; a penalty needs nothing else.
+
+    ``inputs`` is what the encoder saw (corrupted, after the stem); ``memory`` is that of the part that looks at it;
+    with several draws, ``code`` and ``output`` hold ``draws`` blocks of rows.
+    """
+
+    model: Any
+    batch: Batch
+    corrupted: Corrupted
+    inputs: Tensor
+    features: Tensor
+    posterior: Posterior
+    code: Tensor
+    output: Tensor
+    draws: int
+    memory: Memory
+    noise: Noise | None
+
+    def of(self, memory: Memory) -> Pass:
+        """Return the same pass as another part's memory owner sees it."""
+        return replace(self, memory=memory)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a fit, resident on one device; ``take`` gives batches of them."""
+
+    x: Tensor
+    seen: Tensor | None = None
+    weight: Tensor | None = None
+    y: Tensor | None = None
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.x)
+
+    def take(self, index: Tensor) -> Batch:
+        """Return the rows at ``index`` as one batch."""
+        picked = [None if t is None else t.index_select(0, index) for t in (self.x, self.seen, self.weight, self.y)]
+        return Batch(*picked)  # type: ignore[arg-type]
+
+    def all(self) -> Batch:
+        """Return every row as one batch."""
+        return Batch(self.x, self.seen, self.weight, self.y)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Rows:
+        """Move the rows to a device; values and weights get ``dtype``."""
+
+        def cast(t: Tensor | None) -> Tensor | None:
+            return None if t is None else t.to(device, dtype if t.is_floating_point() else None)
+
+        return Rows(cast(self.x), cast(self.seen), cast(self.weight), cast(self.y))  # type: ignore[arg-type]
+
+
+def mean_over_rows(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Average a term over rows: the one function that does, so weights need no second path.
+
+    Row weights are normalised to mean one over the data when rows are made, so dividing by the number of rows keeps
+    mini-batches unbiased, and a batch whose weights are all zero has the value zero.
+    """
+    if values.dim() == 0:
+        return values
+    if weight is None:
+        return values.mean()
+    return (values * weight.repeat(len(values) // len(weight))).mean()
