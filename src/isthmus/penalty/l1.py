@@ -13,7 +13,7 @@ from isthmus.records import Pass
 
 @dataclass(frozen=True, repr=False)
 class L1(Penalty):
-    """sum_j |h_j| per row: most units fall silent, few speak.
+    """``sum_j |h_j|`` per row: most units fall silent, few speak.
 
     The weight counts per row in nats. Keras' ``l1(2.5e-6)`` beside a cross-entropy that is averaged over 784 pixels is
     2.5e-6 * 784 = 1.96e-3 here.
