@@ -1,0 +1,25 @@
+"""Layers and the chain that hands them noise. A layer draws its weights when told to, never from a global generator."""
+
+from __future__ import annotations
+
+from isthmus.layers.chain import ACTIVATIONS, Chain, Dropout, Function, Layer, Reshape
+from isthmus.layers.linear import INITS, Linear, Tied, draw, weights
+from isthmus.layers.normalisation import NORMS, BatchNorm, LayerNorm, norm
+
+__all__ = [
+    "ACTIVATIONS",
+    "INITS",
+    "NORMS",
+    "BatchNorm",
+    "Chain",
+    "Dropout",
+    "Function",
+    "Layer",
+    "LayerNorm",
+    "Linear",
+    "Reshape",
+    "Tied",
+    "draw",
+    "norm",
+    "weights",
+]

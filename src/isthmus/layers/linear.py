@@ -1,0 +1,95 @@
+"""Linear layers, and how weights are drawn."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from isthmus.layers.chain import Layer
+from isthmus.noise import Noise
+
+INITS = ("auto", "torch", "glorot", "he", "lecun", "orthogonal", "normal", "small", "zeros")
+
+
+def draw(weight: Tensor, init: str, follow: str, noise: Noise) -> Tensor:
+    """Draw weights of shape ``(out, in, *kernel)`` by a named rule; ``follow`` is the activation behind the layer.
+
+    ``auto`` is he for the rectifier family and glorot for the rest; ``torch`` is U(-1/sqrt(in), 1/sqrt(in));
+    ``normal`` is N(0, 0.1^2), ``small`` N(0, 0.01^2).
+    """
+    fan_in = weight[0].numel()
+    fan_out = weight.shape[0] * weight[0, 0].numel()
+    if init == "auto":
+        init = "he" if follow in ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus") else "glorot"
+    if init == "zeros":
+        return torch.zeros_like(weight)
+    if init in ("torch", "glorot"):
+        bound = 1 / math.sqrt(fan_in) if init == "torch" else math.sqrt(6 / (fan_in + fan_out))
+        return (2 * noise.uniform(weight) - 1) * bound
+    if init == "orthogonal":
+        flat = noise.normal(weight.flatten(1))
+        wide = flat.shape[0] < flat.shape[1]
+        q, r = torch.linalg.qr(flat.T if wide else flat)
+        signed: Tensor = q * r.diagonal().sign()
+        return (signed.T if wide else signed).reshape(weight.shape)
+    scale = {"he": math.sqrt(2 / fan_in), "lecun": math.sqrt(1 / fan_in), "normal": 0.1, "small": 0.01}[init]
+    return noise.normal(weight) * scale
+
+
+class Linear(Layer):
+    """y = W x + b, with W of shape (out, in)."""
+
+    def __init__(
+        self, inputs: int, outputs: int, *, bias: bool = True, init: str = "auto", follow: str = "identity"
+    ) -> None:
+        """Reserve the weights; :meth:`reset` draws them."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.init, self.follow = init, follow
+
+    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Map rows."""
+        return F.linear(x, self.weight, self.bias)
+
+    def reset(self, noise: Noise) -> None:
+        """Draw W by its rule; b is zero, or uniform as W where the rule is ``torch``."""
+        with torch.no_grad():
+            self.weight.copy_(draw(self.weight, self.init, self.follow, noise))
+            if self.bias is not None and self.init == "torch":
+                self.bias.copy_((2 * noise.uniform(self.bias) - 1) / math.sqrt(self.weight.shape[1]))
+
+    def extra_repr(self) -> str:
+        """Show the sizes."""
+        return f"{self.weight.shape[1]} -> {self.weight.shape[0]}"
+
+
+class Tied(Layer):
+    """y = W^T x + b with the W of another layer, which owns it: one tensor, gradients from both uses."""
+
+    def __init__(self, layer: Linear, *, bias: bool = True) -> None:
+        """Refer to the encoder's layer without registering it twice."""
+        super().__init__()
+        self._owner = (layer,)
+        self.bias = nn.Parameter(torch.zeros(layer.weight.shape[1])) if bias else None
+
+    @property
+    def weight(self) -> Tensor:
+        """The owner's weight, transposed: (out, in)."""
+        return self._owner[0].weight.T
+
+    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Map rows with the transposed weight."""
+        return F.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Show the sizes."""
+        return f"{self.weight.shape[1]} -> {self.weight.shape[0]}, tied"
+
+
+def weights(module: nn.Module) -> list[nn.Parameter]:
+    """Return the trainable weight tensors of a module, without biases, gains and memories' vectors."""
+    return [p for p in module.parameters() if p.requires_grad and p.dim() > 1]
