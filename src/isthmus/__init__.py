@@ -1,3 +1,42 @@
-"""isthmus: autoencoders from six parts, for people who use and want to understand them."""
+"""isthmus: autoencoders from six parts, for people who use them and want to understand them.
+
+J = E_x E_{x~ ~ C(x~|x)} [-log p(x | g(h))] + sum_i w_i Omega_i,  h ~ q(h | x~) = bottleneck(f(x~)).
+"""
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from isthmus import parts as parts
+    from isthmus import recipes as recipes
+    from isthmus.estimators import Autoencoder as Autoencoder
+    from isthmus.estimators import FineTunedClassifier as FineTunedClassifier
+    from isthmus.estimators import load as load
+    from isthmus.training.trainer import Trainer as Trainer
+
+# Looked up when first used, so that the command line answers --help without importing torch.
+_HOMES = {
+    "Autoencoder": "isthmus.estimators",
+    "FineTunedClassifier": "isthmus.estimators",
+    "load": "isthmus.estimators",
+    "Trainer": "isthmus.training.trainer",
+    "parts": "isthmus.parts",
+    "recipes": "isthmus.recipes",
+}
+__all__ = ["Autoencoder", "FineTunedClassifier", "Trainer", "load", "parts", "recipes"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'isthmus' has no attribute {name!r}")
+    home = import_module(_HOMES[name])
+    return home if name in ("parts", "recipes") else getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return [*__all__, "__version__"]

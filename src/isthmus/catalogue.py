@@ -40,7 +40,7 @@ def catalogue(kind: type[P]) -> dict[str, type[P]]:
     _import_folder(kind)
     _import_plugins(kind)
     found: dict[str, type[P]] = {}
-    for cls in _finals(kind):
+    for cls in _finals(kind) or [kind]:
         name = name_of(cls)
         other = found.get(name)
         if other is not None and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):

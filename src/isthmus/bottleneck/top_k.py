@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -38,6 +39,11 @@ class TopK(Bottleneck):
         if max(self.k, self.k_use) > code[0]:
             raise ValueError(f"{self!r} selects more units than the {code[0]} of the code; lower k or raise n_components")
         return Memory()
+
+    def lowered(self, units: int) -> Self:
+        """Select at most a quarter of a narrower code."""
+        k = min(self.k, max(1, units // 4))
+        return replace(self, k=k, k_use=min(self.k_use, units))
 
     def __call__(self, features: Tensor, memory: Memory) -> Posterior:
         """Return a point mass at the selected features."""

@@ -1,0 +1,190 @@
+"""From parameters and data to parts that are all named: the one place where defaults are chosen."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from isthmus.architecture import Architecture
+from isthmus.architecture.dense import Dense
+from isthmus.bottleneck import Bottleneck
+from isthmus.bottleneck.plain import Undercomplete
+from isthmus.corruption import Clean, Corruption
+from isthmus.data.arrays import Scaling
+from isthmus.likelihood import Likelihood
+from isthmus.likelihood.bernoulli import Bernoulli
+from isthmus.likelihood.normal import Normal
+from isthmus.measures.dimension import intrinsic_dimension
+from isthmus.model import Autoencoder as Model
+from isthmus.noise import Noise
+from isthmus.objective import Objective
+from isthmus.penalty import Penalty
+from isthmus.records import Shape, Spec
+from isthmus.training.trainer import Trainer
+
+DEFAULT_UNITS = 32
+INIT = 5
+
+
+class SizeWarning(UserWarning):
+    """A default size did not fit the data and was lowered."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Every choice of a model, named."""
+
+    architecture: Architecture
+    bottleneck: Bottleneck
+    corruption: Corruption
+    likelihood: Likelihood
+    penalties: tuple[Penalty, ...]
+    trainer: Trainer
+    units: int
+
+    def build(self, spec: Spec, noise: Noise, draws: int = 1) -> Objective:
+        """Build the objective that these parts describe.
+
+        Raises:
+            ValueError: parts that do not fit together.
+        """
+        outputs = self.likelihood.outputs(spec)
+        model = Model(spec, self.architecture, self.bottleneck, self.units, outputs, noise.branch(INIT))
+        return Objective(model, self.likelihood, self.penalties, self.corruption, draws)
+
+    def __str__(self) -> str:
+        """Write the parts in the formalism's words."""
+        omega = "".join(f" + {penalty!r}" for penalty in self.penalties)
+        corruption = "" if self.corruption == Clean() else f", {self.corruption!r}"
+        return f"{self.architecture!r} > {self.bottleneck!r}, {self.units} units | {self.likelihood!r}{omega}{corruption}"
+
+
+def pick_likelihood(x: np.ndarray[Any, Any]) -> Likelihood:
+    """Choose a likelihood from data.
+
+    Zeros and ones, or numbers in [0, 1] of which at least half lie within 0.05 of an end (ink on paper), are
+    Bernoulli; everything else is Normal. Counts and categories must be named: a whole number may be a count, a level or
+    a rounded measurement, and data cannot tell.
+    """
+    if x.size and x.min() >= 0 and x.max() <= 1:
+        extreme = float(np.mean((x <= 0.05) | (x >= 0.95)))
+        if extreme >= 0.5 and x.max() > x.min():
+            return Bernoulli()
+    return Normal()
+
+
+def pick_scaling(mode: str, likelihood: Likelihood) -> str:
+    """Choose how numbers are scaled before the model: one common factor for the squared error, else not at all."""
+    if mode != "auto":
+        return mode
+    identity = getattr(likelihood, "link", "identity") == "identity"
+    return "common" if "numbers" in likelihood.requires and identity else "none"
+
+
+def pick_units(n_components: Any, bottleneck: Bottleneck, shape: Shape, x: np.ndarray[Any, Any]) -> tuple[int, bool]:
+    """Return the number of units and whether a default had to be lowered to fit the data."""
+    size = math.prod(shape)
+    if isinstance(n_components, str):
+        if n_components != "auto":
+            raise ValueError(f"n_components={n_components!r} is unknown; give a whole number, 'auto' or None")
+        return intrinsic_dimension(x), False
+    if n_components is not None:
+        if isinstance(n_components, bool) or not isinstance(n_components, (int, np.integer)) or n_components < 1:
+            raise ValueError(f"n_components={n_components!r} is not a size; give a whole number from 1 up, 'auto' or None")
+        return int(n_components), False
+    if size >= 2 * DEFAULT_UNITS:
+        return DEFAULT_UNITS, False
+    lowered = max(1, size // 2)
+    warnings.warn(
+        f"the default of {DEFAULT_UNITS} units does not suit {size} variables and is lowered to {lowered}; "
+        "set n_components to choose",
+        SizeWarning,
+        stacklevel=4,
+    )
+    return lowered, True
+
+
+def describe(
+    x: np.ndarray[Any, Any], shape: Shape, likelihood: Likelihood, scaling: Scaling, names: Any
+) -> Spec:
+    """Describe data as the parts will see it, after scaling."""
+    columns = tuple(likelihood.column(str(name)) for name in names) if names is not None else ()
+    levels = likelihood.column("").kind == "category"
+    if levels:
+        columns = columns or tuple(likelihood.column(f"x{i}") for i in range(math.prod(shape)))
+        words = {"levels"}
+    else:
+        words = {"numbers"}
+        whole = bool(x.size) and x.min() >= 0 and bool(np.all(x == np.floor(x)))
+        words |= {"counts"} if whole and scaling.mode == "none" else set()
+        words |= {"unit interval"} if x.size and x.min() >= 0 and x.max() <= 1 and scaling.mode == "none" else set()
+        words |= {"continuous"}
+    return Spec(shape, columns, rows=len(x), provides=frozenset(words))
+
+
+def refuse_unsupported(x: np.ndarray[Any, Any], likelihood: Likelihood, names: Any) -> None:
+    """Refuse data that cannot occur under the likelihood, naming the column.
+
+    Raises:
+        ValueError: an entry outside the support.
+    """
+    import torch
+
+    bad = ~likelihood.supports(torch.from_numpy(np.ascontiguousarray(x))).numpy()
+    if not bad.any():
+        return
+    row, column = np.argwhere(bad)[0]
+    label = repr(str(names[column])) if names is not None else str(column)
+    raise ValueError(
+        f"{type(likelihood).__name__} needs {likelihood.support}, but column {label} holds {x[row, column]:g} "
+        f"(row {row}); {likelihood.remedy}"
+    )
+
+
+def resolve(estimator: Any, x: np.ndarray[Any, Any], shape: Shape) -> Parts:
+    """Name every part that the user left open.
+
+    Raises:
+        ValueError: a parameter of the wrong kind.
+    """
+    bottleneck = _part(estimator.bottleneck, Bottleneck, Undercomplete(), "bottleneck")
+    likelihood = estimator.likelihood
+    likelihood = pick_likelihood(x) if likelihood is None else _part(likelihood, Likelihood, None, "likelihood")
+    units, lowered = pick_units(estimator.n_components, bottleneck, shape, x)
+    if lowered:
+        bottleneck = bottleneck.lowered(units)
+    penalties = estimator.penalties
+    if isinstance(penalties, Penalty):
+        penalties = (penalties,)
+    return Parts(
+        architecture=_part(estimator.architecture, Architecture, default_architecture(likelihood, bottleneck), "architecture"),
+        bottleneck=bottleneck,
+        corruption=_part(estimator.corruption, Corruption, Clean(), "corruption"),
+        likelihood=likelihood,
+        penalties=tuple(_part(penalty, Penalty, None, "penalties") for penalty in penalties),
+        trainer=_part(estimator.trainer, Trainer, Trainer(), "trainer"),
+        units=units,
+    )
+
+
+def default_architecture(likelihood: Likelihood, bottleneck: Bottleneck) -> Architecture:
+    """Return the default nets: two hidden layers, beside a linear path where that can start at PCA."""
+    at_pca = "squared error" in likelihood.provides and "plain code" in bottleneck.provides
+    return Dense(hidden=(256, 128)) if not at_pca else replace(Dense(hidden=(256, 128)), shortcut=True)
+
+
+def _part(value: Any, kind: type[Any], default: Any, name: str) -> Any:
+    if value is None and default is not None:
+        return default
+    if isinstance(value, kind):
+        return value
+    hint = f"{value.__name__}()" if isinstance(value, type) and issubclass(value, kind) else f"a part from isthmus.parts"
+    raise ValueError(f"{name}={value!r} is not {_article(kind.__name__)}; give {hint}")
+
+
+def _article(word: str) -> str:
+    return f"{'an' if word[0] in 'AEIOU' else 'a'} {word.lower()}"

@@ -1,0 +1,333 @@
+"""The autoencoder as a scikit-learn transformer and density."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from isthmus.architecture import Architecture
+from isthmus.bottleneck import Bottleneck
+from isthmus.corruption import Corruption
+from isthmus.data.arrays import Scaling
+from isthmus.estimators import assembly
+from isthmus.estimators.evaluation import Evaluation, evaluate
+from isthmus.estimators.inference import Array, Inference
+from isthmus.estimators.inputs import gather, like, row_shape, validated
+from isthmus.estimators.parameters import PartParameters
+from isthmus.likelihood import Likelihood
+from isthmus.measures.baseline import Baseline
+from isthmus.measures.density import fit_code_density
+from isthmus.noise import Noise
+from isthmus.penalty import Penalty
+from isthmus.records import Rows
+from isthmus.training.callbacks import Callback, Progress
+from isthmus.training.trainer import Trainer
+
+SAMPLE, DRAW = 6, 7
+KEPT_CODES = 4096
+
+
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParameters):  # type: ignore[misc]
+    """An autoencoder from six parts, as a transformer, a density and a generator.
+
+    J = E_x E_{x~ ~ C(x~|x)} [-log p(x | g(h))] + sum_i w_i Omega_i,  h ~ q(h | x~) = bottleneck(f(x~)).
+
+    Args:
+        n_components: number of units of the code; None is 32, lowered with a warning for narrow data; ``auto`` measures
+            the dimension of the data.
+        architecture: f and g; None is a dense net with a linear path beside it.
+        bottleneck: what a code may be; None is Undercomplete().
+        corruption: how inputs are damaged while fitting; None is Clean().
+        likelihood: the distribution of the data given the code; None picks Bernoulli or Normal from the data.
+        penalties: what is asked beside a good reconstruction.
+        trainer: how the model is trained; None is Trainer().
+        shape: shape of one row for images (channels, height, width) or signals (channels, length) that arrive as flat
+            rows; None takes it from X.
+        scaling: ``none``, ``common`` (centre, divide by one number), ``standard`` (divide per column), or ``auto``:
+            common for the squared error, none elsewhere. Results are always in the caller's units.
+        random_state: seed of initial weights, split, order, noise and samples.
+        verbose: show a progress bar.
+
+    Attributes:
+        parts_: every part by name, defaults resolved.
+        objective_: the trained torch module; ``objective_.model`` holds encoder and decoder.
+        history_: every term of every epoch, for training and held-out rows.
+        n_components_: number of units; n_iter_: epochs trained; n_features_in_, feature_names_in_: the columns.
+
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().data
+    >>> model = Autoencoder(n_components=8, trainer=Trainer(epochs=2), random_state=0).fit(X)
+    >>> model.transform(X).shape, model.reconstruct(X).shape
+    ((1797, 8), (1797, 64))
+    """
+
+    def __init__(
+        self,
+        n_components: int | str | None = None,
+        *,
+        architecture: Architecture | None = None,
+        bottleneck: Bottleneck | None = None,
+        corruption: Corruption | None = None,
+        likelihood: Likelihood | None = None,
+        penalties: Sequence[Penalty] = (),
+        trainer: Trainer | None = None,
+        shape: tuple[int, ...] | None = None,
+        scaling: str = "auto",
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        """Keep the parameters as they are."""
+        self.n_components = n_components
+        self.architecture = architecture
+        self.bottleneck = bottleneck
+        self.corruption = corruption
+        self.likelihood = likelihood
+        self.penalties = penalties
+        self.trainer = trainer
+        self.shape = shape
+        self.scaling = scaling
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # -- fitting ----------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        held_out: Any = None,
+        checkpoint: str | Path | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> Self:
+        """Train on the rows of X.
+
+        Args:
+            X: rows; a 2-D array or data frame, images or signals as (rows, *shape), a torch tensor, Dataset or loader.
+            y: ignored.
+            sample_weight: a weight per row.
+            held_out: rows that choose the weights; None holds out ``trainer.validation`` of X.
+            checkpoint: a file to write checkpoints to, and to go on from where it exists.
+            callbacks: see ``isthmus.training.callbacks``.
+
+        Raises:
+            ValueError: unusable data, or parts that do not fit together or to the data.
+        """
+        x, weight = self._begin(X, sample_weight)
+        held = None if held_out is None else self._rows(self._checked(held_out), None)
+        callbacks = [*callbacks, *([Progress()] if self.verbose else [])]
+        loop = self.trainer_.fit(
+            self.objective_,
+            self._rows(x, weight),
+            self._noise,
+            held_out=held,
+            callbacks=callbacks,
+            save_to=None if checkpoint is None else Path(checkpoint),
+        )
+        self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
+        self._finish(x)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Pass once over the rows of X, going on from where the last call ended; nothing is held out."""
+        first = not hasattr(self, "objective_")
+        x, weight = self._begin(X, sample_weight) if first else (self._checked(X), self._weights(X, sample_weight))
+        self._moments = self.trainer_.partial(
+            self.objective_, self._rows(x, weight), self._noise, getattr(self, "_moments", None)
+        )
+        self.history_ = self._moments.history
+        self.n_iter_ = len(self.history_)
+        self._finish(x)
+        return self
+
+    def _begin(self, X: Any, sample_weight: Any) -> tuple[Array, Array | None]:
+        """Look at the data, name every part and build the model."""
+        X = gather(X)
+        given = row_shape(X)
+        x = validated(self, X, reset=True)
+        shape = self._shape(given, x.shape[1])
+        names = getattr(self, "feature_names_in_", None)
+        parts = assembly.resolve(self, x, shape)
+        assembly.refuse_unsupported(x, parts.likelihood, names)
+        mode = assembly.pick_scaling(self.scaling, parts.likelihood)
+        self.scaling_ = Scaling.fit(x, mode)
+        self.spec_ = assembly.describe(x, shape, parts.likelihood, self.scaling_, names)
+        self._noise = Noise(self._seed())
+        self._build(parts)
+        self._given = given
+        weight = self._weights(x, sample_weight)
+        return x, weight
+
+    def _build(self, parts: assembly.Parts) -> None:
+        self.objective_ = parts.build(self.spec_, self._noise)
+        self.parts_, self.trainer_ = parts, parts.trainer
+        self.n_components_ = parts.units
+        self._n_features_out = math.prod(self.objective_.model.code_shape)
+        for name in ("_answers", "_moments", "_density"):
+            self.__dict__.pop(name, None)
+
+    def _seed(self) -> int:
+        if self.random_state is None:
+            return int(np.random.default_rng().integers(2**31))
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _shape(self, given: tuple[int, ...], width: int) -> tuple[int, ...]:
+        shape = tuple(self.shape) if self.shape is not None else given
+        if len(shape) == 2 and self.shape is None:
+            shape = (1, *shape)
+        if math.prod(shape) != width:
+            raise ValueError(f"shape={self.shape} has {math.prod(shape)} numbers, a row of X has {width}; correct shape")
+        return shape
+
+    def _weights(self, X: Any, sample_weight: Any) -> Array | None:
+        """Check row weights and scale them to mean one."""
+        if sample_weight is None:
+            return None
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        total = weight.sum()
+        if total == 0:
+            raise ValueError("sample_weight is zero for every row; give at least one row a weight")
+        return np.asarray(weight * (len(weight) / total))
+
+    def _rows(self, x: Array, weight: Array | None) -> Rows:
+        values = torch.from_numpy(np.ascontiguousarray(self.scaling_.forward(x))).reshape(-1, *self.spec_.shape)
+        return Rows(values, weight=None if weight is None else torch.from_numpy(weight))
+
+    def _finish(self, x: Array) -> None:
+        """Keep what later answers need of the training rows: a sample of codes, and PCA at equal size."""
+        self._answers = Inference(self.objective_, self.scaling_)
+        self.__dict__.pop("_density", None)
+        keep = self._noise.branch(SAMPLE).permutation(len(x))[:KEPT_CODES].numpy()
+        self.baseline_ = Baseline.fit(x, self._n_features_out)
+        self.code_sample_ = self._answers.codes(x[np.sort(keep)]).astype(np.float32)
+
+    # -- use --------------------------------------------------------------------------------------------------------
+
+    def _checked(self, X: Any) -> Array:
+        check_is_fitted(self, "objective_")
+        x = validated(self, X, reset=False)
+        assembly.refuse_unsupported(x, self.parts_.likelihood, getattr(self, "feature_names_in_", None))
+        return x
+
+    @property
+    def answers(self) -> Inference:
+        """Return what answers questions to the fitted model."""
+        check_is_fitted(self, "objective_")
+        if "_answers" not in self.__dict__:
+            self._answers = Inference(self.objective_, self.scaling_)
+        return self._answers
+
+    def transform(self, X: Any) -> Array:
+        """Return the code of each row, (rows, n_components); code maps are flattened, units first."""
+        x = self._checked(X)
+        return self.answers.codes(x)
+
+    def inverse_transform(self, X: Any) -> Array:
+        """Return the expected data of codes, (rows, n_features_in_), in the units of the fit."""
+        check_is_fitted(self, "objective_")
+        codes = np.asarray(gather(X))
+        codes = codes if codes.dtype in (np.float32, np.float64) else codes.astype(np.float64)
+        if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
+            raise ValueError(f"X holds codes of shape {codes.shape[1:]}, the model has {self._n_features_out} numbers per code; pass what transform returned")
+        return self.answers.decode(codes)
+
+    def reconstruct(self, X: Any) -> Any:
+        """Return the expected value of every entry given the row's code, as the caller gave X: frame, names, shape."""
+        x = self._checked(X)
+        values = self.answers.reconstructions(x)
+        return like(X, values.reshape(len(values), *row_shape(gather(X))) if np.ndim(gather(X)) > 2 else values)
+
+    def feature_errors(self, X: Any) -> Array:
+        """Return -log p(x_j | code(x)) of every entry, (rows, n_features_in_), in nats of the caller's units."""
+        x = self._checked(X)
+        return self.answers.errors(x)
+
+    def score_samples(self, X: Any) -> Array:
+        """Return the log-likelihood of each row given its code, less KL(q || prior) where codes have a density.
+
+        In nats of the caller's units; ``-feature_errors(X).sum(1)`` is its first term. No randomness is used.
+        """
+        x = self._checked(X)
+        score = -self.answers.errors(x).sum(1, dtype=np.float64)
+        if "density" in self.parts_.bottleneck.provides:
+            score = score - self.answers.divergences(x)
+        return np.asarray(score)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return the mean of :meth:`score_samples`: what cross-validation compares."""
+        return float(self.score_samples(X).mean())
+
+    def sample(self, n_samples: int = 1, *, random_state: Any = None, mean: bool = True) -> Array:
+        """Return new rows, decoded from new codes.
+
+        Codes come from the prior where they have one, else from a Gaussian mixture on the codes of training rows (Ghosh
+        et al., 2020, "From Variational to Deterministic Autoencoders"). ``mean`` returns the expected value of each
+        entry; without it entries are drawn from the likelihood too.
+        """
+        check_is_fitted(self, "objective_")
+        if n_samples < 1:
+            raise ValueError(f"n_samples={n_samples} is not a number of rows; give 1 or more")
+        seed = self._noise.branch(DRAW).seed if random_state is None else check_random_state(random_state).randint(2**31 - 1)
+        noise = Noise(int(seed))
+        codes = self._draw_codes(n_samples, noise)
+        values = self.answers.decode(codes) if mean else self.answers.draw(codes, noise)
+        return values.reshape(n_samples, *self._given)
+
+    def _draw_codes(self, n: int, noise: Noise) -> Array:
+        if "density" in self.parts_.bottleneck.provides:
+            drawn = noise.normal(torch.empty(n, self._n_features_out))
+            return np.asarray(drawn.numpy())
+        if "_density" not in self.__dict__:
+            self._density = fit_code_density(self.code_sample_, self._noise.seed % 2**31)
+        return np.asarray(self._density.sample(n, noise.seed % 2**31), dtype=np.float32)
+
+    def evaluate(self, X: Any, *, draws: int = 0, random_state: int = 0) -> Evaluation:
+        """Measure the model on rows X: errors beside PCA's, likelihood, code, compression, and a verdict in words.
+
+        ``draws`` > 0 adds the importance-weighted estimate of -log p(x), for codes with a density.
+        """
+        return evaluate(self, X, self._checked(X), draws=draws, random_state=random_state)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model to a folder: ``model.json`` and ``weights.safetensors``.
+
+        Raises:
+            ValueError: the folder is something else, or cannot be written; an older model there stays whole.
+        """
+        from isthmus.estimators.saving import save
+
+        check_is_fitted(self, "objective_")
+        return save(self, path)
+
+    # -- scikit-learn -----------------------------------------------------------------------------------------------
+
+    def _part(self, name: str) -> Any:
+        value = getattr(self, name)
+        if value is None and name == "trainer":
+            return Trainer()
+        return value
+
+    def __sklearn_tags__(self) -> Any:
+        """Declare that float32 codes come from float32 rows."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave copies made for inference behind."""
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in ("_answers", "_density")}
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        """Show the parameters and, once fitted, the parts in the formalism's words."""
+        text: str = super().__repr__(N_CHAR_MAX=N_CHAR_MAX)
+        return f"{text}\n# fitted: {self.parts_}" if hasattr(self, "parts_") else text

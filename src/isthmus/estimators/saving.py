@@ -1,0 +1,128 @@
+"""A fitted estimator as a manifest and tensors, and back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from isthmus import persistence
+from isthmus.architecture import Architecture
+from isthmus.bottleneck import Bottleneck
+from isthmus.catalogue import from_dict, to_dict
+from isthmus.corruption import Corruption
+from isthmus.data.arrays import Scaling
+from isthmus.estimators.assembly import Parts
+from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.likelihood import Likelihood
+from isthmus.measures.baseline import Baseline
+from isthmus.noise import Noise
+from isthmus.penalty import Penalty
+from isthmus.records import Column, Spec
+from isthmus.training.history import History
+from isthmus.training.trainer import Trainer
+
+PLAIN = ("n_components", "shape", "scaling", "verbose")
+KINDS: dict[str, Any] = {
+    "architecture": Architecture,
+    "bottleneck": Bottleneck,
+    "corruption": Corruption,
+    "likelihood": Likelihood,
+    "trainer": Trainer,
+}
+
+
+def save(model: Autoencoder, path: str | Path) -> Path:
+    """Write a fitted autoencoder to a folder."""
+    parts = model.parts_
+    manifest = {
+        "estimator": type(model).__name__,
+        "parts": {name: to_dict(getattr(parts, name)) for name in KINDS}
+        | {"penalties": [to_dict(penalty) for penalty in parts.penalties], "units": parts.units},
+        "parameters": {name: _plain(getattr(model, name)) for name in PLAIN}
+        | {"random_state": model.random_state if isinstance(model.random_state, int) else None},
+        "chosen": [name for name in KINDS if getattr(model, name) is None],
+        "data": asdict(model.spec_) | {"provides": sorted(model.spec_.provides), "given": list(model._given)},
+        "scaling": {"mode": model.scaling_.mode},
+        "columns": getattr(model, "feature_names_in_", np.array([])).tolist(),
+        "n_features_in": model.n_features_in_,
+        "seed": model._noise.seed,
+        "epochs": model.n_iter_,
+        "best_epoch": getattr(model, "best_epoch_", model.n_iter_),
+        "history": model.history_.rows,
+    }
+    tensors = {f"objective.{name}": t for name, t in model.objective_.state_dict().items()}
+    tensors |= {name: torch.from_numpy(array) for name, array in _arrays(model).items()}
+    return persistence.write(path, manifest, tensors)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _arrays(model: Autoencoder) -> dict[str, Any]:
+    return {
+        "scaling.centre": model.scaling_.centre,
+        "scaling.factor": model.scaling_.factor,
+        "code_sample": model.code_sample_,
+    } | {f"baseline.{name}": array for name, array in model.baseline_.arrays().items()}
+
+
+def load(path: str | Path, *, architecture: Architecture | None = None) -> Autoencoder:
+    """Read a saved autoencoder; nothing in the file is executed.
+
+    Args:
+        path: the folder that ``save`` wrote.
+        architecture: for models of your own torch modules, the ``Given(encoder, decoder)`` to put the weights into.
+
+    Raises:
+        ValueError: not a model, damaged, newer than this release, or of a part that is not installed.
+    """
+    manifest, tensors = persistence.read(path)
+    try:
+        return _rebuild(manifest, tensors, architecture)
+    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged: {type(error).__name__} {error}; save the model again") from None
+
+
+def _rebuild(manifest: dict[str, Any], tensors: dict[str, torch.Tensor], architecture: Architecture | None) -> Autoencoder:
+    described = manifest["parts"]
+    named = {name: from_dict(kind, described[name]) for name, kind in KINDS.items() if name != "architecture"}
+    if architecture is None:
+        architecture = from_dict(Architecture, described["architecture"])
+    penalties = tuple(from_dict(Penalty, item) for item in described["penalties"])
+    parts = Parts(architecture=architecture, penalties=penalties, units=described["units"], **named)
+    parameters = manifest["parameters"]
+    shape = parameters.pop("shape")
+    chosen = {name: None if name in manifest["chosen"] else getattr(parts, name) for name in KINDS}
+    model = Autoencoder(**parameters, shape=None if shape is None else tuple(shape), penalties=parts.penalties, **chosen)
+    data = manifest["data"]
+    model.spec_ = Spec(
+        tuple(data["shape"]), tuple(Column(**c) for c in data["columns"]), data["missing"], data["rows"], frozenset(data["provides"])
+    )
+    model._given = tuple(data["given"])
+    model._noise = Noise(manifest["seed"])
+    model.scaling_ = Scaling(manifest["scaling"]["mode"], tensors["scaling.centre"].numpy(), tensors["scaling.factor"].numpy())
+    model.n_features_in_ = manifest["n_features_in"]
+    if manifest["columns"]:
+        model.feature_names_in_ = np.array(manifest["columns"], dtype=object)
+    model._build(parts)
+    _restore(model, manifest, tensors)
+    return model
+
+
+def _restore(model: Autoencoder, manifest: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    state = {name.removeprefix("objective."): t for name, t in tensors.items() if name.startswith("objective.")}
+    dtype = next((t.dtype for t in state.values() if t.is_floating_point()), torch.float32)
+    model.objective_.to(dtype).load_state_dict(state)
+    model.objective_.eval()
+    model.code_sample_ = tensors["code_sample"].numpy()
+    model.history_ = History(manifest["history"])
+    model.n_iter_, model.best_epoch_ = manifest["epochs"], manifest["best_epoch"]
+    found = {name.removeprefix("baseline."): t.numpy() for name, t in tensors.items() if name.startswith("baseline.")}
+    model.baseline_ = Baseline(**found)
