@@ -56,6 +56,11 @@ class Part:
                 object.__setattr__(self, f.name, value)
             if isinstance(value, list):
                 object.__setattr__(self, f.name, tuple(value))
+            if isinstance(value, Schedule) and "Schedule" not in str(f.type):
+                raise ValueError(
+                    f"{type(self).__name__}: {f.name}={value!r} changes with the epoch, but this setting is fixed when "
+                    "the model is built; give a plain value"
+                )
             self._check(f.name, value, f.metadata)
 
     def _check(self, name: str, value: Any, rule: Any) -> None:
@@ -117,6 +122,17 @@ class Schedule(Part):
     def value(self, epoch: float) -> float:
         """Return the number at ``epoch`` (fractions count; ``inf`` gives the final value)."""
         raise NotImplementedError(f"{type(self).__name__} must define value(epoch)")  # abstract
+
+
+def settled(value: float | Schedule) -> float:
+    """Return a number that is a schedule no longer.
+
+    Raises:
+        ValueError: it still is one, since the part was used without ``part.at(epoch)``.
+    """
+    if isinstance(value, Schedule):
+        raise ValueError(f"{value!r} has no value without an epoch; use part.at(epoch) in place of the part")
+    return value
 
 
 class Memory(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from isthmus.component import Component, Memory
 from isthmus.noise import Noise
@@ -17,8 +17,16 @@ class Corruption(Component):
     kind: ClassVar[str] = "corruption"
 
     def __call__(self, batch: Batch, noise: Noise, memory: Memory) -> Corrupted:
-        """Corrupt a batch."""
+        """Return a corrupted copy of a batch; the batch itself stays clean."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__")  # abstract
+
+    def remember(self, memory: Memory, sample: Batch) -> None:
+        """Keep in the memory what this corruption needs to know of the data."""
+        return
+
+    def start(self, objective: Any, sample: Batch) -> None:
+        """Remember the data, before the first step."""
+        self.remember(objective.memories["corruption"], sample)
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,0 +1,170 @@
+"""Corruptions that change each entry by chance, independently of the others."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from isthmus.component import Memory, Schedule, number, settled
+from isthmus.corruption import Corruption
+from isthmus.noise import Noise
+from isthmus.records import Batch, Corrupted, Shape, Spec
+
+
+def chosen(batch: Batch, rate: float | Schedule, noise: Noise) -> Tensor:
+    """Choose every entry that was seen with probability ``rate``."""
+    hit = noise.uniform(batch.x) < settled(rate)
+    return hit if batch.seen is None else hit & batch.seen.bool()
+
+
+@dataclass(frozen=True, repr=False)
+class GaussianNoise(Corruption):
+    """x~ = x + sigma e, e ~ N(0, 1) (Vincent et al., 2010, "Stacked Denoising Autoencoders").
+
+    With the squared error the best reconstruction of a corrupted x~ is x~ + sigma^2 d log p(x~) / d x~, where p is the
+    data's density smoothed by the noise (Alain & Bengio, 2014). ``sigma`` is in units of the data that the model sees.
+    To stay in a range, wrap it: ``Clipped(GaussianNoise(0.4))``.
+
+    >>> GaussianNoise(sigma=0.4)
+    GaussianNoise(sigma=0.4)
+    """
+
+    sigma: float | Schedule = number(0.1, low=0.0)
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """Half a step from one category to the next means nothing."""
+        return frozenset({"continuous"})
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """It says which entries it touched: all of them."""
+        return frozenset({"touched entries"})
+
+    def __call__(self, batch: Batch, noise: Noise, memory: Memory) -> Corrupted:
+        """Add noise to every entry that was seen."""
+        touched = torch.ones_like(batch.x, dtype=torch.bool) if batch.seen is None else batch.seen.bool()
+        x = batch.x + settled(self.sigma) * noise.normal(batch.x) * touched
+        return Corrupted(x, batch.seen, touched=touched)
+
+
+@dataclass(frozen=True, repr=False)
+class Masking(Corruption):
+    """Set each entry to zero with probability ``rate``, as if it were missing (Vincent et al., 2008).
+
+    The rest is not scaled up: unlike dropout, the encoder is meant to see fewer entries and to fill them in. Zero is
+    the value of the data that the model sees, so that for centred data it is the mean.
+
+    >>> Masking(rate=0.3)
+    Masking(rate=0.3)
+    """
+
+    rate: float | Schedule = number(0.25, low=0.0, high=1.0)
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """Among categories, zero is a level like any other and not the absence of one."""
+        return frozenset({"numbers"})
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """It says which entries it touched."""
+        return frozenset({"touched entries"})
+
+    def __call__(self, batch: Batch, noise: Noise, memory: Memory) -> Corrupted:
+        """Zero the chosen entries."""
+        touched = chosen(batch, self.rate, noise)
+        return Corrupted(batch.x.masked_fill(touched, 0.0), batch.seen, touched=touched)
+
+
+@dataclass(frozen=True, repr=False)
+class SaltAndPepper(Corruption):
+    """Set each entry, with probability ``rate``, to its lowest or highest possible value by a fair coin.
+
+    (Vincent et al., 2010.) Where ``low`` or ``high`` is None it is taken from the data before training starts: 0 and 1
+    where all values lie between them, else the smallest and largest value of that column (or channel).
+
+    >>> SaltAndPepper(rate=0.1, low=0.0, high=1.0)
+    SaltAndPepper(rate=0.1, low=0.0, high=1.0)
+    """
+
+    rate: float | Schedule = number(0.25, low=0.0, high=1.0)
+    low: float | None = number(None)
+    high: float | None = number(None)
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """Categories have no lowest and highest level."""
+        return frozenset({"numbers"})
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """It says which entries it touched."""
+        return frozenset({"touched entries"})
+
+    def memory(self, spec: Spec, code: Shape) -> Memory:
+        """Keep the range of every column."""
+        shape = (spec.shape[0], *[1] * (len(spec.shape) - 1))
+        return Memory(buffers={"low": torch.zeros(shape), "high": torch.ones(shape)})
+
+    def remember(self, memory: Any, sample: Batch) -> None:
+        """Take the range from data."""
+        low, high = extremes(sample)
+        memory.low.copy_(torch.full_like(low, self.low) if self.low is not None else low)
+        memory.high.copy_(torch.full_like(high, self.high) if self.high is not None else high)
+
+    def __call__(self, batch: Batch, noise: Noise, memory: Any) -> Corrupted:
+        """Set the chosen entries to an end of their range."""
+        touched = chosen(batch, self.rate, noise)
+        end = torch.where(noise.uniform(batch.x) < 0.5, memory.low, memory.high)
+        return Corrupted(torch.where(touched, end, batch.x), batch.seen, touched=touched)
+
+
+def extremes(sample: Batch) -> tuple[Tensor, Tensor]:
+    """Return the smallest and largest seen value of each column (channel), or 0 and 1 where all lie between them."""
+    x, seen = sample.x, torch.ones_like(sample.x, dtype=torch.bool) if sample.seen is None else sample.seen.bool()
+    others = [0, *range(2, x.dim())]
+    low = x.masked_fill(~seen, math.inf).amin(others)
+    high = x.masked_fill(~seen, -math.inf).amax(others)
+    never = low > high  # a column without a single value
+    low, high = low.masked_fill(never, 0.0), high.masked_fill(never, 1.0)
+    if low.min() >= 0 and high.max() <= 1:
+        low, high = torch.zeros_like(low), torch.ones_like(high)
+    shape = (-1, *[1] * (x.dim() - 2))
+    return low.reshape(shape), high.reshape(shape)
+
+
+@dataclass(frozen=True, repr=False)
+class SwapNoise(Corruption):
+    """Replace each entry, with probability ``rate``, by the same column of another row of the batch.
+
+    The values of a column stay the column's own, so that it suits any table, categories too. In a batch of one row
+    there is no other row, and nothing changes; nor where the other row's value is missing.
+
+    >>> SwapNoise(rate=0.3)
+    SwapNoise(rate=0.3)
+    """
+
+    rate: float | Schedule = number(0.15, low=0.0, high=1.0)
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """It says which entries it touched."""
+        return frozenset({"touched entries"})
+
+    def __call__(self, batch: Batch, noise: Noise, memory: Memory) -> Corrupted:
+        """Replace the chosen entries by those of other rows, each row equally likely."""
+        rows = len(batch.x)
+        touched = chosen(batch, self.rate, noise)
+        if rows == 1:
+            return Corrupted(batch.x, batch.seen, touched=torch.zeros_like(touched))
+        ahead = 1 + (noise.uniform(batch.x) * (rows - 1)).long().clamp_max(rows - 2)
+        own = torch.arange(rows, device=batch.x.device).reshape(rows, *[1] * (batch.x.dim() - 1))
+        other = (own + ahead) % rows
+        if batch.seen is not None:
+            touched = touched & batch.seen.bool().gather(0, other)
+        return Corrupted(torch.where(touched, batch.x.gather(0, other), batch.x), batch.seen, touched=touched)
