@@ -56,6 +56,10 @@ class Noise:
         """Draw from N(0, 1), shaped as ``like``."""
         return torch.randn(like.shape, dtype=like.dtype, device=like.device, generator=self._generator(like.device))
 
+    def poisson(self, rate: Tensor) -> Tensor:
+        """Draw counts from Poisson(rate), shaped as ``rate``."""
+        return torch.poisson(rate, generator=self._generator(rate.device))
+
     def permutation(self, n: int, device: torch.device | str = "cpu") -> Tensor:
         """Draw an order of n rows; the same one on every device."""
         return torch.randperm(n, generator=self._generator(torch.device("cpu"))).to(device)

@@ -118,6 +118,12 @@ class Clipped(Wrapper):
     low: float = number(0.0)
     high: float = number(1.0)
 
+    def __post_init__(self) -> None:
+        """Refuse an empty range."""
+        super().__post_init__()
+        if self.low > self.high:
+            raise ValueError(f"Clipped: low={self.low!r} is above high={self.high!r}; swap them")
+
     @property
     def inside(self) -> tuple[Corruption, ...]:
         """The corruption whose values are clipped."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -25,6 +24,10 @@ class Likelihood(Component):
     def column(self, name: str) -> Column:
         """Describe a variable of this likelihood."""
         return Column(name)
+
+    def suited(self, x: Tensor) -> Self:
+        """Return this likelihood with what it takes from data filled in."""
+        return self
 
     def outputs(self, spec: Spec) -> Shape:
         """Return the shape of the decoder's output for data like ``spec``."""
@@ -56,9 +59,20 @@ class Likelihood(Component):
         if bias is None:
             return
         shape = objective.model.outputs
-        resting = self.resting(objective.model.present(sample.x).double().mean(0)).reshape(shape)
-        if bias.numel() == shape[0] and math.prod(shape) != shape[0]:
-            resting = resting.flatten(1).mean(1)
+        mean = average(objective.model.present(sample.x).double(), sample)
+        if bias.numel() == shape[0]:
+            mean = mean.flatten(1).mean(1) if mean.dim() > 1 else mean
+        resting = self.resting(mean)
         if bias.numel() == resting.numel():
             with torch.no_grad():
                 bias.copy_(resting.flatten().to(bias.dtype))
+
+
+def average(values: Tensor, sample: Batch) -> Tensor:
+    """Average each variable over the rows of a sample, by their weights and only where it was seen."""
+    share = torch.ones_like(values)
+    if sample.weight is not None:
+        share = share * sample.weight.reshape(-1, *[1] * (values.dim() - 1))
+    if sample.seen is not None:
+        share = share * sample.seen.repeat_interleave(values.shape[1] // sample.seen.shape[1], dim=1)
+    return (values * share).sum(0) / share.sum(0).clamp_min(1e-12)

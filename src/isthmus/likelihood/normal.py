@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from isthmus.component import Memory, choice, number
-from isthmus.likelihood import Likelihood
+from isthmus.likelihood import Likelihood, average
 from isthmus.noise import Noise
 from isthmus.records import Batch, Shape, Spec
 
@@ -68,15 +68,18 @@ class Normal(Likelihood):
 
 @dataclass(frozen=True, repr=False)
 class ScaledNormal(Likelihood):
-    """x ~ N(mean, scale^2) with a learnt scale: one per column, or one shared by all (probabilistic PCA's).
+    """x ~ N(mean, scale^2) with a learnt scale: one per variable, or one shared by all (probabilistic PCA's).
 
-    -log p = (x - mean)^2 / (2 scale^2) + log scale + log(2 pi) / 2; log scale is a parameter in the memory.
+    -log p = (x - mean)^2 / (2 scale^2) + log scale + log(2 pi) / 2, where scale^2 = exp(2 s) + floor^2 and s is a
+    parameter in the memory. ``floor`` is a share of the data's overall standard deviation: without one, a variable that
+    is constant, or that can be copied exactly, would have an infinite density.
 
     >>> ScaledNormal(shared=True)
     ScaledNormal(shared=True)
     """
 
     shared: bool = False
+    floor: float = number(1e-3, low=1e-12, high=0.5)
 
     @property
     def requires(self) -> frozenset[str]:
@@ -84,28 +87,37 @@ class ScaledNormal(Likelihood):
         return frozenset({"numbers"})
 
     def memory(self, spec: Spec, code: Shape) -> Memory:
-        """Keep the logarithm of the scales."""
-        return Memory(parameters={"log_scale": torch.zeros((1,) * len(spec.shape) if self.shared else spec.shape)})
+        """Keep the logarithm of the scales, and the least variance."""
+        shape = (1,) * len(spec.shape) if self.shared else spec.shape
+        return Memory({"log_scale": torch.zeros(shape)}, {"least": torch.tensor(self.floor**2)})
 
-    def nll(self, output: Tensor, x: Tensor, memory: Any) -> Tensor:
+    def nll(self, output: Tensor, x: Tensor, memory: Memory) -> Tensor:
         """Return the squared error in units of the learnt scale, plus log scale."""
-        log_scale = memory.log_scale
-        return ((x - output) * (-log_scale).exp()).square() / 2 + log_scale + _LOG_ROOT
+        var = variance(memory)
+        return (x - output).square() / (2 * var) + var.log() / 2 + _LOG_ROOT
 
     def mean(self, output: Tensor, memory: Memory) -> Tensor:
         """Return the mean."""
         return output
 
-    def sample(self, output: Tensor, noise: Noise, memory: Any) -> Tensor:
+    def sample(self, output: Tensor, noise: Noise, memory: Memory) -> Tensor:
         """Draw from N(mean, scale^2)."""
-        drawn: Tensor = output + memory.log_scale.exp() * noise.normal(output)
-        return drawn
+        return output + variance(memory).sqrt() * noise.normal(output)
 
     def start(self, objective: Any, sample: Batch) -> None:
         """Start the scales at the data's own standard deviations."""
         Likelihood.start(self, objective, sample)
-        log_scale = objective.memories["likelihood"].log_scale
-        deviation = (sample.x - sample.x.mean(0)).square().mean(0)
+        memory = objective.memories["likelihood"]
+        x = sample.x.double()
+        spread = average((x - average(x, sample)).square(), sample)
+        overall = spread.mean() if bool(spread.any()) else torch.ones_like(spread.mean())
         with torch.no_grad():
-            spread = deviation.mean() if self.shared else deviation
-            log_scale.copy_((spread.clamp_min(1e-12).log() / 2).expand_as(log_scale))
+            memory.least.copy_(self.floor**2 * overall)
+            start = overall if self.shared else spread.clamp_min(float(2 * memory.least))
+            memory.log_scale.copy_(((start - memory.least).log() / 2).expand_as(memory.log_scale))
+
+
+def variance(memory: Any) -> Tensor:
+    """Return the learnt variances."""
+    var: Tensor = (2 * memory.log_scale).exp() + memory.least
+    return var
