@@ -95,7 +95,7 @@ class Dense(Architecture):
         ahead, back = Chain(*ascent), Chain(*descent)
         if self.shortcut and self.hidden:
             into = self._linear(up[0], up[-1])
-            out = Tied(into, bias=self.bias) if self.tied else self._linear(down[0], down[-1])
+            out = Tied(into, units=down[0], bias=self.bias) if self.tied else self._linear(down[0], down[-1])
             return Chain(Reshape((up[0],)), Parallel(ahead, into), Reshape(features)), Chain(
                 Reshape((down[0],)), Parallel(back, out), Reshape(outputs)
             )
@@ -108,7 +108,7 @@ class Dense(Architecture):
     def _block(self, a: int, b: int, *, last: bool, drop: bool = False, mirror: nn.Module | None = None) -> Chain:
         layer: Layer = self._linear(a, b, last=last)
         if isinstance(mirror, Linear):
-            layer = Tied(mirror, bias=self.bias)
+            layer = Tied(mirror, units=a, bias=self.bias)
         elif last and self.shortcut and self.hidden and isinstance(layer, Linear):
             layer.init = "zeros"
         if last:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isthmus.layers.chain import ACTIVATIONS, Chain, Dropout, Function, Layer, Reshape
+from isthmus.layers.convolution import Adjoint, Convolution, Crop, Enlarge, Pool, Transposed
 from isthmus.layers.linear import INITS, Linear, Tied, draw, weights
 from isthmus.layers.normalisation import NORMS, BatchNorm, LayerNorm, norm
 
@@ -10,15 +11,21 @@ __all__ = [
     "ACTIVATIONS",
     "INITS",
     "NORMS",
+    "Adjoint",
     "BatchNorm",
     "Chain",
+    "Convolution",
+    "Crop",
     "Dropout",
+    "Enlarge",
     "Function",
     "Layer",
     "LayerNorm",
     "Linear",
+    "Pool",
     "Reshape",
     "Tied",
+    "Transposed",
     "draw",
     "norm",
     "weights",

@@ -68,18 +68,21 @@ class Linear(Layer):
 
 
 class Tied(Layer):
-    """y = W^T x + b with the W of another layer, which owns it: one tensor, gradients from both uses."""
+    """y = W^T x + b with the W of another layer, which owns it: one tensor, gradients from both uses.
 
-    def __init__(self, layer: Linear, *, bias: bool = True) -> None:
+    ``units`` takes the owner's first units only, where it has more than the code (a mean and a log-variance).
+    """
+
+    def __init__(self, layer: Linear, *, units: int | None = None, bias: bool = True) -> None:
         """Refer to the encoder's layer without registering it twice."""
         super().__init__()
-        self._owner = (layer,)
+        self._owner, self.units = (layer,), units
         self.bias = nn.Parameter(torch.zeros(layer.weight.shape[1])) if bias else None
 
     @property
     def weight(self) -> Tensor:
         """The owner's weight, transposed: (out, in)."""
-        return self._owner[0].weight.T
+        return self._owner[0].weight[: self.units].T
 
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Map rows with the transposed weight."""
