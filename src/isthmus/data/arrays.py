@@ -1,0 +1,113 @@
+"""The invertible codec of plain arrays: shift and scale, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from isthmus.data.record import Array
+
+MODES = ("none", "common", "standard")
+_CHUNK = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    r"""Shift and scale every entry of a row, :math:`u = (x - c) / s`, and back, :math:`x = c + s u`.
+
+    ``none`` leaves the rows as they are. ``common`` centres each entry and divides all of them by one number, the
+    square root of their mean variance, so that distances and principal axes keep their proportions. ``standard``
+    divides each entry by its own standard deviation; an entry that is constant is only centred (s = 1).
+
+    A density in the scaled units is one in the caller's after :math:`-\log p(x) = -\log p(u) + \sum_j \log s_j`; the
+    sum is :attr:`log_factor`.
+
+    Attributes:
+        mode: ``none``, ``common`` or ``standard``.
+        centre: c in float64, shaped as one row.
+        factor: s in float64, shaped as one row.
+
+    >>> scaling = Scaling.fit(np.array([[0.0, 7.0], [2.0, 7.0]]), "standard")
+    >>> scaling.forward(np.array([[2.0, 8.0]]))
+    array([[1., 1.]])
+    """
+
+    mode: str
+    centre: Array
+    factor: Array
+
+    @classmethod
+    def fit(cls, X: Array, mode: str) -> Self:
+        """Measure shift and scale on the rows ``X``, shaped (rows, *shape).
+
+        Raises:
+            ValueError: The mode is unknown, there is no row, or the numbers are too large to be squared.
+        """
+        if mode not in MODES:
+            raise ValueError(f"scaling {mode!r} is unknown; use one of {', '.join(MODES)}")
+        if X.ndim < 2 or X.size == 0:
+            raise ValueError(f"scaling needs rows of numbers, not an array of shape {X.shape}; give (rows, columns)")
+        if mode == "none":
+            return cls(mode, np.zeros(X.shape[1:]), np.ones(X.shape[1:]))
+        centre, variance = _moments(X)
+        if mode == "common":
+            variance = np.full_like(variance, variance.mean())
+        return cls(mode, centre, _usable(np.sqrt(variance), X.dtype))
+
+    def forward(self, X: Array) -> Array:
+        """Return the rows scaled; float32 and float64 are kept, other numbers become float64."""
+        X, centre, factor = self._cast(X)
+        return X if self.mode == "none" else (X - centre) / factor
+
+    def inverse(self, X: Array) -> Array:
+        """Return scaled rows in the units that :meth:`fit` saw."""
+        X, centre, factor = self._cast(X)
+        return X if self.mode == "none" else X * factor + centre
+
+    def _cast(self, X: Array) -> tuple[Array, Array, Array]:
+        if X.shape[1:] != self.centre.shape:
+            raise ValueError(f"rows of shape {X.shape[1:]} do not fit a scaling of {self.centre.shape}; give these")
+        dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+        return X.astype(dtype, copy=False), self.centre.astype(dtype), self.factor.astype(dtype)
+
+    @property
+    def log_factor(self) -> float:
+        """The sum of log s over a row's entries: what turns nats of scaled rows into nats of the caller's."""
+        return float(np.log(self.factor).sum())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {"mode": self.mode, "centre": self.centre.tolist(), "factor": self.factor.tolist()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Rebuild a scaling from :meth:`to_dict`'s values."""
+        scaling = cls(values["mode"], np.asarray(values["centre"], float), np.asarray(values["factor"], float))
+        if scaling.mode not in MODES or scaling.centre.shape != scaling.factor.shape or not (scaling.factor > 0).all():
+            raise ValueError(f"these are not the values of a scaling (mode {scaling.mode!r}); save it again")
+        return scaling
+
+
+def _moments(X: Array) -> tuple[Array, Array]:
+    """Return mean and variance over rows in float64, without a float64 copy of X; exact 0 for constant entries."""
+    low = X.min(axis=0).astype(np.float64)
+    shift = np.zeros(X.shape[1:])
+    square = np.zeros(X.shape[1:])
+    # Differences to a row of the data, because sums of large numbers lose the digits that the variance needs.
+    for start in range(0, len(X), _CHUNK):
+        shift += (X[start : start + _CHUNK] - low).sum(axis=0)
+    centre = low + shift / len(X)
+    with np.errstate(over="ignore"):
+        for start in range(0, len(X), _CHUNK):
+            square += np.square(X[start : start + _CHUNK] - centre).sum(axis=0)
+    if not np.isfinite(square).all():
+        raise ValueError(f"numbers up to {np.abs(X).max():.1e} are too large to be squared; divide the data first")
+    return centre, np.where(X.max(axis=0) == low, 0.0, square / len(X))
+
+
+def _usable(factor: Array, dtype: np.dtype[Any]) -> Array:
+    """Replace factors that cannot divide, because they are zero in the precision of the data."""
+    least = np.finfo(dtype if dtype == np.float32 else np.float64).tiny
+    return np.where(factor < least, 1.0, factor)

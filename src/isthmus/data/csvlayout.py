@@ -1,0 +1,110 @@
+"""How a text table is laid out: encoding, delimiter, decimal sign, and whether its first line names the columns."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+# In the order of belief: a comma may be a decimal sign, a space part of a name.
+_DELIMITERS = ("\t", ";", "|", ",", " ")
+_MISSING = frozenset(["", "?", "-", "na", "n/a", "nan", "null", "none"])
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a reader has to know before the first value.
+
+    Attributes:
+        encoding: ``utf-8``, ``utf-16`` or ``latin-1``.
+        delimiter: The character between two fields.
+        decimal: The decimal sign, ``.`` or ``,``.
+        header: The columns' names, or None where the first line holds values.
+        skip: Lines before the first line of values.
+    """
+
+    encoding: str
+    delimiter: str
+    decimal: str
+    header: tuple[str, ...] | None
+    skip: int
+
+
+def layout(path: Path) -> Layout:
+    """Recognise the layout of a text table from its first lines.
+
+    A first line is a header when none of its fields is a number, when the fields count 0, 1, 2, ... (a data frame
+    without names), or when it holds text where the second line holds numbers.
+
+    Raises:
+        ValueError: The file is empty or cannot be read.
+    """
+    encoding, text = _head(path)
+    lines = re.split(r"\r\n|\n|\r", text)
+    filled = [number for number, line in enumerate(lines) if line.strip()]
+    if not filled:
+        raise ValueError(f"{str(path)!r} is empty; give a table with at least one row")
+    first, second = lines[filled[0]], lines[filled[1]] if len(filled) > 1 else ""
+    delimiter = _delimiter(first, second)
+    decimal = "," if delimiter in ";\t|" and any(_comma(f) for f in _fields(second or first, delimiter)) else "."
+    # The line that numpy.savetxt writes above the values begins with a hash sign.
+    names = _fields(first.removeprefix("# ").removeprefix("#"), delimiter)
+    if not _names(names, _fields(second, delimiter), decimal):
+        return Layout(encoding, delimiter, decimal, None, filled[0])
+    return Layout(encoding, delimiter, decimal, tuple(names), filled[0] + 1)
+
+
+def is_number(field: str, decimal: str = ".") -> bool:
+    """Tell whether a field reads as a number."""
+    try:
+        float(field.replace(decimal, ".") if decimal != "." else field)
+    except ValueError:
+        return False
+    return True
+
+
+def _head(path: Path, size: int = 1 << 22) -> tuple[str, str]:
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            raw = file.read(size)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ValueError(f"cannot read {str(path)!r}: {reason}; give a readable table") from error
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16", raw.decode("utf-16", "ignore")
+    whole = raw if len(raw) < size else raw[: raw.rfind(b"\n") + 1]
+    try:
+        return "utf-8", whole.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "latin-1", raw.decode("latin-1")
+
+
+def _delimiter(first: str, second: str) -> str:
+    for sign in _DELIMITERS:
+        count = len(_fields(first, sign))
+        if count > 1 and (not second or len(_fields(second, sign)) == count):
+            return sign
+    return max(",;\t|", key=lambda sign: len(_fields(second, sign)))
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    rows = list(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+    return [field.strip() for field in rows[0]] if rows else []
+
+
+def _comma(field: str) -> bool:
+    return "," in field and "." not in field and is_number(field, ",")
+
+
+def _names(first: list[str], second: list[str], decimal: str) -> bool:
+    counted = [field for field in first if field]
+    if len(counted) > 1 and counted == [str(i) for i in range(len(counted))]:
+        return True
+    numbers = [is_number(field, decimal) for field in first]
+    if not any(numbers):
+        return True
+    text = [not number and field.lower() not in _MISSING for number, field in zip(numbers, first, strict=True)]
+    return len(second) == len(first) and any(t and is_number(f, decimal) for t, f in zip(text, second, strict=True))

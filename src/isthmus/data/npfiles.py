@@ -1,0 +1,92 @@
+"""NumPy's own files: ``.npy`` and ``.npz``, never with pickled objects."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from isthmus.data.record import Array, Data
+
+
+def read_npy(path: Path, limit: int | None) -> Data:
+    """Read an array of rows; unsigned bytes with three or four axes are pictures."""
+    try:
+        # Mapped, so that a few rows of a large file cost a few rows.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"cannot read {str(path)!r} as npy: {_reason(error)}") from error
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{str(path)!r} is an npz file called npy; rename it")
+    return Data(as_rows(array[:limit] if array.ndim else array, str(path)), source=str(path))
+
+
+def read_npz(path: Path, label: str | None, limit: int | None) -> Data:
+    """Read the array ``X``, or the only one, with labels from ``y`` (or ``label``) and column names from ``names``."""
+    arrays = read_arrays(path)
+    key = label or "y"
+    if label is not None and label not in arrays:
+        raise ValueError(f"{str(path)!r} has no array {label!r} for the labels; it has {', '.join(sorted(arrays))}")
+    rest = [name for name in arrays if name not in (key, "names")]
+    if "X" not in rest and len(rest) != 1:
+        found = ", ".join(sorted(arrays)) or "none"
+        raise ValueError(f"{str(path)!r} has no array called 'X' (it has {found}); save the rows as X, the labels as y")
+    X = arrays["X" if "X" in rest else rest[0]]
+    names = arrays.get("names")
+    return Data(
+        as_rows(X[:limit] if X.ndim else X, str(path)),
+        y=arrays[key][:limit] if key in arrays else None,
+        names=None if names is None else tuple(str(name) for name in names),
+        source=str(path),
+    )
+
+
+def read_arrays(path: str | Path) -> dict[str, Array]:
+    """Return every array of an npz file by name.
+
+    Raises:
+        ValueError: The file is missing, damaged, not an npz, or holds pickled objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it holds a single array; rename it to npy")
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"cannot read {str(path)!r} as npz: {_reason(error)}") from error
+
+
+def as_rows(array: Array, source: str) -> Array:
+    """Return rows of float32 or float64 from any array of numbers; pictures come back channels first, in [0, 1]."""
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{source!r} holds {array.dtype}, not numbers; save plain integers or floats")
+    if array.ndim < 2:
+        shape = tuple(array.shape)
+        raise ValueError(
+            f"{source!r} has the shape {shape}, rows x columns are needed; save it as array[:, None] (one column) "
+            "or array[None] (one row)"
+        )
+    if array.dtype == np.uint8 and array.ndim in (3, 4):
+        return as_pictures(array)
+    wide = array.dtype.kind == "f" and array.dtype != np.float64
+    return np.array(array, dtype=np.float32 if wide and array.dtype.itemsize <= 4 else np.float64)
+
+
+def as_pictures(pixels: Array) -> Array:
+    """Return bytes, (rows, height, width) or with channels first or last, as (rows, channels, height, width) / 255."""
+    if pixels.ndim == 3:
+        pixels = pixels[:, None]
+    elif pixels.shape[-1] in (1, 3, 4) and pixels.shape[1] not in (1, 3, 4):
+        pixels = np.moveaxis(pixels, -1, 1)
+    rows = np.array(pixels, dtype=np.float32, order="C")
+    rows /= np.float32(255)
+    return rows
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if "pickle" in text.lower():
+        return "it holds pickled objects, which could run code when loaded; save it as an array of numbers"
+    return f"{getattr(error, 'strerror', None) or text or 'it is cut short'}; give a whole file, or write it again"

@@ -1,0 +1,195 @@
+"""Tables of numbers: text (csv and its relatives) and Parquet."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.data.csvlayout import Layout, is_number, layout
+from isthmus.data.record import Array, Data
+
+TEXT = frozenset([".csv", ".tsv", ".txt", ".data"])
+
+
+def read_csv(path: Path, label: str | None, drop: Sequence[str], limit: int | None) -> Data:
+    """Read a text table; an unnamed first column of a named table is the rows' names, as R and pandas write it."""
+    found = layout(path)
+    table = _arrow_csv(path, found)
+    names = found.header or tuple(str(i) for i in range(table.num_columns))
+    if len(names) != table.num_columns:
+        raise ValueError(f"{str(path)!r} names {len(names)} columns and has {table.num_columns}; make them agree")
+    index = 0 if found.header and not names[0] and len(names) > 1 else None
+    return _data(table, names, path, label, drop, limit, index, named=found.header is not None)
+
+
+def read_parquet(path: Path, label: str | None, drop: Sequence[str], limit: int | None) -> Data:
+    """Read a Parquet file; a column of vectors of one length becomes that many columns."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read() if limit is None else _first(file, limit)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"cannot read {str(path)!r} as Parquet: {_line(error)}; write the file again") from error
+    table = _expand(table)
+    names = tuple(str(name) for name in table.column_names)
+    index = next((i for i, name in enumerate(names) if name.startswith("__index_level_")), None)
+    return _data(table, names, path, label, drop, limit, index, named=True)
+
+
+def _arrow_csv(path: Path, found: Layout) -> Any:
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
+    # A block holds at least one whole line; tables may have very many columns.
+    read = pc.ReadOptions(
+        skip_rows=found.skip, autogenerate_column_names=True, encoding=found.encoding, block_size=1 << 24
+    )
+    missing = [*pc.ConvertOptions().null_values, "?"]
+    convert = pc.ConvertOptions(decimal_point=found.decimal, strings_can_be_null=True, null_values=missing)
+    try:
+        return pc.read_csv(path, read, pc.ParseOptions(delimiter=found.delimiter), convert)
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" in str(error):
+            raise ValueError(f"{str(path)!r} has a header and no rows; give at least one row") from error
+        raise ValueError(f"cannot read {str(path)!r} as a table: {_line(error)}; correct that line") from error
+
+
+def _first(file: Any, limit: int) -> Any:
+    import pyarrow as pa
+
+    batches = []
+    for batch in file.iter_batches(batch_size=min(limit, 1 << 16)):
+        batches.append(batch)
+        if sum(b.num_rows for b in batches) >= limit:
+            break
+    return pa.Table.from_batches(batches, file.schema_arrow).slice(0, limit)
+
+
+def _expand(table: Any) -> Any:
+    import pyarrow as pa
+
+    for place in reversed(range(table.num_columns)):
+        name, column = table.column_names[place], table.column(place)
+        if pa.types.is_fixed_size_list(column.type) and column.null_count == 0:
+            size = column.type.list_size
+            values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
+            table = table.remove_column(place)
+            for i in reversed(range(size)):
+                table = table.add_column(place, f"{name}_{i}", pa.array(values[:, i]))
+    return table
+
+
+def _data(
+    table: Any,
+    names: tuple[str, ...],
+    path: Path,
+    label: str | None,
+    drop: Sequence[str],
+    limit: int | None,
+    index: int | None,
+    named: bool,
+) -> Data:
+    """Split a table into rows, labels and row names."""
+    table = table.slice(0, limit)
+    _distinct(names, path)
+    find = _finder(names, path, named)
+    taken = None if label is None else find(label)
+    left_out = {index, taken, *(find(name) for name in drop)}
+    kept = [i for i in range(len(names)) if i not in left_out]
+    if not kept:
+        raise ValueError(f"{str(path)!r} has no columns besides its labels and row names; give at least one")
+    return Data(
+        _numbers(table, kept, names, path),
+        y=None if taken is None else _labels(table.column(taken), names[taken], path),
+        names=tuple(names[i] for i in kept) if named else None,
+        source=str(path),
+        index=None if index is None else np.asarray(table.column(index).to_pylist()),
+    )
+
+
+def _distinct(names: tuple[str, ...], path: Path) -> None:
+    twice = (
+        next((name for i, name in enumerate(names) if name in names[:i]), None)
+        if len(set(names)) < len(names)
+        else None
+    )
+    if twice is not None:
+        raise ValueError(f"{str(path)!r} has two columns called {twice!r}; rename one")
+
+
+def _finder(names: tuple[str, ...], path: Path, named: bool) -> Callable[[str], int]:
+    def find(name: str) -> int:
+        if name in names:
+            return names.index(name)
+        if not named:
+            if name.removeprefix("-").isdigit() and -len(names) <= int(name) < len(names):
+                return int(name) % len(names)
+            last = len(names) - 1
+            raise ValueError(f"{str(path)!r} has no header and no column {name!r}; give a number from 0 to {last}")
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names[:8])}{', ...' * (len(names) > 8)}"
+        raise ValueError(f"{str(path)!r} has no column {name!r}; {hint}")
+
+    return find
+
+
+def _numbers(table: Any, kept: list[int], names: tuple[str, ...], path: Path) -> Array:
+    import pyarrow as pa
+
+    wrong = [f"column {names[i]!r} holds {what}" for i in kept if (what := _not_numbers(table.column(i)))]
+    if wrong:
+        more = f", and so on ({len(wrong)} columns)" if len(wrong) > 3 else ""
+        raise ValueError(
+            f"{str(path)!r}: {'; '.join(wrong[:3])}{more}; code such columns as numbers, leave them out with --drop "
+            "(in Python, drop=), or name the one with the labels with --label"
+        )
+    single = all(pa.types.is_float32(table.column(i).type) or pa.types.is_float16(table.column(i).type) for i in kept)
+    X = np.empty((table.num_rows, len(kept)), np.float32 if single else np.float64)
+    for place, i in enumerate(kept):
+        column = table.column(i)
+        if pa.types.is_boolean(column.type):
+            column = column.cast(pa.uint8())
+        elif pa.types.is_decimal(column.type):
+            column = column.cast(pa.float64())
+        X[:, place] = column.to_numpy()
+    return X
+
+
+def _not_numbers(column: Any) -> str | None:
+    """Say what a column holds instead of numbers, with an example; None for numbers."""
+    import pyarrow as pa
+
+    kind = column.type
+    if (
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_decimal(kind)
+    ):
+        return None
+    if pa.types.is_null(kind):
+        return "missing values only"
+    if pa.types.is_temporal(kind):
+        return f"dates or times ({column[0].as_py()})"
+    values = column.to_pylist()
+    row = next((i for i, v in enumerate(values) if v is not None and not is_number(str(v))), 0)
+    return f"{'lists' if pa.types.is_nested(kind) else 'text'} ({values[row]!r} in row {row + 1})"
+
+
+def _labels(column: Any, name: str, path: Path) -> Array:
+    if column.null_count:
+        values = column.to_pylist()
+        row = values.index(None) + 1
+        raise ValueError(f"{str(path)!r} has no label in row {row} (column {name!r}); fill in or leave out such rows")
+    values = column.to_pylist()
+    return np.asarray([v.strip() if isinstance(v, str) else v for v in values])
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".")

@@ -1,0 +1,108 @@
+"""Rows to files, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.data.images import write_pictures
+from isthmus.data.record import Array
+
+
+def write(path: str | os.PathLike[str], array: Array, names: Sequence[str] | None = None) -> None:
+    """Write rows as csv, Parquet, npy or npz by the path's suffix, or as a folder of PNGs where it has none.
+
+    The file appears whole or not at all: a failure leaves an older one as it was. Missing parent folders are made. A
+    table's columns are called x0, x1, ... without ``names``; rows of any shape are laid flat in tables. What is written
+    reads back with :func:`isthmus.data.read`.
+
+    Args:
+        path: Where to write; an existing file is replaced, a folder only if it holds nothing but written PNGs.
+        array: The rows, (rows, *shape), or one number per row.
+        names: One name per column.
+
+    Raises:
+        ValueError: The suffix is unknown, the names do not fit, or the place cannot be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        return write_arrays(path, {"X": array} if names is None else {"X": array, "names": np.array(names)})
+    if suffix == "":
+        return _write_folder(path, array)
+    if suffix == ".npy":
+        with atomic(path) as temporary, temporary.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+        return None
+    if suffix not in (".csv", ".parquet"):
+        raise ValueError(f"{str(path)!r} ends in {suffix!r}; use .csv, .parquet, .npy, .npz, or no ending for PNGs")
+    return _write_table(path, array, names)
+
+
+def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
+    """Write several arrays under their names to one npz file, whole or not at all."""
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+@contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside ``path``, which takes its place when the block ends well.
+
+    Raises:
+        ValueError: The place cannot be written, or is full; what was there before is untouched.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _replace(temporary, path)
+    except OSError as error:
+        raise ValueError(f"cannot write {str(path)!r}: {error.strerror or error}; choose another place") from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        temporary.unlink(missing_ok=True)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Move the finished file or folder into place; an older folder steps aside first, as it cannot be replaced."""
+    if not (temporary.is_dir() and path.is_dir()):
+        temporary.replace(path)
+        return
+    aside = temporary.with_suffix(".old")
+    path.rename(aside)
+    temporary.rename(path)
+    shutil.rmtree(aside)
+
+
+def _write_table(path: Path, array: Array, names: Sequence[str] | None) -> None:
+    import pyarrow as pa
+    import pyarrow.csv as pc
+    import pyarrow.parquet as pq
+
+    flat = np.asarray(array).reshape(len(array), -1)
+    columns = list(names) if names is not None else [f"x{i}" for i in range(flat.shape[1])]
+    if len(columns) != flat.shape[1]:
+        raise ValueError(f"{len(columns)} names for {flat.shape[1]} columns of {str(path)!r}; give one per column")
+    table: Any = pa.Table.from_arrays([pa.array(np.ascontiguousarray(column)) for column in flat.T], names=columns)
+    with atomic(path) as temporary:
+        (pc.write_csv if path.suffix.lower() == ".csv" else pq.write_table)(table, temporary)
+
+
+def _write_folder(path: Path, array: Array) -> None:
+    foreign = [p.name for p in path.iterdir() if not re.fullmatch(r"\d{6,}\.png", p.name)] if path.is_dir() else []
+    if foreign:
+        raise ValueError(f"{str(path)!r} holds other files ({foreign[0]}); choose a new or empty folder for the PNGs")
+    with atomic(path) as temporary:
+        temporary.mkdir()
+        write_pictures(temporary, array)

@@ -1,0 +1,39 @@
+"""Numbers about codes and reconstructions, on plain arrays: no torch, no model."""
+
+from isthmus.measures.code import active_units as active_units
+from isthmus.measures.code import correlation as correlation
+from isthmus.measures.code import dead_units as dead_units
+from isthmus.measures.code import mean_l0 as mean_l0
+from isthmus.measures.code import unit_range as unit_range
+from isthmus.measures.compression import Quantised as Quantised
+from isthmus.measures.compression import quantise as quantise
+from isthmus.measures.compression import restore as restore
+from isthmus.measures.density import CodeDensity as CodeDensity
+from isthmus.measures.density import fit_code_density as fit_code_density
+from isthmus.measures.dimension import intrinsic_dimension as intrinsic_dimension
+from isthmus.measures.reconstruction import PrincipalAxes as PrincipalAxes
+from isthmus.measures.reconstruction import explained_variance as explained_variance
+from isthmus.measures.reconstruction import mean_error as mean_error
+from isthmus.measures.reconstruction import pca_error as pca_error
+from isthmus.measures.reconstruction import principal_axes as principal_axes
+from isthmus.measures.reconstruction import squared_error as squared_error
+
+__all__ = [
+    "CodeDensity",
+    "PrincipalAxes",
+    "Quantised",
+    "active_units",
+    "correlation",
+    "dead_units",
+    "explained_variance",
+    "fit_code_density",
+    "intrinsic_dimension",
+    "mean_error",
+    "mean_l0",
+    "pca_error",
+    "principal_axes",
+    "quantise",
+    "restore",
+    "squared_error",
+    "unit_range",
+]

@@ -1,0 +1,132 @@
+"""How well rows come back, and how well principal components would have done at the same size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+_CHUNK = 4096
+
+
+def squared_error(X: Array, reconstruction: Array) -> Array:
+    r"""Return :math:`\sum_j (x_j - \hat x_j)^2` of every row, summed in float64.
+
+    Args:
+        X: The rows, (rows, *shape).
+        reconstruction: The same rows as they came back, same shape.
+
+    Returns:
+        One error per row, (rows,), in squared units of X.
+
+    Raises:
+        ValueError: The shapes differ.
+
+    >>> squared_error(np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros((2, 2)))
+    array([ 5., 25.])
+    """
+    if X.shape != reconstruction.shape:
+        raise ValueError(f"rows of shape {X.shape} came back as {reconstruction.shape}; compare the same rows")
+    errors = np.empty(len(X))
+    for start in range(0, len(X), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        errors[rows] = _squares(np.subtract(X[rows], reconstruction[rows], dtype=np.float64))
+    return errors
+
+
+def explained_variance(X: Array, reconstruction: Array) -> float:
+    r"""Return :math:`1 - \sum_{ij} (x_{ij} - \hat x_{ij})^2 / \sum_{ij} (x_{ij} - \bar x_j)^2` over all rows at once.
+
+    1 is perfect, 0 is as good as the rows' mean; NaN where the rows do not vary, so that there is nothing to explain. A
+    mean of ratios per batch or per column would weigh quiet parts of the data too much.
+
+    >>> X = np.array([[0.0, 0.0], [2.0, 2.0]])
+    >>> explained_variance(X, X), explained_variance(X, np.ones((2, 2)))
+    (1.0, 0.0)
+    """
+    total = mean_error(X, X) * len(X)
+    return float(1 - squared_error(X, reconstruction).sum() / total) if total > 0 else float("nan")
+
+
+def mean_error(X_train: Array, X_test: Array) -> float:
+    """Return the mean over test rows of the summed squared error when every row comes back as the training mean."""
+    centre = _flat(X_train).mean(axis=0, dtype=np.float64)
+    return float(np.concatenate([_squares(chunk - centre) for chunk in _chunks(X_test)]).mean())
+
+
+@dataclass(frozen=True, eq=False)
+class PrincipalAxes:
+    """The principal axes of training rows, largest variance first (Pearson, 1901; Hotelling, 1933).
+
+    Attributes:
+        centre: The mean row, (entries,).
+        axes: One unit vector per row, (axes, entries): min(rows - 1, entries) of them at most.
+        variances: The training rows' variance along each axis (sum of squares / rows).
+    """
+
+    centre: Array
+    axes: Array
+    variances: Array
+
+    def errors(self, X: Array, k: int) -> Array:
+        """Return the summed squared error of every row that is kept as its first ``k`` components, (rows,).
+
+        Raises:
+            ValueError: k is negative or larger than a row.
+        """
+        if not 0 <= k <= len(self.centre):
+            raise ValueError(f"{k} components of rows with {len(self.centre)} entries; give 0 to {len(self.centre)}")
+        kept = self.axes[:k]
+        return np.concatenate([_squares(_without(chunk - self.centre, kept)) for chunk in _chunks(X)])
+
+
+def principal_axes(X: Array) -> PrincipalAxes:
+    """Return the exact principal axes in float64, by whichever way is shorter.
+
+    Many rows: the eigenvectors of the covariance, collected chunk by chunk. Few rows: the singular vectors of the
+    centred rows.
+    """
+    rows = _flat(X)
+    centre = rows.mean(axis=0, dtype=np.float64)
+    if len(rows) > 2 * len(centre):
+        covariance = sum((c.T @ c for c in (chunk - centre for chunk in _chunks(rows))), np.zeros(2 * centre.shape))
+        variances, vectors = np.linalg.eigh(covariance / len(rows))
+        return PrincipalAxes(centre, vectors.T[::-1], variances[::-1].clip(0))
+    _, singular, axes = np.linalg.svd(rows - centre, full_matrices=False)
+    return PrincipalAxes(centre, axes, singular**2 / len(rows))
+
+
+def pca_error(X_train: Array, X_test: Array, k: int) -> float:
+    """Return what ``k`` principal components of the training rows leave: mean over test rows of summed squared error.
+
+    The yardstick of any code of k units. On MNIST with k = 30 it is 13.866 (Hinton & Salakhutdinov, 2006, Reducing the
+    dimensionality of data with neural networks, print 13.87).
+
+    >>> plane = np.random.default_rng(0).normal(size=(50, 2)) @ np.ones((2, 5))
+    >>> round(pca_error(plane, plane, 1), 9)
+    0.0
+    """
+    return float(principal_axes(X_train).errors(X_test, k).mean())
+
+
+def _without(centred: Array, axes: Array) -> Array:
+    """Subtract the part along ``axes``; the rest itself is squared later, as differences of squares lose digits."""
+    return np.asarray(centred - (centred @ axes.T) @ axes)
+
+
+def _flat(X: Array) -> Array:
+    return X.reshape(len(X), -1)
+
+
+def _chunks(X: Array) -> list[Array]:
+    flat = _flat(X)
+    return [flat[start : start + _CHUNK] for start in range(0, len(flat), _CHUNK)]
+
+
+def _squares(rows: Array) -> Array:
+    flat = _flat(rows)
+    return np.asarray(np.einsum("ij,ij->i", flat, flat))
