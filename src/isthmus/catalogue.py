@@ -82,7 +82,8 @@ def to_dict(part: Part) -> dict[str, Any]:
     >>> to_dict(TopK(k=8))
     {'type': 'top_k', 'k': 8}
     """
-    return {"type": name_of(part)} | {f.name: _plain(getattr(part, f.name)) for f in fields(part) if f.init}
+    saved = [f.name for f in fields(part) if f.init and f.metadata.get("saved", True)]
+    return {"type": name_of(part)} | {name: _plain(getattr(part, name)) for name in saved}
 
 
 def _plain(value: Any) -> Any:

@@ -93,7 +93,8 @@ class Part:
 
     def __init_subclass__(cls) -> None:
         """Keep this ``repr`` in dataclasses that are declared below."""
-        cls.__repr__ = Part.__repr__  # type: ignore[method-assign]
+        if "__repr__" not in cls.__dict__:
+            cls.__repr__ = Part.__repr__  # type: ignore[method-assign]
 
 
 def _range(low: float, high: float) -> str:

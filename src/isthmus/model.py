@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from isthmus.architecture import Architecture
 from isthmus.bottleneck import Bottleneck
 from isthmus.component import Memory
-from isthmus.layers import Layer
 from isthmus.noise import Noise
 from isthmus.posterior import Posterior
 from isthmus.records import Batch, Corrupted, Pass, Shape, Spec
@@ -40,9 +39,7 @@ class Autoencoder(nn.Module):
         self.memory: Memory = bottleneck.memory(spec, self.code_shape)
         features = bottleneck.features(self.code_shape)
         self.encoder, self.decoder = architecture.build(self.inputs, features, self.code_shape, outputs)
-        for module in self.modules():
-            if isinstance(module, Layer):
-                module.reset(noise)
+        architecture.reset(self.encoder, self.decoder, noise)
 
     def present(self, x: Tensor) -> Tensor:
         """Turn values into what the encoder reads: numbers stay, levels become indicators along axis 1."""
@@ -86,12 +83,7 @@ class Autoencoder(nn.Module):
 
     def output_bias(self) -> nn.Parameter | None:
         """Return the bias of the decoder's last layer, where it has one that may be trained."""
-        found = None
-        for module in self.decoder.modules():
-            bias = getattr(module, "bias", None)
-            if isinstance(bias, nn.Parameter) and bias.requires_grad:
-                found = bias
-        return found
+        return self.architecture.output_bias(self.decoder)
 
 
 def presented(spec: Spec) -> Shape:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from isthmus.component import Component
-from isthmus.layers import Chain
+from isthmus.layers import Chain, Layer
+from isthmus.noise import Noise
 from isthmus.records import Shape
 
 
@@ -26,9 +27,28 @@ class Architecture(Component):
         """Build encoder and decoder; weights are drawn afterwards."""
         raise NotImplementedError(f"{type(self).__name__} must define build")  # abstract
 
+    def reset(self, encoder: Chain, decoder: Chain, noise: Noise) -> None:
+        """Draw initial weights of every layer."""
+        for module in (*encoder.modules(), *decoder.modules()):
+            if isinstance(module, Layer):
+                module.reset(noise)
+
+    def output_bias(self, decoder: Chain) -> nn.Parameter | None:
+        """Return the bias of the decoder's last layer, where it has one that may be trained."""
+        found = None
+        for module in decoder.modules():
+            bias = getattr(module, "bias", None)
+            if isinstance(bias, nn.Parameter) and bias.requires_grad:
+                found = bias
+        return found
+
     def stages(self, encoder: Chain, decoder: Chain) -> list[tuple[Chain, Chain]]:
         """Return encoder and decoder of every layer for greedy stacking, from the input up."""
         raise ValueError(f"{type(self).__name__} has no stages; use Dense(hidden=(...)) for greedy pretraining")
+
+    def filters(self, encoder: Chain) -> Tensor:
+        """Return what each feature reads in the encoder's first layer, as rows (units, numbers)."""
+        raise ValueError(f"{type(self).__name__} does not say which weights read the input; use Dense")
 
     def atoms(self, decoder: Chain) -> Tensor:
         """Return what each unit writes in the decoder's first layer, as rows (units, numbers)."""
