@@ -1,12 +1,13 @@
 """The words in which parts, data and engines say what they require and provide.
 
-``requires <= provides`` over all of them together is the whole compatibility check; ``docs/formalism.md`` lists the
-words with their reasons.
+``requires <= provides`` over all of them together is the whole compatibility check; ``docs/refusals.md`` lists
+the words with their reasons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from isthmus.catalogue import catalogue
@@ -14,17 +15,22 @@ from isthmus.component import Component
 
 
 class Word(NamedTuple):
-    """Who can provide a word, how it reads in a sentence, and what to do where no part provides it."""
+    """Who can provide a word, how it reads in a sentence, and what to do where no other part would provide it.
+
+    ``remedies`` are for culprits of one kind, where what helps depends on who asks.
+    """
 
     owner: str
     phrase: str
     remedy: str = ""
+    remedies: Mapping[str, str] = MappingProxyType({})
 
 
 WORDS = {
     "density": Word("bottleneck", "a bottleneck with a density"),
     "bounded code": Word("bottleneck", "a bottleneck whose units have a lowest and a highest value"),
     "plain code": Word("bottleneck", "a bottleneck that leaves the features as they are"),
+    "elementwise code": Word("bottleneck", "a bottleneck in which each unit depends on features of its own"),
     "selection": Word("bottleneck", "a bottleneck that selects units"),
     "stages": Word("architecture", "an architecture with stages"),
     "code weights": Word("architecture", "an architecture that says which weights read the code"),
@@ -34,11 +40,16 @@ WORDS = {
     "linear decoder": Word("architecture", "a linear decoder", "use Dense(hidden=())"),
     "squared error": Word("likelihood", "a likelihood that is the squared error"),
     "touched entries": Word("corruption", "a corruption that says which entries it touched"),
-    "narrow code": Word("data", "no more units than the data has variables", "lower n_components or use Overcomplete()"),
-    "places": Word("data", "rows with places, such as images or signals", "give the shape of a row, shape=(channels, height, width)"),
-    "outputs shaped as inputs": Word("data", "outputs shaped as the inputs", "use tied=False"),
-    "numbers": Word("data", "numbers", "use Categorical()"),
-    "continuous": Word("data", "continuous numbers", "use Masking() or SwapNoise()"),
+    "narrow code": Word("chosen size", "a code no wider than the data", "lower n_components or use Overcomplete()"),
+    "places": Word("data", "rows with places, such as images or signals", "give shape=(channels, height, width)"),
+    "outputs shaped as inputs": Word("likelihood", "a likelihood with one output per input", "use tied=False"),
+    "numbers": Word(
+        "data",
+        "numbers",
+        "use Categorical()",
+        MappingProxyType({"corruption": "use SwapNoise()"}),
+    ),
+    "continuous": Word("data", "continuous numbers", "use SwapNoise()"),
     "unit interval": Word("data", "values in [0, 1]", "scale the data into [0, 1] or use Normal()"),
     "counts": Word("data", "counts 0, 1, 2, ...", "use Normal()"),
     "levels": Word("data", "levels of a category, 0, 1, 2, ...", "use Normal()"),
@@ -55,21 +66,28 @@ def check(parts: Iterable[Component], given: frozenset[str]) -> frozenset[str]:
     provided = given.union(*(part.provides for part in parts))
     for part in parts:
         for name in sorted(part.requires - provided):
-            raise ValueError(_refusal(part, name, parts))
+            raise ValueError(refusal(part, name, parts))
     return provided
 
 
-def _refusal(culprit: Component, name: str, parts: list[Component]) -> str:
-    word = WORDS.get(name, Word("data", name))
+def refusal(culprit: Component, name: str, parts: Sequence[Component]) -> str:
+    """Say which part needs what, who lacks it, and what to do."""
+    word = WORDS.get(name, Word("choice of parts", f"{name!r}"))
     lacking = next((type(part).__name__ for part in parts if part.kind == word.owner), f"the {word.owner}")
-    return f"{type(culprit).__name__} needs {word.phrase}, which {lacking} lacks; {word.remedy or _remedy(name, parts)}"
+    remedy = word.remedies.get(culprit.kind) or word.remedy or _able(name, word, culprit, parts)
+    return f"{type(culprit).__name__} needs {word.phrase}, which {lacking} lacks; {remedy}"
 
 
-def _remedy(name: str, parts: list[Component]) -> str:
-    kind = next(type(part).__mro__ for part in parts if part.kind == WORDS[name].owner)
-    base = next(cls for cls in reversed(kind) if getattr(cls, "kind", "part") == WORDS[name].owner)
-    able = [cls.__name__ for cls in catalogue(base).values() if _offers(cls, name)]
-    return f"use {' or '.join(able)}" if able else "leave it out"
+def _able(name: str, word: Word, culprit: Component, parts: Sequence[Component]) -> str:
+    """Name the parts that would help, or advise to leave the culprit out."""
+    bases = [_kind(part) for part in parts if part.kind == word.owner]
+    able = [f"{cls.__name__}()" for base in bases for cls in catalogue(base).values() if _offers(cls, name)]
+    return f"use {' or '.join(able)}" if able else f"leave {type(culprit).__name__} out"
+
+
+def _kind(part: Component) -> type[Component]:
+    """Return the abstract class of a part's kind."""
+    return next(cls for cls in reversed(type(part).__mro__) if getattr(cls, "kind", "part") == part.kind)
 
 
 def _offers(cls: type[Component], name: str) -> bool:

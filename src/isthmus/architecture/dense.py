@@ -126,6 +126,11 @@ class Dense(Architecture):
         core = chain.layers[1]
         return core.straight if isinstance(core, Parallel) else core.layers[0].layers[0]  # type: ignore[index,union-attr]
 
+    def filters(self, encoder: Chain) -> Tensor:
+        """Return the encoder's first weights, one row per unit that reads the input."""
+        weight: Tensor = self._straight(encoder).weight
+        return weight
+
     def atoms(self, decoder: Chain) -> Tensor:
         """Return the decoder's first weights, one row per unit."""
         weight: Tensor = self._straight(decoder).weight

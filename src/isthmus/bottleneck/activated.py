@@ -24,7 +24,7 @@ class Sigmoid(Bottleneck):
     @property
     def provides(self) -> frozenset[str]:
         """A code with a lowest and a highest value."""
-        return frozenset({"bounded code"})
+        return frozenset({"bounded code", "elementwise code"})
 
     def __call__(self, features: Tensor, memory: Memory) -> Posterior:
         """Return a point mass at the logistic of the features."""
@@ -42,7 +42,7 @@ class Tanh(Bottleneck):
     @property
     def provides(self) -> frozenset[str]:
         """A code with a lowest and a highest value."""
-        return frozenset({"bounded code"})
+        return frozenset({"bounded code", "elementwise code"})
 
     def __call__(self, features: Tensor, memory: Memory) -> Posterior:
         """Return a point mass at the hyperbolic tangent of the features."""
@@ -58,6 +58,11 @@ class Rectified(Bottleneck):
     """
 
     slope: float = number(0.0, low=0.0, high=1.0)
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Each unit depends on one feature."""
+        return frozenset({"elementwise code"})
 
     def __call__(self, features: Tensor, memory: Memory) -> Posterior:
         """Return a point mass at the rectified features."""

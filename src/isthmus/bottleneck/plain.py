@@ -27,7 +27,7 @@ class Undercomplete(Bottleneck):
     @property
     def provides(self) -> frozenset[str]:
         """A code that is the features themselves."""
-        return frozenset({"plain code"})
+        return frozenset({"plain code", "elementwise code"})
 
     def __call__(self, features: Tensor, memory: Memory) -> Posterior:
         """Return a point mass at the features."""
@@ -45,7 +45,7 @@ class Overcomplete(Bottleneck):
     @property
     def provides(self) -> frozenset[str]:
         """A code that is the features themselves."""
-        return frozenset({"plain code"})
+        return frozenset({"plain code", "elementwise code"})
 
     def __call__(self, features: Tensor, memory: Memory) -> Posterior:
         """Return a point mass at the features."""

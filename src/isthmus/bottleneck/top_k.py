@@ -32,7 +32,7 @@ class TopK(Bottleneck):
     @property
     def provides(self) -> frozenset[str]:
         """The code is sparse by construction."""
-        return frozenset({"selection"})
+        return frozenset({"selection", "elementwise code"})
 
     def memory(self, spec: Spec, code: Shape) -> Memory:
         """Keep nothing, but refuse to select more units than there are."""

@@ -26,7 +26,7 @@ class Variational(Bottleneck):
     @property
     def provides(self) -> frozenset[str]:
         """A posterior and a prior with densities."""
-        return frozenset({"density"})
+        return frozenset({"density", "elementwise code"})
 
     def features(self, code: Shape) -> Shape:
         """Ask for two numbers per unit."""
