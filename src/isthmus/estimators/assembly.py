@@ -15,6 +15,7 @@ from isthmus.bottleneck import Bottleneck
 from isthmus.bottleneck.plain import Undercomplete
 from isthmus.corruption import Clean, Corruption
 from isthmus.data.arrays import Scaling
+from isthmus.estimators.inputs import tensor
 from isthmus.likelihood import Likelihood
 from isthmus.likelihood.bernoulli import Bernoulli
 from isthmus.likelihood.normal import Normal
@@ -60,7 +61,9 @@ class Parts:
         """Write the parts in the formalism's words."""
         omega = "".join(f" + {penalty!r}" for penalty in self.penalties)
         corruption = "" if self.corruption == Clean() else f", {self.corruption!r}"
-        return f"{self.architecture!r} > {self.bottleneck!r}, {self.units} units | {self.likelihood!r}{omega}{corruption}"
+        return (
+            f"{self.architecture!r} > {self.bottleneck!r}, {self.units} units | {self.likelihood!r}{omega}{corruption}"
+        )
 
 
 def pick_likelihood(x: np.ndarray[Any, Any]) -> Likelihood:
@@ -94,7 +97,9 @@ def pick_units(n_components: Any, bottleneck: Bottleneck, shape: Shape, x: np.nd
         return intrinsic_dimension(x), False
     if n_components is not None:
         if isinstance(n_components, bool) or not isinstance(n_components, (int, np.integer)) or n_components < 1:
-            raise ValueError(f"n_components={n_components!r} is not a size; give a whole number from 1 up, 'auto' or None")
+            raise ValueError(
+                f"n_components={n_components!r} is not a size; give a whole number from 1 up, 'auto' or None"
+            )
         return int(n_components), False
     if size >= 2 * DEFAULT_UNITS:
         return DEFAULT_UNITS, False
@@ -108,9 +113,7 @@ def pick_units(n_components: Any, bottleneck: Bottleneck, shape: Shape, x: np.nd
     return lowered, True
 
 
-def describe(
-    x: np.ndarray[Any, Any], shape: Shape, likelihood: Likelihood, scaling: Scaling, names: Any
-) -> Spec:
+def describe(x: np.ndarray[Any, Any], shape: Shape, likelihood: Likelihood, scaling: Scaling, names: Any) -> Spec:
     """Describe data as the parts will see it, after scaling."""
     columns = tuple(likelihood.column(str(name)) for name in names) if names is not None else ()
     levels = likelihood.column("").kind == "category"
@@ -132,9 +135,7 @@ def refuse_unsupported(x: np.ndarray[Any, Any], likelihood: Likelihood, names: A
     Raises:
         ValueError: an entry outside the support.
     """
-    import torch
-
-    bad = ~likelihood.supports(torch.from_numpy(np.ascontiguousarray(x))).numpy()
+    bad = ~likelihood.supports(tensor(x)).numpy()
     if not bad.any():
         return
     row, column = np.argwhere(bad)[0]
@@ -161,7 +162,9 @@ def resolve(estimator: Any, x: np.ndarray[Any, Any], shape: Shape) -> Parts:
     if isinstance(penalties, Penalty):
         penalties = (penalties,)
     return Parts(
-        architecture=_part(estimator.architecture, Architecture, default_architecture(likelihood, bottleneck), "architecture"),
+        architecture=_part(
+            estimator.architecture, Architecture, default_architecture(likelihood, bottleneck), "architecture"
+        ),
         bottleneck=bottleneck,
         corruption=_part(estimator.corruption, Corruption, Clean(), "corruption"),
         likelihood=likelihood,
@@ -182,7 +185,9 @@ def _part(value: Any, kind: type[Any], default: Any, name: str) -> Any:
         return default
     if isinstance(value, kind):
         return value
-    hint = f"{value.__name__}()" if isinstance(value, type) and issubclass(value, kind) else f"a part from isthmus.parts"
+    hint = (
+        f"{value.__name__}()" if isinstance(value, type) and issubclass(value, kind) else "a part from isthmus.parts"
+    )
     raise ValueError(f"{name}={value!r} is not {_article(kind.__name__)}; give {hint}")
 
 

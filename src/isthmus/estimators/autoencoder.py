@@ -19,8 +19,8 @@ from isthmus.corruption import Corruption
 from isthmus.data.arrays import Scaling
 from isthmus.estimators import assembly
 from isthmus.estimators.evaluation import Evaluation, evaluate
-from isthmus.estimators.inference import Array, Inference
-from isthmus.estimators.inputs import gather, like, row_shape, validated
+from isthmus.estimators.inference import Inference
+from isthmus.estimators.inputs import Array, gather, like, row_shape, tensor, validated
 from isthmus.estimators.parameters import PartParameters
 from isthmus.likelihood import Likelihood
 from isthmus.measures.baseline import Baseline
@@ -185,7 +185,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         if len(shape) == 2 and self.shape is None:
             shape = (1, *shape)
         if math.prod(shape) != width:
-            raise ValueError(f"shape={self.shape} has {math.prod(shape)} numbers, a row of X has {width}; correct shape")
+            raise ValueError(
+                f"shape={self.shape} has {math.prod(shape)} numbers, a row of X has {width}; correct shape"
+            )
         return shape
 
     def _weights(self, X: Any, sample_weight: Any) -> Array | None:
@@ -199,7 +201,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         return np.asarray(weight * (len(weight) / total))
 
     def _rows(self, x: Array, weight: Array | None) -> Rows:
-        values = torch.from_numpy(np.ascontiguousarray(self.scaling_.forward(x))).reshape(-1, *self.spec_.shape)
+        values = tensor(self.scaling_.forward(x)).reshape(-1, *self.spec_.shape)
         return Rows(values, weight=None if weight is None else torch.from_numpy(weight))
 
     def _finish(self, x: Array) -> None:
@@ -237,14 +239,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         codes = np.asarray(gather(X))
         codes = codes if codes.dtype in (np.float32, np.float64) else codes.astype(np.float64)
         if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
-            raise ValueError(f"X holds codes of shape {codes.shape[1:]}, the model has {self._n_features_out} numbers per code; pass what transform returned")
+            raise ValueError(
+                f"X holds codes of shape {codes.shape[1:]}, the model has {self._n_features_out} numbers per code; pass what transform returned"
+            )
         return self.answers.decode(codes)
 
     def reconstruct(self, X: Any) -> Any:
         """Return the expected value of every entry given the row's code, as the caller gave X: frame, names, shape."""
-        x = self._checked(X)
-        values = self.answers.reconstructions(x)
-        return like(X, values.reshape(len(values), *row_shape(gather(X))) if np.ndim(gather(X)) > 2 else values)
+        X = gather(X)
+        values = self.answers.reconstructions(self._checked(X))
+        return like(X, values.reshape(len(values), *row_shape(X)))
 
     def feature_errors(self, X: Any) -> Array:
         """Return -log p(x_j | code(x)) of every entry, (rows, n_features_in_), in nats of the caller's units."""
@@ -276,7 +280,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         check_is_fitted(self, "objective_")
         if n_samples < 1:
             raise ValueError(f"n_samples={n_samples} is not a number of rows; give 1 or more")
-        seed = self._noise.branch(DRAW).seed if random_state is None else check_random_state(random_state).randint(2**31 - 1)
+        seed = (
+            self._noise.branch(DRAW).seed
+            if random_state is None
+            else check_random_state(random_state).randint(2**31 - 1)
+        )
         noise = Noise(int(seed))
         codes = self._draw_codes(n_samples, noise)
         values = self.answers.decode(codes) if mean else self.answers.draw(codes, noise)

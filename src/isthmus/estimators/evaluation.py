@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isthmus.estimators.inputs import Array
 from isthmus.measures.compression import quantise, restore
 from isthmus.noise import Noise
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
-    from isthmus.estimators.inference import Array
 
 BITS = (32, 16, 8, 4)
 
@@ -93,7 +93,9 @@ def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, random_state: 
         "draws": draws,
         "bytes_in": _bytes_per_row(X, x),
         "bits": tuple(_stored(model, x, codes, bits) for bits in BITS),
-        "dead": int((np.ptp(codes, axis=0) <= 1e-8 * max(1.0, float(np.abs(codes).max(initial=0.0)))).sum()) if len(x) > 1 else 0,
+        "dead": int((np.ptp(codes, axis=0) <= 1e-8 * max(1.0, float(np.abs(codes).max(initial=0.0)))).sum())
+        if len(x) > 1
+        else 0,
     }
     return Evaluation(**found, verdict=tuple(_verdict(model, found)))
 
@@ -119,7 +121,9 @@ def _verdict(model: Autoencoder, found: dict[str, Any]) -> list[str]:
         said.append("The code is as wide as the data: a perfect reconstruction proves nothing here.")
     elif found["squared_error"] > found["pca"]:
         share = 100 * (found["squared_error"] / max(found["pca"], 1e-300) - 1)
-        said.append(f"PCA wins: its error is lower at the same code size (ours is {share:.1f} % above it). Train longer or use it.")
+        said.append(
+            f"PCA wins: its error is lower at the same code size (ours is {share:.1f} % above it). Train longer or use it."
+        )
     if found["squared_error"] >= found["mean"]:
         said.append("The model is no better than the mean of the training rows: it has learnt nothing yet.")
     if found["dead"]:

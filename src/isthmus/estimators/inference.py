@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from isthmus.data.arrays import Scaling
+from isthmus.estimators.inputs import Array, tensor
 from isthmus.noise import Noise
 from isthmus.objective import Objective, tightened
 from isthmus.records import Batch, Pass
@@ -18,7 +18,6 @@ from isthmus.training.checkpoint import device_of
 
 CHUNK = 1024
 ROWS_OF_DRAWS = 8192
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class Inference:
@@ -47,7 +46,7 @@ class Inference:
         objective = self.objective(dtype)
         device = device_of(objective)
         for start in range(0, len(x), CHUNK):
-            yield objective, torch.from_numpy(np.ascontiguousarray(x[start : start + CHUNK])).to(device)
+            yield objective, tensor(x[start : start + CHUNK]).to(device)
 
     @torch.no_grad()
     def passes(self, X: Array, answer: Callable[[Objective, Pass], Tensor]) -> Array:
@@ -99,7 +98,7 @@ class Inference:
     def bound(self, X: Array, noise: Noise, draws: int) -> Array:
         """Return the importance-weighted estimate of -log p(x) per row with ``draws`` codes each (Burda et al., 2016)."""
         objective = self.objective(torch.float64 if X.dtype == np.float64 else torch.float32)
-        x = torch.from_numpy(self.scaling.forward(X)).reshape(-1, *objective.model.spec.shape).to(device_of(objective))
+        x = tensor(self.scaling.forward(X)).reshape(-1, *objective.model.spec.shape).to(device_of(objective))
         found = []
         for step, part in enumerate(x.split(max(1, ROWS_OF_DRAWS // draws))):
             p = objective.model.forward(Batch(part), None, noise.at(step), draws)

@@ -6,7 +6,9 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
+import torch
 from sklearn.utils.validation import validate_data
+from torch import Tensor
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -18,10 +20,12 @@ def gather(X: Any) -> Any:
     module = type(X).__module__
     if hasattr(X, "dataset") and hasattr(X, "batch_size"):
         return np.concatenate([_first(batch) for batch in X])
-    is_torch = module.startswith("torch.utils.data") or any(c.__module__.startswith("torch.utils.data") for c in type(X).__mro__)
+    is_torch = module.startswith("torch.utils.data") or any(
+        c.__module__.startswith("torch.utils.data") for c in type(X).__mro__
+    )
     if is_torch and hasattr(X, "__getitem__"):
         return np.stack([_first(X[i]) for i in range(len(X))])
-    return X
+    return X if hasattr(X, "shape") else np.asarray(X)
 
 
 def _first(element: Any) -> Array:
@@ -29,9 +33,14 @@ def _first(element: Any) -> Array:
     return value.detach().cpu().numpy() if hasattr(value, "detach") else np.asarray(value)
 
 
+def tensor(x: Array) -> Tensor:
+    """Return an array as a tensor; shared memory where that can be written, else a copy."""
+    return torch.from_numpy(np.require(x, requirements=["C", "W"]))
+
+
 def row_shape(X: Any) -> tuple[int, ...]:
     """Return the shape of one row as the caller gave it."""
-    return tuple(np.shape(X)[1:])
+    return tuple(X.shape[1:])
 
 
 def refuse_text(X: Any) -> None:
@@ -59,7 +68,7 @@ def validated(estimator: Any, X: Any, *, reset: bool) -> Array:
     """
     X = gather(X)
     refuse_text(X)
-    if np.ndim(X) > 2:
+    if len(X.shape) > 2:
         X = np.asarray(X).reshape(len(X), -1)
     X = validate_data(estimator, X, dtype=[np.float64, np.float32], reset=reset, ensure_all_finite=False)
     bad = ~np.isfinite(X)
@@ -81,5 +90,6 @@ def like(X: Any, values: Array) -> Any:
     if isinstance(frame, nw.DataFrame):
         columns = {name: values[:, i] for i, name in enumerate(frame.columns)}
         made = nw.from_dict(columns, backend=frame.implementation)
-        return nw.maybe_set_index(made, index=nw.maybe_get_index(frame)).to_native()
+        index = nw.maybe_get_index(frame)
+        return (made if index is None else nw.maybe_set_index(made, index=index)).to_native()
     return values

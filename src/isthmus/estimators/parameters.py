@@ -30,7 +30,10 @@ def nested(value: Any) -> dict[str, Any]:
         return {
             path: inner
             for item in value
-            for path, inner in [(name_of(item), item), *((f"{name_of(item)}__{p}", v) for p, v in settings(item).items())]
+            for path, inner in [
+                (name_of(item), item),
+                *((f"{name_of(item)}__{p}", v) for p, v in settings(item).items()),
+            ]
         }
     return {}
 
@@ -67,7 +70,7 @@ class PartParameters(BaseEstimator):  # type: ignore[misc]
                 params |= {f"{name}__{path}": inner for path, inner in nested(value).items()}
         return params
 
-    def set_params(self, **params: Any) -> PartParameters:  # noqa: ANN401  (scikit-learn's own signature)
+    def set_params(self, **params: Any) -> PartParameters:
         """Set parameters, paths into parts included.
 
         Raises:

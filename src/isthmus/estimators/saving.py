@@ -90,7 +90,9 @@ def load(path: str | Path, *, architecture: Architecture | None = None) -> Autoe
         raise ValueError(f"{path} is damaged: {type(error).__name__} {error}; save the model again") from None
 
 
-def _rebuild(manifest: dict[str, Any], tensors: dict[str, torch.Tensor], architecture: Architecture | None) -> Autoencoder:
+def _rebuild(
+    manifest: dict[str, Any], tensors: dict[str, torch.Tensor], architecture: Architecture | None
+) -> Autoencoder:
     described = manifest["parts"]
     named = {name: from_dict(kind, described[name]) for name, kind in KINDS.items() if name != "architecture"}
     if architecture is None:
@@ -100,14 +102,22 @@ def _rebuild(manifest: dict[str, Any], tensors: dict[str, torch.Tensor], archite
     parameters = manifest["parameters"]
     shape = parameters.pop("shape")
     chosen = {name: None if name in manifest["chosen"] else getattr(parts, name) for name in KINDS}
-    model = Autoencoder(**parameters, shape=None if shape is None else tuple(shape), penalties=parts.penalties, **chosen)
+    model = Autoencoder(
+        **parameters, shape=None if shape is None else tuple(shape), penalties=parts.penalties, **chosen
+    )
     data = manifest["data"]
     model.spec_ = Spec(
-        tuple(data["shape"]), tuple(Column(**c) for c in data["columns"]), data["missing"], data["rows"], frozenset(data["provides"])
+        tuple(data["shape"]),
+        tuple(Column(**c) for c in data["columns"]),
+        data["missing"],
+        data["rows"],
+        frozenset(data["provides"]),
     )
     model._given = tuple(data["given"])
     model._noise = Noise(manifest["seed"])
-    model.scaling_ = Scaling(manifest["scaling"]["mode"], tensors["scaling.centre"].numpy(), tensors["scaling.factor"].numpy())
+    model.scaling_ = Scaling(
+        manifest["scaling"]["mode"], tensors["scaling.centre"].numpy(), tensors["scaling.factor"].numpy()
+    )
     model.n_features_in_ = manifest["n_features_in"]
     if manifest["columns"]:
         model.feature_names_in_ = np.array(manifest["columns"], dtype=object)
