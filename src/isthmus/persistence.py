@@ -25,8 +25,7 @@ def write(path: str | Path, manifest: dict[str, Any], tensors: dict[str, Tensor]
         ValueError: the folder exists and is not a model, or cannot be written.
     """
     path = Path(path)
-    if path.exists() and not (path / MANIFEST).is_file() and (not path.is_dir() or any(path.iterdir())):
-        raise ValueError(f"{path} exists and is not a saved model; choose another path")
+    refuse_unusable(path)
     fresh: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,6 +41,19 @@ def write(path: str | Path, manifest: dict[str, Any], tensors: dict[str, Tensor]
             shutil.rmtree(fresh, ignore_errors=True)
         raise ValueError(f"cannot save to {path} ({_reason(error)}); the old files are untouched, try another folder") from error
     return path
+
+
+def refuse_unusable(path: Path) -> None:
+    """Refuse a path where no model can be written, before any work is done for it.
+
+    Raises:
+        ValueError: the path is taken by something else, or its folder cannot be written to.
+    """
+    if path.exists() and not (path / MANIFEST).is_file() and (not path.is_dir() or any(path.iterdir())):
+        raise ValueError(f"{path} exists and is not a saved model; choose another path")
+    parent = next(folder for folder in path.absolute().parents if folder.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise ValueError(f"cannot save to {path}: {parent} is no folder that you may write to; try another folder")
 
 
 def _umask() -> int:

@@ -61,6 +61,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         objective_: the trained torch module; ``objective_.model`` holds encoder and decoder.
         history_: every term of every epoch, for training and held-out rows.
         n_components_: number of units; n_iter_: epochs trained; n_features_in_, feature_names_in_: the columns.
+        row_shape_: shape of one row as X had it: (columns,), or that of a picture or signal.
 
     >>> from sklearn.datasets import load_digits
     >>> X = load_digits().data
@@ -163,7 +164,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         self.spec_ = assembly.describe(x, shape, parts.likelihood, self.scaling_, names)
         self._noise = Noise(self._seed())
         self._build(parts)
-        self._given = given
+        self.row_shape_ = given
         weight = self._weights(x, sample_weight)
         return x, weight
 
@@ -288,7 +289,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         noise = Noise(int(seed))
         codes = self._draw_codes(n_samples, noise)
         values = self.answers.decode(codes) if mean else self.answers.draw(codes, noise)
-        return values.reshape(n_samples, *self._given)
+        return values.reshape(n_samples, *self.row_shape_)
 
     def _draw_codes(self, n: int, noise: Noise) -> Array:
         if "density" in self.parts_.bottleneck.provides:

@@ -45,7 +45,7 @@ def save(model: Autoencoder, path: str | Path) -> Path:
         "parameters": {name: _plain(getattr(model, name)) for name in PLAIN}
         | {"random_state": model.random_state if isinstance(model.random_state, int) else None},
         "chosen": [name for name in KINDS if getattr(model, name) is None],
-        "data": asdict(model.spec_) | {"provides": sorted(model.spec_.provides), "given": list(model._given)},
+        "data": asdict(model.spec_) | {"provides": sorted(model.spec_.provides), "given": list(model.row_shape_)},
         "scaling": {"mode": model.scaling_.mode},
         "columns": getattr(model, "feature_names_in_", np.array([])).tolist(),
         "n_features_in": model.n_features_in_,
@@ -113,7 +113,7 @@ def _rebuild(
         data["rows"],
         frozenset(data["provides"]),
     )
-    model._given = tuple(data["given"])
+    model.row_shape_ = tuple(data["given"])
     model._noise = Noise(manifest["seed"])
     model.scaling_ = Scaling(
         manifest["scaling"]["mode"], tensors["scaling.centre"].numpy(), tensors["scaling.factor"].numpy()
