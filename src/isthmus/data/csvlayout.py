@@ -47,11 +47,12 @@ def layout(path: Path) -> Layout:
     filled = [number for number, line in enumerate(lines) if line.strip()]
     if not filled:
         raise ValueError(f"{str(path)!r} is empty; give a table with at least one row")
-    first, second = lines[filled[0]], lines[filled[1]] if len(filled) > 1 else ""
+    # The line that numpy.savetxt writes above the values begins with a hash sign.
+    first = lines[filled[0]].removeprefix("# ").removeprefix("#")
+    second = lines[filled[1]] if len(filled) > 1 else ""
     delimiter = _delimiter(first, second)
     decimal = "," if delimiter in ";\t|" and any(_comma(f) for f in _fields(second or first, delimiter)) else "."
-    # The line that numpy.savetxt writes above the values begins with a hash sign.
-    names = _fields(first.removeprefix("# ").removeprefix("#"), delimiter)
+    names = _fields(first, delimiter)
     if not _names(names, _fields(second, delimiter), decimal):
         return Layout(encoding, delimiter, decimal, None, filled[0])
     return Layout(encoding, delimiter, decimal, tuple(names), filled[0] + 1)

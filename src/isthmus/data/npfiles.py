@@ -19,7 +19,8 @@ def read_npy(path: Path, limit: int | None) -> Data:
     except (ValueError, EOFError, OSError) as error:
         raise ValueError(f"cannot read {str(path)!r} as npy: {_reason(error)}") from error
     if not isinstance(array, np.ndarray):
-        raise ValueError(f"{str(path)!r} is an npz file called npy; rename it")
+        array.close()
+        raise ValueError(f"cannot read {str(path)!r} as npy: it is an npz file by another name; rename it")
     return Data(as_rows(array[:limit] if array.ndim else array, str(path)), source=str(path))
 
 
@@ -50,9 +51,10 @@ def read_arrays(path: str | Path) -> dict[str, Array]:
         ValueError: The file is missing, damaged, not an npz, or holds pickled objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array; rename it to npy")
+        with Path(path).open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise ValueError("it is an npy file by another name; rename it")
             return {name: archive[name] for name in archive.files}
     except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"cannot read {str(path)!r} as npz: {_reason(error)}") from error
@@ -87,6 +89,8 @@ def as_pictures(pixels: Array) -> Array:
 
 def _reason(error: Exception) -> str:
     text = str(error)
-    if "pickle" in text.lower():
+    if "pickle" in text.lower() or "python objects" in text.lower():
         return "it holds pickled objects, which could run code when loaded; save it as an array of numbers"
+    if "rename it" in text:
+        return text
     return f"{getattr(error, 'strerror', None) or text or 'it is cut short'}; give a whole file, or write it again"

@@ -49,8 +49,13 @@ def write(path: str | os.PathLike[str], array: Array, names: Sequence[str] | Non
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
     """Write several arrays under their names to one npz file, whole or not at all."""
+    objects = [name for name, array in arrays.items() if array.dtype.hasobject]
+    if objects:
+        raise ValueError(
+            f"array {objects[0]!r} holds objects, which {str(path)!r} cannot; convert it to numbers or text"
+        )
     with atomic(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # any name is an array here
 
 
 @contextmanager
@@ -67,11 +72,14 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         _replace(temporary, path)
     except OSError as error:
-        raise ValueError(f"cannot write {str(path)!r}: {error.strerror or error}; choose another place") from error
+        above = next(p for p in path.parents if p.exists())
+        reason = error.strerror or str(error) if above.is_dir() else f"{str(above)!r} is a file, not a folder"
+        raise ValueError(f"cannot write {str(path)!r}: {reason}; choose another place") from error
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
+        elif temporary.exists():
+            temporary.unlink()
 
 
 def _replace(temporary: Path, path: Path) -> None:
