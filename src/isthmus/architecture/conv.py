@@ -91,9 +91,7 @@ class Conv(Architecture):
             raise ValueError("Conv: channels=() has no level to convolve; give some, or use Dense()")
         for width in self.channels:
             if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-                raise ValueError(
-                    f"Conv: channels={self.channels!r} holds {width!r}; channels are whole numbers from 1 up"
-                )
+                raise ValueError(f"Conv: channels={self.channels!r} holds {width!r}; give whole numbers from 1 up")
         if self.tied and self.down != "stride":
             raise ValueError("Conv: tied=True needs an adjoint, which pooling lacks; use down='stride'")
 
@@ -128,7 +126,13 @@ class Conv(Architecture):
             raise ValueError(
                 "Conv(down='pool') has no stages: its decoder carries places from level to level; use down='stride'"
             )
-        return list(zip(encoder.layers[1], reversed(list(decoder.layers[0])), strict=True))  # type: ignore[call-overload]
+        entry, ascent = encoder
+        descent, crop = decoder
+        ups = [list(block) for block in ascent]  # type: ignore[attr-defined]
+        downs = [list(block) for block in reversed(list(descent))]  # type: ignore[call-overload]
+        ups[0].insert(0, entry)
+        downs[0].append(crop)
+        return [(Chain(*up), Chain(*down)) for up, down in zip(ups, downs, strict=True)]
 
     def atoms(self, decoder: Chain) -> Tensor:
         """Return the decoder's first weights, one row (numbers of all channels and places written) per unit."""

@@ -33,6 +33,9 @@ class Foreign(Layer):
         """Keep the module; one that is not trained stays as it is in use."""
         super().__init__()
         self.module, self.trained = module if trained else module.requires_grad_(False), trained
+        # Layers of this package note what they learn by themselves.
+        foreign = [(name, part) for name, part in self.module.named_modules() if not isinstance(part, Layer)]
+        self.moving = [name for at, part in foreign for name, _ in part.named_buffers(at, recurse=False)]
         self._noted: dict[str, Tensor] = {}
 
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
@@ -42,18 +45,17 @@ class Foreign(Layer):
             self.module.train(fitting)
         arguments = (x, noise) if isinstance(self.module, (Chain, Layer)) else (x,)
         with lent(noise, x.device):
-            if not fitting:
+            if not (fitting and self.moving):
                 y: Tensor = self.module(*arguments)
                 return y
-            buffers = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
-            kept = dict(buffers)
+            own = dict(self.module.named_buffers())
+            buffers = {name: own[name].clone() for name in self.moving}
             y = functional_call(self.module, buffers, arguments)
-        moved = {name: b.detach() for name, b in buffers.items() if b is not kept[name] or b._version}
-        self._noted = moved | {CALLS: x.new_ones(())} if moved else {}
+        self._noted = {name: buffer.detach() for name, buffer in buffers.items()} | {CALLS: x.new_ones(())}
         return y
 
     def tally(self) -> dict[str, Tensor]:
-        """Return the buffers that the last pass moved, and one call."""
+        """Return the buffers as the last pass left them, and one call."""
         return self._noted
 
     def learn(self, tallies: dict[str, Tensor]) -> None:
