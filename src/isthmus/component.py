@@ -124,6 +124,10 @@ class Schedule(Part):
         """Return the number at ``epoch`` (fractions count; ``inf`` gives the final value)."""
         raise NotImplementedError(f"{type(self).__name__} must define value(epoch)")  # abstract
 
+    def over(self, epochs: int) -> Self:
+        """Return this schedule bound to a fit of so many epochs, where it spans the fit."""
+        return self
+
 
 def settled(value: float | Schedule) -> float:
     """Return a number that is a schedule no longer.

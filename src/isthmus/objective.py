@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from isthmus.catalogue import name_of
+from isthmus.catalogue import name_of, to_dict
 from isthmus.component import Component, Memory
 from isthmus.corruption import Clean, Corruption
 from isthmus.layers import Layer
@@ -35,6 +36,26 @@ class Task(nn.Module):
 
     def start(self, sample: Batch) -> None:
         """Set initial values from data."""
+
+    def measure(self, batch: Batch) -> Terms:
+        """Return what held-out rows are looked at for besides the terms, such as errors: (rows,) or one number."""
+        return {}
+
+    def verdict(self, found: dict[str, float]) -> list[float]:
+        """Return what chooses the best weights, less is better, from the held-out means of terms and measures."""
+        return [found["loss"]]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the settings as plain values, which a checkpoint compares."""
+        return {"type": type(self).__name__}
+
+    def unsupervised(self) -> Objective:
+        """Return the objective of the autoencoder inside, whose layers can be pretrained.
+
+        Raises:
+            ValueError: there is none.
+        """
+        raise ValueError(f"{type(self).__name__} holds no autoencoder to pretrain; use a trainer without pretraining")
 
 
 class Objective(Task):
@@ -66,7 +87,11 @@ class Objective(Task):
             raise ValueError(f"penalties {names} hold one kind twice; terms are told apart by name, so merge them")
         self.provides = check(self.parts().values(), given_words(model, likelihood))
         self.memories = nn.ModuleDict(
-            {name: part.memory(model.spec, model.code_shape) for name, part in self.parts().items() if name != "bottleneck"}
+            {
+                name: part.memory(model.spec, model.code_shape)
+                for name, part in self.parts().items()
+                if name != "bottleneck"
+            }
         )
         self._noting = {
             f"layer.{name}": layer
@@ -90,6 +115,14 @@ class Objective(Task):
         for name, part in sorted(self.parts().items(), key=lambda item: item[0] == "architecture"):
             del name
             part.start(self, sample)
+
+    def describe(self) -> dict[str, Any]:
+        """Return every part and the number of draws."""
+        return {"parts": {name: to_dict(part) for name, part in self.parts().items()}, "draws": self.draws}
+
+    def unsupervised(self) -> Objective:
+        """Return this objective."""
+        return self
 
     def run(self, batch: Batch, noise: Noise | None, epoch: float = math.inf) -> Pass:
         """Corrupt the batch, where there is noise, and pass it through the model."""

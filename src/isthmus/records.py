@@ -117,6 +117,15 @@ class Rows:
         picked = [None if t is None else t.index_select(0, index) for t in (self.x, self.seen, self.weight, self.y)]
         return Batch(*picked)  # type: ignore[arg-type]
 
+    def pick(self, index: Tensor) -> Rows:
+        """Return the rows at ``index`` as rows."""
+        batch = self.take(index)
+        return Rows(batch.x, batch.seen, batch.weight, batch.y)
+
+    def balanced(self) -> Rows:
+        """Return the same rows with weights of mean one, so that means divide by the number of rows."""
+        return self if self.weight is None else replace(self, weight=self.weight / self.weight.mean())
+
     def all(self) -> Batch:
         """Return every row as one batch."""
         return Batch(self.x, self.seen, self.weight, self.y)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isthmus.component import Schedule, number
 
@@ -44,20 +44,31 @@ class Steps(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class Cosine(Schedule):
-    """Half a cosine from ``start`` down to ``stop`` over ``epochs``, after a linear warm-up (Loshchilov & Hutter, 2017).
+    """Half a cosine from ``start`` down to ``stop``, after a linear warm-up (Loshchilov & Hutter, 2017).
+
+    ``epochs`` is its whole length; 0 spans the fit, in a learning rate: ``Adam(Cosine(1e-3))`` ends at ``stop`` in the
+    trainer's last epoch.
 
     >>> [round(Cosine(1.0, 0.0, epochs=4).value(e), 3) for e in (0, 2, 4, 9)]
     [1.0, 0.5, 0.0, 0.0]
+    >>> Cosine(1.0).over(epochs=40)
+    Cosine(start=1.0, epochs=40)
     """
 
     start: float = number(1e-3)
     stop: float = number(0.0)
-    epochs: float = number(100.0, low=1e-9)
+    epochs: float = number(0.0, low=0.0)
     warmup: float = number(0.0, low=0.0)
 
     def value(self, epoch: float) -> float:
         """Return stop + (start - stop) * (1 + cos(pi * t)) / 2 with t the elapsed fraction."""
+        if not self.epochs and epoch < math.inf:
+            raise ValueError(f"{self!r} spans the fit, which only a learning rate knows the length of; give epochs")
         if epoch < self.warmup:
             return self.start * (epoch + 1e-3) / (self.warmup + 1e-3)
         t = min((epoch - self.warmup) / max(self.epochs - self.warmup, 1e-9), 1.0) if epoch < math.inf else 1.0
         return self.stop + (self.start - self.stop) * (1.0 + math.cos(math.pi * t)) / 2.0
+
+    def over(self, epochs: int) -> Cosine:
+        """Take the fit's epochs where none were given."""
+        return self if self.epochs else replace(self, epochs=epochs)

@@ -43,7 +43,11 @@ class Architecture(Component):
         return found
 
     def stages(self, encoder: Chain, decoder: Chain) -> list[tuple[Chain, Chain]]:
-        """Return encoder and decoder of every layer for greedy stacking, from the input up."""
+        """Return encoder and decoder of every layer for greedy stacking, from the input up.
+
+        The first pair reads the model's inputs and writes its outputs, every pair reads what the one below encoded, and
+        the last pair delivers the features of the code and reads the code.
+        """
         raise ValueError(f"{type(self).__name__} has no stages; use Dense(hidden=(...)) for greedy pretraining")
 
     def filters(self, encoder: Chain) -> Tensor:

@@ -120,7 +120,15 @@ class Dense(Architecture):
         """Pair the encoder's blocks with the decoder's, from the input up."""
         if self.shortcut:
             raise ValueError("Dense(shortcut=True) has no stages: the straight path skips them; use shortcut=False")
-        return list(zip(encoder.layers[1], reversed(list(decoder.layers[1])), strict=True))  # type: ignore[call-overload]
+        flat, ahead, features = encoder
+        code, back, outputs = decoder
+        ups = [list(block) for block in ahead]  # type: ignore[attr-defined]
+        downs = [list(block) for block in reversed(list(back))]  # type: ignore[call-overload]
+        ups[0].insert(0, flat)
+        ups[-1].append(features)
+        downs[0].append(outputs)
+        downs[-1].insert(0, code)
+        return [(Chain(*up), Chain(*down)) for up, down in zip(ups, downs, strict=True)]
 
     def _straight(self, chain: Chain) -> Any:
         core = chain.layers[1]
@@ -155,7 +163,9 @@ class Dense(Architecture):
             if not self.tied:
                 out.weight.copy_(into.weight.T)
             if self.bias:
-                into.bias.copy_(-(axes @ mean).to(into.bias.dtype)) if len(axes) == len(into.bias) else into.bias.zero_()
+                into.bias.copy_(-(axes @ mean).to(into.bias.dtype)) if len(axes) == len(
+                    into.bias
+                ) else into.bias.zero_()
                 out.bias.copy_(mean.to(out.bias.dtype))
 
 

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from isthmus.training.history import Row
     from isthmus.training.loop import Loop
 
 
 class Callback:
-    """Three moments of a fit, each doing nothing; set ``loop.stop = True`` to end the fit after the epoch."""
+    """Three moments of a phase, each doing nothing; set ``loop.stop = True`` to end the phase after the epoch.
+
+    A fit is one phase, called ``loop.phase``, or several where layers are pretrained one by one.
+    """
 
     def fit_start(self, loop: Loop) -> None:
         """Called before the first epoch."""
@@ -20,18 +25,23 @@ class Callback:
         """Called after every epoch with its history row."""
 
     def fit_end(self, loop: Loop) -> None:
-        """Called once when the fit has ended, however it ended."""
+        """Called once when the phase has ended, however it ended; the task holds its best weights."""
 
 
 class Progress(Callback):
-    """A rich progress bar: epochs, losses, rows per second, remaining time."""
+    """A rich progress bar: phase, epochs, losses, rows per second, remaining time."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        """Remember where to draw; None is the terminal."""
+        self.console = console
 
     def fit_start(self, loop: Loop) -> None:
         """Open the bar."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
 
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
-        self.bar = Progress(*columns, TimeRemainingColumn(), transient=True)
+        self.bar = Bar(*columns, TimeRemainingColumn(), transient=True, console=self.console)
         self.bar.start()
         self.task: Any = self.bar.add_task(loop.phase, total=loop.trainer.epochs, completed=loop.epoch, note="")
 
@@ -54,18 +64,23 @@ class TensorBoard(Callback):
         self.folder = Path(folder)
 
     def fit_start(self, loop: Loop) -> None:
-        """Open the writer."""
+        """Open the writer.
+
+        Raises:
+            ImportError: the extra is not installed.
+        """
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise ImportError("TensorBoard() needs the package tensorboard; pip install 'isthmus[tensorboard]'") from None
-        self.writer: Any = SummaryWriter(str(self.folder))  # type: ignore[no-untyped-call]
+            raise ImportError("TensorBoard() needs tensorboard; pip install 'isthmus[tensorboard]'") from None
+        self.writer: Any = SummaryWriter(str(self.folder))
 
     def epoch_end(self, loop: Loop, row: Row) -> None:
         """Write the row."""
-        for part in ("train", "held_out"):
+        for part in ("train", "held_out", "measured"):
             for name, value in row[part].items():
                 self.writer.add_scalar(f"{row['phase']}/{part}/{name}", value, row["epoch"])
+        self.writer.add_scalar(f"{row['phase']}/learning_rate", row["learning_rate"], row["epoch"])
 
     def fit_end(self, loop: Loop) -> None:
         """Close the writer."""

@@ -1,74 +1,122 @@
-"""Checkpoints: one safetensors file, replaced atomically, from which a fit goes on to the same weights."""
+"""The checkpoint of one fit: where it stands, which fit it is, and when it was last written."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
+import logging
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors import SafetensorError
 
-VERSION = 1
+from isthmus.catalogue import to_dict
+from isthmus.noise import Noise
+from isthmus.objective import Task
+from isthmus.records import Rows
+from isthmus.training import statefile
 
+if TYPE_CHECKING:
+    from isthmus.training.trainer import Trainer
 
-def flatten(tree: Any, tensors: dict[str, Tensor], path: str = "") -> Any:
-    """Replace every tensor in nested dictionaries and lists by a reference and collect it in ``tensors``."""
-    if isinstance(tree, Tensor):
-        tensors[path] = tree.detach().cpu().contiguous().clone()
-        return {"$tensor": path}
-    if isinstance(tree, dict):
-        items = [[key, flatten(value, tensors, f"{path}/{key}")] for key, value in tree.items()]
-        return {"$items": items}
-    if isinstance(tree, (list, tuple)):
-        return [flatten(value, tensors, f"{path}/{i}") for i, value in enumerate(tree)]
-    return tree
+log = logging.getLogger("isthmus")
+SAMPLED_ROWS = 4096
+# A fit may be prolonged, moved to another device and written more often without being another fit.
+FREE = ("epochs", "device", "checkpoint_seconds")
 
 
-def unflatten(tree: Any, tensors: dict[str, Tensor]) -> Any:
-    """Undo :func:`flatten`."""
-    if isinstance(tree, dict) and "$tensor" in tree:
-        return tensors[tree["$tensor"]]
-    if isinstance(tree, dict):
-        return {key: unflatten(value, tensors) for key, value in tree["$items"]}
-    return [unflatten(value, tensors) for value in tree] if isinstance(tree, list) else tree
+def fingerprint(trainer: Trainer, task: Task, rows: Rows, held_out: Rows | None, noise: Noise) -> dict[str, Any]:
+    """Return what has to agree for a fit to go on from a checkpoint, as plain values."""
+    settings = {name: value for name, value in to_dict(trainer).items() if name not in FREE}
+    shapes = {name: f"{t.dtype} {tuple(t.shape)}" for name, t in task.state_dict().items()}
+    found = {
+        "trainer": settings | {"optimiser": to_dict(trainer.optimiser.over(trainer.epochs))},
+        "task": task.describe(),
+        "shapes": shapes,
+        "seed": noise.seed,
+        "rows": described(rows),
+        "held_out": described(held_out) if held_out is not None else None,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(found))
+    return plain
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint beside the old one, then replace it: a crash leaves one of them whole."""
-    tensors: dict[str, Tensor] = {}
-    tree = json.dumps(flatten(state, tensors))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        save_file(tensors, temporary, metadata={"version": str(VERSION), "state": tree})
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+def described(rows: Rows) -> dict[str, Any]:
+    """Return the number of rows, the shape of one and a digest of some thousand of them, spread evenly."""
+    index = torch.linspace(0, len(rows) - 1, min(len(rows), SAMPLED_ROWS), dtype=torch.float64).round().long()
+    digest = hashlib.blake2b(digest_size=8)
+    for tensor in (rows.x, rows.seen, rows.weight, rows.y):
+        if tensor is not None:
+            some = tensor.index_select(0, index.to(tensor.device)).cpu().contiguous()
+            digest.update(statefile.raw(some))
+    return {"number": len(rows), "shape": list(rows.x.shape[1:]), "content": digest.hexdigest()}
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Read a checkpoint.
+def difference(there: Any, here: Any, path: str = "") -> str:
+    """Say where two plain values first differ, empty where they agree."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        found = (difference(there.get(k), here.get(k), f"{path}.{k}" if path else k) for k in {**there, **here})
+        return next(filter(None, found), "")
+    return "" if there == here else f"{path} was {there!r} and is {here!r} here"
+
+
+class Checkpoint:
+    """The file of one fit with all its phases. Without a path it keeps nothing.
 
     Raises:
-        ValueError: not a checkpoint, or one of a newer version.
+        ValueError: the file is unreadable or of another fit, or its folder cannot be written.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dictionary)
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is not a readable checkpoint ({error}); delete it to start anew") from None
-    if int(metadata.get("version", "0")) != VERSION:
-        raise ValueError(f"{path} has checkpoint version {metadata.get('version')}, this release reads {VERSION}")
-    state: dict[str, Any] = unflatten(json.loads(metadata["state"]), tensors)
-    return state
 
+    def __init__(self, path: Path | None, whole: Task, marks: dict[str, Any], seconds: float = 0.0) -> None:
+        """Read the file where there is one, and put its weights into the ``whole`` task."""
+        self.path, self.whole, self.marks, self.seconds = path, whole, marks, seconds
+        self.phases: list[str] = []
+        self.saved: dict[str, Any] | None = None
+        self._written = time.monotonic()
+        if path is not None and path.exists():
+            self.saved = self._read(path)
+            if self.saved["whole"] is not None:
+                whole.load_state_dict(self.saved["whole"])
+        elif path is not None:
+            self._try(path)
 
-def device_of(module: torch.nn.Module) -> torch.device:
-    """Return where a module's parameters are."""
-    return next((p.device for p in module.parameters()), torch.device("cpu"))
+    def _read(self, path: Path) -> dict[str, Any]:
+        saved = statefile.read(path)
+        if change := difference(saved["marks"], self.marks):
+            raise ValueError(f"{path} is the checkpoint of another fit: {change}; delete it or name another file")
+        return saved
+
+    def _try(self, path: Path) -> None:
+        """Find out before the work begins whether the file can be written."""
+        beside = path.with_name(f"{path.name}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside.touch()
+            beside.unlink()
+        except OSError as error:
+            raise ValueError(f"{path} cannot be written ({error.strerror}); name a file in another folder") from None
+
+    def finished(self, phase: str) -> bool:
+        """Say whether the file was written after this phase."""
+        return self.saved is not None and phase in self.saved["phases"][:-1]
+
+    def enter(self, phase: str) -> dict[str, Any] | None:
+        """Begin a phase and return its state in the file, if that is where the file was written."""
+        self.phases.append(phase)
+        if self.saved is None or self.saved["phases"][-1] != phase:
+            return None
+        state: dict[str, Any] = self.saved["state"]
+        return state
+
+    def keep(self, task: Task, state: dict[str, Any], *, now: bool) -> None:
+        """Write the state of the current phase, if ``now`` or long enough after the last time."""
+        if self.path is None or not (now or time.monotonic() - self._written >= self.seconds):
+            return
+        whole = None if task is self.whole else self.whole.state_dict()
+        try:
+            statefile.write(self.path, {"marks": self.marks, "phases": self.phases, "whole": whole, "state": state})
+        except (OSError, SafetensorError) as error:
+            log.warning("no checkpoint was written to %s (%s); training goes on", self.path, error)
+        self._written = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -14,8 +15,40 @@ from isthmus.records import Batch, Tallies, Terms
 from isthmus.training.optimiser import Optimiser
 
 
+class Means:
+    """Means of terms over many batches; their sums stay on the device until somebody reads them.
+
+    >>> means = Means()
+    >>> means.add({"l1": torch.tensor(1.0)}, rows=1)
+    >>> means.add({"l1": torch.tensor(4.0)}, rows=2)
+    >>> means.read()
+    {'l1': 3.0}
+    """
+
+    def __init__(self) -> None:
+        """Start from nothing."""
+        self._sums: dict[str, Tensor] = {}
+        self._rows = 0
+
+    def add(self, means: Mapping[str, Tensor], rows: int) -> None:
+        """Count the means of a batch of so many rows."""
+        for name, value in means.items():
+            # Apple's devices have no float64.
+            wide = torch.float32 if value.device.type == "mps" else torch.float64
+            total = value.detach().to(wide) * rows
+            self._sums[name] = self._sums[name] + total if name in self._sums else total
+        self._rows += rows
+
+    def read(self) -> dict[str, float]:
+        """Return the means and start anew: the one moment at which the host waits for the device."""
+        values = torch.stack(list(self._sums.values())).tolist() if self._sums else []
+        found = {name: value / self._rows for name, value in zip(self._sums, values, strict=True)}
+        self._sums, self._rows = {}, 0
+        return found
+
+
 class AutogradEngine:
-    """Forward, backward by autograd, one optimiser step; term values stay on the device until the epoch ends."""
+    """Forward, backward by autograd, one optimiser step."""
 
     name = "autograd"
 
@@ -27,52 +60,65 @@ class AutogradEngine:
             raise ValueError("nothing to train: every parameter is frozen; use Given(..., trained=True) or epochs=0")
         self.optimiser = optimiser.bind(self.parameters)
         self.clip, self.precision = clip, precision
-        self._sums: dict[str, Tensor] = {}
-        self._rows = 0
+        self.means = Means()
 
     def step(self, batch: Batch, noise: Noise, epoch: float, rate: float = 1.0) -> None:
         """Take one optimiser step; ``rate`` multiplies the learning rate."""
-        now = float(self.description.at(epoch).learning_rate) * rate  # type: ignore[attr-defined]
+        now = self.description.at(epoch).settings()
         for group in self.optimiser.param_groups:
-            group["lr"] = now
-        last: list[tuple[Terms, Tallies]] = []
+            group.update(now | {"lr": now["lr"] * rate})
+        advance = self._search if self.description.full_batch else self._descend
+        means, tallies = advance(batch, noise, epoch)
+        self.task.learn(tallies)
+        self.means.add(means, len(batch.x))
+
+    def _descend(self, batch: Batch, noise: Noise, epoch: float) -> tuple[Terms, Tallies]:
+        self.optimiser.zero_grad()
+        means, tallies = self._forward(batch, noise, epoch)
+        self._backward(means)
+        self.optimiser.step()
+        return means, tallies
+
+    def _search(self, batch: Batch, noise: Noise, epoch: float) -> tuple[Terms, Tallies]:
+        """Let the optimiser look at many points, with the same noise at each of them."""
 
         def closure() -> Tensor:
-            self.optimiser.zero_grad(set_to_none=True)
-            with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                terms, tallies = self.task(batch, noise.at(noise.step), epoch)
-            means = averaged(terms, batch.weight)
-            loss = torch.stack([value.to(torch.get_default_dtype()) if value.dtype == torch.bfloat16 else value for value in means.values()]).sum()
-            loss.backward()
-            if self.clip:
-                nn.utils.clip_grad_norm_(self.parameters, self.clip)
-            last[:] = [({name: value.detach() for name, value in means.items()}, tallies)]
-            return loss
+            self.optimiser.zero_grad()
+            return self._backward(self._forward(batch, noise, epoch)[0])
 
         self.optimiser.step(closure)  # type: ignore[arg-type]
-        means, tallies = last[0]
-        self.task.learn(tallies)
-        self._add(means, len(batch.x))
+        # The point that a line search takes is seldom the last one that it looked at.
+        with torch.no_grad():
+            return self._forward(batch, noise, epoch)
 
-    def _add(self, means: Mapping[str, Tensor], rows: int) -> None:
-        for name, value in means.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value.double() * rows  # type: ignore[assignment]
-        self._rows += rows
+    def _forward(self, batch: Batch, noise: Noise, epoch: float) -> tuple[Terms, Tallies]:
+        with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            terms, tallies = self.task(batch, noise.at(noise.step), epoch)
+        return averaged(terms, batch.weight), tallies
 
-    def values(self) -> dict[str, float]:
-        """Return the mean of each term since the last call: the only time the host waits for the device."""
-        found = {name: float(total) / self._rows for name, total in self._sums.items()}
-        self._sums, self._rows = {}, 0
-        return found
+    def _backward(self, means: Terms) -> Tensor:
+        loss = torch.stack(
+            [value.float() if value.dtype == torch.bfloat16 else value for value in means.values()]
+        ).sum()
+        loss.backward()
+        if self.clip:
+            nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        return loss
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the last step."""
+        return float(self.optimiser.param_groups[0]["lr"])
 
     def finite(self) -> bool:
-        """Say whether every parameter is finite."""
-        return bool(torch.stack([p.detach().sum() for p in self.parameters]).isfinite().all())
+        """Say whether every parameter and every number in a memory is finite."""
+        tensors = [t for t in self.task.state_dict().values() if t.is_floating_point()]
+        return bool(torch.stack([t.isfinite().all() for t in tensors]).all())
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the optimiser's moments."""
-        return self.optimiser.state_dict()
+        """Return a copy of the optimiser's moments."""
+        return deepcopy(self.optimiser.state_dict())
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take moments back."""
-        self.optimiser.load_state_dict(state)
+        """Take moments back; ``state`` stays as it is, where torch's optimisers would go on writing into it."""
+        self.optimiser.load_state_dict(deepcopy(state))

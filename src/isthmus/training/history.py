@@ -9,10 +9,12 @@ Row = dict[str, Any]
 
 
 class History:
-    """Rows of a fit, oldest first.
+    """Rows of a fit, oldest first; plain values, ready for JSON.
 
-    A row holds ``phase``, ``epoch``, ``train`` and ``held_out`` (term -> mean per row in nats; their sum is ``loss``),
-    ``learning_rate``, ``seconds`` and ``rows_per_second``.
+    A row holds ``phase`` and ``epoch``; ``train`` and ``held_out``: term -> mean per row in nats, and their sum
+    ``loss``; ``measured``: what the task measures on held-out rows besides, such as an error rate; ``learning_rate``;
+    ``rollbacks``: how often the phase had gone back to the start of an epoch because its loss was not finite;
+    ``seconds`` and ``rows_per_second``. Layers that were pretrained one by one are phases before ``fit``.
 
     >>> history = History([{"epoch": 1, "train": {"reconstruction": 2.0, "loss": 2.0}, "held_out": {}}])
     >>> history.curve("loss")
@@ -30,12 +32,17 @@ class History:
     def curve(self, term: str = "loss", part: str = "train", phase: str = "fit") -> list[float]:
         """Return a term over epochs, on ``train`` or ``held_out`` rows; epochs that lack it are left out."""
         rows = [row for row in self.rows if row.get("phase", "fit") == phase]
-        return [row[part][term] for row in rows if term in row[part]]
+        return [row[part][term] for row in rows if term in row.get(part, {})]
 
     @property
     def terms(self) -> list[str]:
-        """The names of the terms, without their sum."""
+        """The names of the terms of the last phase, without their sum."""
         return [name for name in (self.rows[-1]["train"] if self.rows else {}) if name != "loss"]
+
+    @property
+    def phases(self) -> list[str]:
+        """The names of the phases, in their order."""
+        return list(dict.fromkeys(row.get("phase", "fit") for row in self.rows))
 
     def __len__(self) -> int:
         """Return the number of epochs."""

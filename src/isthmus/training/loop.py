@@ -6,27 +6,25 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from isthmus.noise import Noise
-from isthmus.objective import Task, averaged
+from isthmus.objective import averaged
 from isthmus.records import Rows
-from isthmus.training import checkpoint
 from isthmus.training.callbacks import Callback
-from isthmus.training.engine import AutogradEngine
+from isthmus.training.checkpoint import Checkpoint
+from isthmus.training.engine import AutogradEngine, Means
 from isthmus.training.history import History, Row
-
-if TYPE_CHECKING:
-    from isthmus.training.trainer import Trainer
+from isthmus.training.phase import Phase
 
 log = logging.getLogger("isthmus")
 ORDER, STEP, HELD_OUT = 1, 2, 3
 MAX_ROLLBACKS = 8
 CHUNK = 1024
+NUMBERS = ("epoch", "step", "rate", "rollbacks", "stale", "best_epoch", "best_verdict")
 
 
 def snapshot(module: nn.Module) -> dict[str, Tensor]:
@@ -34,156 +32,186 @@ def snapshot(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
 
 
+def summed(terms: dict[str, float]) -> dict[str, float]:
+    """Return terms with their sum, the loss."""
+    return terms | {"loss": math.fsum(terms.values())}
+
+
 class Loop:
-    """One fit in progress. Order and noise are functions of seed and step, so an epoch boundary is a full state."""
+    """One phase of a fit in progress.
+
+    Order and noise are functions of the seed and the step, so what :meth:`state` returns between two epochs is all that
+    a fit needs to go on to the same weights: roll-back, interruption, checkpoint and the next partial fit
+    :meth:`restore` it.
+
+    Attributes:
+        epoch, step: how many of each are done.
+        best_epoch: the epoch whose weights the held-out rows chose; 0 is the start.
+        rate: factor of the learning rate, halved by every roll-back; rollbacks: how many there were.
+        stop: set by a callback to end after this epoch; interrupted: whether the user ended it.
+    """
 
     def __init__(
         self,
-        trainer: Trainer,
-        task: Task,
-        rows: Rows,
-        held_out: Rows | None,
-        noise: Noise,
+        phase: Phase,
         *,
-        phase: str = "fit",
         callbacks: Sequence[Callback] = (),
         history: History | None = None,
-        save_to: Path | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         """Set the starting state."""
-        self.trainer, self.task, self.rows, self.held_out, self.noise = trainer, task, rows, held_out, noise
-        self.phase, self.callbacks, self.save_to = phase, callbacks, save_to
+        self.trainer, self.task, self.rows, self.held_out = phase.trainer, phase.task, phase.rows, phase.held_out
+        self.phase, self.noise = phase.name, phase.noise
+        self.callbacks, self.checkpoint = callbacks, checkpoint
         self.history = history if history is not None else History()
-        self.batch_size = len(rows) if trainer.optimiser.full_batch else trainer.rows_per_step(len(rows))
-        self.epoch = self.step = self.stale = self.rollbacks = self.best_epoch = 0
-        self.rate, self.best_loss = 1.0, math.inf
+        self.batch_size = self.trainer.rows_per_step(len(self.rows))
+        self.epoch = self.step = self.rollbacks = self.stale = self.best_epoch = 0
+        self.rate = 1.0
+        self.best_verdict = [math.inf]
         self.best: dict[str, Tensor] | None = None
         self.stop = self.interrupted = False
-        self._saved_at = time.monotonic()
+        self._good: dict[str, Any] | None = None
 
-    def run(self, resume: dict[str, Any] | None = None) -> History:
-        """Train until the epochs are over, patience ends, a callback stops it or the user interrupts."""
-        self.engine = self.trainer.engine(self.task) if self.trainer.epochs else None
-        if resume is not None:
-            self._restore(resume)
-        elif self.held_out is not None:
-            self._judge(self.evaluate(self.held_out)["loss"])
-        for callback in self.callbacks:
-            callback.fit_start(self)
+    @cached_property
+    def engine(self) -> AutogradEngine:
+        """What executes the steps; made at the first one, so that a fit of no epochs needs nothing to train."""
+        return self.trainer.engine(self.task)
+
+    def run(self, state: dict[str, Any] | None = None) -> History:
+        """Train until the epochs are over, patience ends, a callback stops it or the user interrupts.
+
+        However it ends, the task holds the best weights so far.
+        """
+        told: list[Callback] = []
         try:
-            while self.epoch < self.trainer.epochs and not self.stop:
-                self._one_epoch()
-        except KeyboardInterrupt:
-            self.interrupted = True
-            log.warning("interrupted after %d epochs; the best weights so far are kept", self.epoch)
-        finally:
+            self._begin(state)
             for callback in self.callbacks:
+                callback.fit_start(self)
+                told.append(callback)
+            while not self.over:
+                self.one_epoch()
+        except KeyboardInterrupt:
+            self._interrupt()
+        finally:
+            if self.best is not None:
+                self.task.load_state_dict(self.best)
+            self.task.eval()
+            for callback in told:
                 callback.fit_end(self)
-        if self.best is not None:
-            self.task.load_state_dict(self.best)
-        self.task.eval()
         return self.history
 
-    def _one_epoch(self) -> None:
-        good = snapshot(self.task), self._moments()
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to do."""
+        tired = 0 < self.trainer.patience <= self.stale
+        return self.stop or tired or self.epoch >= self.trainer.epochs or self.rollbacks >= MAX_ROLLBACKS
+
+    def _begin(self, state: dict[str, Any] | None) -> None:
+        if state is not None:
+            self.restore(state)
+        elif self.held_out is not None:
+            self._judge(*self.evaluate(self.held_out))
+
+    def one_epoch(self) -> None:
+        """Take the steps of one epoch and look where they led."""
+        if self._good is None:
+            self._good = self.state()
         began = time.perf_counter()
         train = self._train()
-        held = self.evaluate(self.held_out) if self.held_out is not None else {}
-        judged = held.get("loss", train["loss"])
-        if not (math.isfinite(train["loss"]) and math.isfinite(judged) and self._engine().finite()):
-            self._roll_back(*good)
+        rows_per_second = len(self.rows) / (time.perf_counter() - began)
+        held, measured = self.evaluate(self.held_out) if self.held_out is not None else ({}, {})
+        if not (math.isfinite(train["loss"]) and math.isfinite(held.get("loss", 0.0)) and self.engine.finite()):
+            self._roll_back(self._good)
             return
         self.epoch += 1
-        seconds = time.perf_counter() - began
-        row: Row = {"phase": self.phase, "epoch": self.epoch, "train": train, "held_out": held, "seconds": seconds}
-        row["learning_rate"] = self._engine().optimiser.param_groups[0]["lr"]
-        row["rows_per_second"] = len(self.rows) / seconds
+        row: Row = {"phase": self.phase, "epoch": self.epoch, "train": train, "held_out": held, "measured": measured}
+        row |= {"learning_rate": self.engine.learning_rate, "rollbacks": self.rollbacks}
+        row |= {"seconds": time.perf_counter() - began, "rows_per_second": rows_per_second}
         self.history.add(row)
         if self.held_out is not None:
-            self._judge(judged)
+            self._judge(held, measured)
+        self._good = self.state()
         for callback in self.callbacks:
             callback.epoch_end(self, row)
-        self._maybe_save()
+        self._keep(now=self.over)
 
     def _train(self) -> dict[str, float]:
         self.task.train()
-        engine, n = self._engine(), len(self.rows)
+        n = len(self.rows)
         order = self.noise.branch(ORDER).at(self.epoch).permutation(n, self.rows.x.device)
         steps = math.ceil(n / self.batch_size)
         # Even batches: the last one is not a crumb whose gradient is mostly noise.
         for i, index in enumerate(order.tensor_split(steps)):
             batch = self.rows.all() if steps == 1 else self.rows.take(index)
-            engine.step(batch, self.noise.branch(STEP).at(self.step), self.epoch + i / steps, self.rate)
+            self.engine.step(batch, self.noise.branch(STEP).at(self.step), self.epoch + i / steps, self.rate)
             self.step += 1
-        values = engine.values()
-        return values | {"loss": math.fsum(values.values())}
+        return summed(self.engine.means.read())
 
     @torch.no_grad()
-    def evaluate(self, rows: Rows) -> dict[str, float]:
-        """Return the mean of every term over rows: schedules at their end, the same noise each time."""
+    def evaluate(self, rows: Rows) -> tuple[dict[str, float], dict[str, float]]:
+        """Return the mean of every term over rows, their sum as ``loss``, and what the task measures besides.
+
+        Schedules stand at their end, so that no warm-up looks best, and the noise is the same each time.
+        """
         self.task.eval()
-        sums: dict[str, float] = {}
-        index = torch.arange(len(rows), device=rows.x.device)
-        for i, part in enumerate(index.split(CHUNK)):
-            batch = rows.take(part)
-            terms, _ = self.task(batch, self.noise.branch(HELD_OUT).at(i), math.inf)
-            for name, value in averaged(terms, batch.weight).items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(part) / len(rows)
-        return sums | {"loss": math.fsum(sums.values())}
+        terms, measures = Means(), Means()
+        for i, index in enumerate(torch.arange(len(rows), device=rows.x.device).split(CHUNK)):
+            batch = rows.take(index)
+            found, _ = self.task(batch, self.noise.branch(HELD_OUT).at(i), math.inf)
+            terms.add(averaged(found, batch.weight), len(index))
+            measures.add(averaged(self.task.measure(batch), batch.weight), len(index))
+        return summed(terms.read()), measures.read()
 
-    def _judge(self, loss: float) -> None:
-        if loss < self.best_loss:
-            self.best_loss, self.best_epoch, self.stale = loss, self.epoch, 0
+    def _judge(self, held: dict[str, float], measured: dict[str, float]) -> None:
+        verdict = self.task.verdict(held | measured)
+        if verdict < self.best_verdict:
+            self.best_verdict, self.best_epoch, self.stale = verdict, self.epoch, 0
             self.best = snapshot(self.task)
-            return
-        self.stale += 1
-        if self.trainer.patience and self.stale >= self.trainer.patience:
-            self.stop = True
+        elif self.epoch:
+            self.stale += 1
 
-    def _roll_back(self, weights: dict[str, Tensor], moments: dict[str, Any]) -> None:
-        self.rollbacks += 1
-        self.rate /= 2
-        self.task.load_state_dict(weights)
-        self._engine().load_state_dict(moments)
-        log.warning("the loss became non-finite in epoch %d; back to its start, learning rate halved", self.epoch + 1)
+    def _roll_back(self, good: dict[str, Any]) -> None:
+        good |= {"rollbacks": self.rollbacks + 1, "rate": self.rate / 2}
+        self.restore(good)
+        log.warning(
+            "the loss became non-finite in epoch %d of %s; back to its start, learning rate halved",
+            self.epoch + 1,
+            self.phase,
+        )
         if self.rollbacks >= MAX_ROLLBACKS:
-            log.warning("the loss stayed non-finite %d times; training ends with the last good weights", self.rollbacks)
-            self.stop = True
+            log.warning("that happened %d times; training ends with the last good weights", self.rollbacks)
 
-    def _engine(self) -> AutogradEngine:
-        if self.engine is None:
-            raise ValueError("no engine: epochs=0 trains nothing; raise epochs")
-        return self.engine
-
-    def _moments(self) -> dict[str, Any]:
-        tensors: dict[str, Tensor] = {}
-        tree = checkpoint.flatten(self._engine().state_dict(), tensors)
-        state: dict[str, Any] = checkpoint.unflatten(tree, tensors)
-        return state
-
-    # -- checkpoints ------------------------------------------------------------------------------------------------
+    def _interrupt(self) -> None:
+        """Keep the last whole epoch for a later fit; without held-out rows, keep the weights of this moment in use."""
+        self.interrupted = True
+        log.warning("interrupted after %d epochs of %s; the best weights so far are kept", self.epoch, self.phase)
+        if self._good is None:
+            return
+        reached = snapshot(self.task) if self.held_out is None and self.engine.finite() else None
+        self.restore(self._good)
+        self._keep(now=True)
+        if reached is not None:
+            self.task.load_state_dict(reached)
 
     def state(self) -> dict[str, Any]:
-        """Return everything that a fit needs to go on to the same weights."""
-        numbers = ("phase", "epoch", "step", "stale", "rollbacks", "best_epoch", "rate", "best_loss", "stop")
-        return {
-            "task": self.task.state_dict(),
-            "engine": self._engine().state_dict(),
+        """Return a copy of everything that the fit needs to go on to the same weights."""
+        return {name: getattr(self, name) for name in NUMBERS} | {
+            "task": snapshot(self.task),
+            "engine": self.engine.state_dict(),
             "best": self.best,
-            "history": self.history.rows,
-        } | {name: getattr(self, name) for name in numbers}
+            "history": list(self.history.rows),
+        }
 
-    def _restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state."""
         self.task.load_state_dict(state["task"])
-        self._engine().load_state_dict(state["engine"])
-        device = checkpoint.device_of(self.task)
-        self.best = None if state["best"] is None else {k: v.to(device) for k, v in state["best"].items()}
+        self.engine.load_state_dict(state["engine"])
+        self.engine.means = Means()
+        self.best = state["best"]
         self.history.rows[:] = state["history"]
-        for name in ("epoch", "step", "stale", "rollbacks", "best_epoch", "rate", "best_loss", "stop"):
+        for name in NUMBERS:
             setattr(self, name, state[name])
 
-    def _maybe_save(self) -> None:
-        due = time.monotonic() - self._saved_at >= self.trainer.checkpoint_seconds
-        if self.save_to is not None and (due or self.epoch == self.trainer.epochs or self.stop):
-            checkpoint.save(self.save_to, self.state())
-            self._saved_at = time.monotonic()
+    def _keep(self, now: bool) -> None:
+        if self.checkpoint is not None and self._good is not None:
+            self.checkpoint.keep(self.task, self._good, now=now)

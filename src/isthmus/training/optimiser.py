@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
@@ -19,97 +19,122 @@ class Optimiser(Part):
     kind: ClassVar[str] = "optimiser"
     full_batch: ClassVar[bool] = False
 
+    def settings(self) -> dict[str, Any]:
+        """Return the numbers of a step under torch's names, ``lr`` among them; the engine sets them at every step."""
+        raise NotImplementedError(f"{type(self).__name__} must define settings")  # abstract
+
     def bind(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Return torch's optimiser over ``parameters``."""
         raise NotImplementedError(f"{type(self).__name__} must define bind")  # abstract
 
+    def over(self, epochs: int) -> Self:
+        """Return this optimiser with every schedule that spans the fit bound to its epochs."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: v.over(epochs) for name, v in found.items() if isinstance(v, Schedule)})
+
 
 @dataclass(frozen=True, repr=False)
 class Adam(Optimiser):
-    """Adam (Kingma & Ba, 2015).
+    """Adam (Kingma & Ba, 2015, "Adam: A Method for Stochastic Optimization").
 
     >>> Adam(learning_rate=3e-4)
     Adam(learning_rate=0.0003)
     """
 
     learning_rate: float | Schedule = number(1e-3, low=0.0)
-    beta1: float = number(0.9, low=0.0, high=1.0)
-    beta2: float = number(0.999, low=0.0, high=1.0)
-    eps: float = number(1e-8, low=0.0)
+    beta1: float | Schedule = number(0.9, low=0.0, high=1.0)
+    beta2: float | Schedule = number(0.999, low=0.0, high=1.0)
+    eps: float | Schedule = number(1e-8, low=0.0)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the rate, the decay of both moments and the floor of the second one's root."""
+        return {"lr": self.learning_rate, "betas": (self.beta1, self.beta2), "eps": self.eps}
 
     def bind(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Bind torch's fused Adam."""
-        rate = self.at(0.0).learning_rate
-        return torch.optim.Adam(parameters, lr=rate, betas=(self.beta1, self.beta2), eps=self.eps, fused=True)  # type: ignore[arg-type]
+        return torch.optim.Adam(parameters, **self.at(0.0).settings(), fused=True)
 
 
 @dataclass(frozen=True, repr=False)
 class AdamW(Optimiser):
-    """Adam with decoupled weight decay (Loshchilov & Hutter, 2019).
+    """Adam with decoupled weight decay (Loshchilov & Hutter, 2019, "Decoupled Weight Decay Regularization").
 
     >>> AdamW(weight_decay=0.05)
     AdamW(weight_decay=0.05)
     """
 
     learning_rate: float | Schedule = number(1e-3, low=0.0)
-    weight_decay: float = number(1e-2, low=0.0)
-    beta1: float = number(0.9, low=0.0, high=1.0)
-    beta2: float = number(0.999, low=0.0, high=1.0)
-    eps: float = number(1e-8, low=0.0)
+    weight_decay: float | Schedule = number(1e-2, low=0.0)
+    beta1: float | Schedule = number(0.9, low=0.0, high=1.0)
+    beta2: float | Schedule = number(0.999, low=0.0, high=1.0)
+    eps: float | Schedule = number(1e-8, low=0.0)
+
+    def settings(self) -> dict[str, Any]:
+        """Return Adam's numbers and the share of the weights that a step of rate 1 takes away."""
+        adam = {"lr": self.learning_rate, "betas": (self.beta1, self.beta2), "eps": self.eps}
+        return adam | {"weight_decay": self.weight_decay}
 
     def bind(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Bind torch's fused AdamW."""
-        return torch.optim.AdamW(
-            parameters,
-            lr=self.at(0.0).learning_rate,  # type: ignore[arg-type]
-            betas=(self.beta1, self.beta2),
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-            fused=True,
-        )
+        return torch.optim.AdamW(parameters, **self.at(0.0).settings(), fused=True)
 
 
 @dataclass(frozen=True, repr=False)
 class SGD(Optimiser):
     """Stochastic gradient descent with momentum (Polyak, 1964), Nesterov's on request.
 
-    >>> SGD(learning_rate=0.01, momentum=0.9)
-    SGD(learning_rate=0.01)
+    >>> SGD(learning_rate=0.1, nesterov=True)
+    SGD(learning_rate=0.1, nesterov=True)
     """
 
     learning_rate: float | Schedule = number(1e-2, low=0.0)
-    momentum: float = number(0.9, low=0.0, high=1.0)
+    momentum: float | Schedule = number(0.9, low=0.0, high=1.0)
     nesterov: bool = False
 
+    def __post_init__(self) -> None:
+        """Check that Nesterov's step has a momentum to look ahead along."""
+        super().__post_init__()
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("SGD: nesterov=True looks ahead along the momentum, which is 0; raise momentum")
+
+    def settings(self) -> dict[str, Any]:
+        """Return the rate and the momentum."""
+        return {"lr": self.learning_rate, "momentum": self.momentum}
+
     def bind(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Bind torch's SGD."""
-        rate = self.at(0.0).learning_rate
-        return torch.optim.SGD(parameters, lr=rate, momentum=self.momentum, nesterov=self.nesterov)  # type: ignore[arg-type]
+        """Bind torch's fused SGD."""
+        return torch.optim.SGD(parameters, **self.at(0.0).settings(), nesterov=self.nesterov, fused=True)
 
 
 @dataclass(frozen=True, repr=False)
 class Adadelta(Optimiser):
-    """Adadelta (Zeiler, 2012). The paper's learning rate is 1; Keras used 1.0 until 2.3 and 0.001 afterwards.
+    """Adadelta (Zeiler, 2012, "ADADELTA: An Adaptive Learning Rate Method").
 
-    >>> Adadelta()
-    Adadelta()
+    The paper's learning rate is 1; Keras used 1.0 until 2.3 and 0.001 afterwards.
+
+    >>> Adadelta(rho=0.9)
+    Adadelta(rho=0.9)
     """
 
     learning_rate: float | Schedule = number(1.0, low=0.0)
-    rho: float = number(0.95, low=0.0, high=1.0)
-    eps: float = number(1e-6, low=0.0)
+    rho: float | Schedule = number(0.95, low=0.0, high=1.0)
+    eps: float | Schedule = number(1e-6, low=0.0)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the rate, the decay of both averages and the floor of their roots."""
+        return {"lr": self.learning_rate, "rho": self.rho, "eps": self.eps}
 
     def bind(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Bind torch's Adadelta."""
-        rate = self.at(0.0).learning_rate
-        return torch.optim.Adadelta(parameters, lr=rate, rho=self.rho, eps=self.eps)  # type: ignore[arg-type]
+        return torch.optim.Adadelta(parameters, **self.at(0.0).settings())
 
 
 @dataclass(frozen=True, repr=False)
 class LBFGS(Optimiser):
     """Limited-memory BFGS with a strong Wolfe line search over all rows (Liu & Nocedal, 1989).
 
-    One epoch is up to ``iterations`` iterations; use it with ``validation=0`` for small, smooth problems.
+    One epoch is up to ``iterations`` iterations, with the same noise in all of them; use it with ``validation=0`` for
+    small, smooth problems. The host reads the loss at every point of the line search.
 
     >>> LBFGS(iterations=50)
     LBFGS(iterations=50)
@@ -120,11 +145,15 @@ class LBFGS(Optimiser):
     iterations: int = count(20)
     history: int = count(20)
 
+    def settings(self) -> dict[str, Any]:
+        """Return the first length that a line search tries."""
+        return {"lr": self.learning_rate}
+
     def bind(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Bind torch's L-BFGS."""
         return torch.optim.LBFGS(
             parameters,
-            lr=self.at(0.0).learning_rate,  # type: ignore[arg-type]
+            **self.at(0.0).settings(),
             max_iter=self.iterations,
             history_size=self.history,
             tolerance_grad=1e-12,

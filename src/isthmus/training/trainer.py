@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -13,14 +13,24 @@ from isthmus.component import Component, choice, count, number
 from isthmus.noise import Noise
 from isthmus.objective import Task
 from isthmus.records import Rows
-from isthmus.training import checkpoint
 from isthmus.training.callbacks import Callback
+from isthmus.training.checkpoint import Checkpoint, fingerprint
 from isthmus.training.engine import AutogradEngine
+from isthmus.training.greedy import Greedy
 from isthmus.training.history import History
 from isthmus.training.loop import Loop
 from isthmus.training.optimiser import Adam, Optimiser
+from isthmus.training.phase import Phase
 
 SPLIT = 4
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """Where a task stands after some partial fits: what the next one goes on from."""
+
+    history: History
+    state: dict[str, Any]
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,6 +49,10 @@ class Trainer(Component):
             hardware, about three significant digits in activations).
         device: ``auto`` takes CUDA, then Apple's MPS, then the CPU; or a torch device name.
         checkpoint_seconds: shortest time between two checkpoints, where a checkpoint file is asked for.
+        pretraining: how the layers are trained one by one before the whole; None trains the whole from the start.
+
+    Raises:
+        ValueError: a setting out of its range.
 
     >>> Trainer(epochs=20, optimiser=Adam(learning_rate=3e-4))
     Trainer(epochs=20, optimiser=Adam(learning_rate=0.0003))
@@ -47,16 +61,19 @@ class Trainer(Component):
     kind: ClassVar[str] = "trainer"
     epochs: int = count(100, low=0)
     batch_size: int = count(0, low=0)
-    optimiser: Optimiser = Adam()
+    optimiser: Optimiser = Adam()  # noqa: RUF009  (frozen)
     validation: float = number(0.1, low=0.0, high=0.9)
     patience: int = count(10, low=0)
     clip: float = number(0.0, low=0.0)
     precision: str = choice("float32", ("float32", "float64", "bf16"))
     device: str = "auto"
     checkpoint_seconds: float = number(30.0, low=0.0)
+    pretraining: Greedy | None = None
 
     def rows_per_step(self, rows: int) -> int:
         """Return the batch size for so many training rows."""
+        if self.optimiser.full_batch:
+            return rows
         return min(rows, self.batch_size or min(256, max(16, rows // 20)))
 
     def place(self) -> tuple[torch.device, torch.dtype]:
@@ -79,7 +96,7 @@ class Trainer(Component):
 
     def engine(self, task: Task) -> AutogradEngine:
         """Return the engine that executes this trainer's steps on a task."""
-        return AutogradEngine(task, self.optimiser, clip=self.clip, precision=self.precision)
+        return AutogradEngine(task, self.optimiser.over(self.epochs), clip=self.clip, precision=self.precision)
 
     def split(self, rows: Rows, noise: Noise) -> tuple[Rows, Rows | None]:
         """Hold out a share of the rows, drawn by the noise; none where fewer than ten rows could be split."""
@@ -87,8 +104,13 @@ class Trainer(Component):
         if not held or len(rows) < 10:
             return rows, None
         order = noise.branch(SPLIT).permutation(len(rows), rows.x.device)
-        kept, out = rows.take(order[held:].sort().values), rows.take(order[:held].sort().values)
-        return Rows(kept.x, kept.seen, kept.weight, kept.y), Rows(out.x, out.seen, out.weight, out.y)
+        return rows.pick(order[held:].sort().values), rows.pick(order[:held].sort().values)
+
+    def phases(self, task: Task, rows: Rows, held_out: Rows | None, noise: Noise, name: str) -> Iterator[Phase]:
+        """Give what is trained, in order: where layers are pretrained, each one when those below it are done."""
+        if self.pretraining is not None:
+            yield from self.pretraining.phases(self, task.unsupervised(), rows, held_out, noise)
+        yield Phase(name, self, task, rows, held_out, noise, start=False)
 
     def fit(
         self,
@@ -103,21 +125,70 @@ class Trainer(Component):
         save_to: Path | None = None,
         start: bool = True,
     ) -> Loop:
-        """Train a task and return the finished loop, with its history.
+        """Train a task and return its finished loop, with the history of all phases.
 
-        Where ``save_to`` names a checkpoint of the same phase, the fit goes on from there to the same weights.
+        Args:
+            task: what is trained, in place.
+            rows: training rows; a share of them is held out where ``held_out`` is not given.
+            noise: the seed of order, split, corruption and draws.
+            held_out: rows that choose the weights.
+            callbacks: told about every epoch of every phase.
+            phase: name of the task's own epochs in the history.
+            history: where epochs are recorded; a new one by default.
+            save_to: a checkpoint file; where it exists, the fit goes on from there to the same weights.
+            start: let the task set its initial values from the rows.
+
+        The loop of an interrupted pretraining comes back in place of the task's own, with ``interrupted`` set.
+
+        Raises:
+            ValueError: labels or weights that cannot be used, or a checkpoint that is unreadable or of another fit.
         """
+        rows, held_out = self.place_rows(task, rows, held_out, noise)
+        marks = fingerprint(self, task, rows, held_out, noise) if save_to is not None else {}
+        checkpoint = Checkpoint(save_to, task, marks, self.checkpoint_seconds)
+        if start and checkpoint.saved is None:
+            task.start(rows.all())
+        history = history if history is not None else History()
+        for part in self.phases(task, rows, held_out, noise, phase):
+            loop = Loop(part, callbacks=callbacks, history=history, checkpoint=checkpoint)
+            if checkpoint.finished(part.name):
+                continue
+            state = checkpoint.enter(part.name)
+            if part.start and state is None:
+                part.task.start(part.rows.all())
+            loop.run(state)
+            if loop.interrupted:
+                break
+        task.eval()
+        return loop
+
+    def partial(self, task: Task, rows: Rows, noise: Noise, previous: Progressed | None = None) -> Progressed:
+        """Pass once over rows, going on from the moments, step and epoch at which the previous pass ended.
+
+        Nothing is held out, and schedules count the passes as epochs.
+        """
+        rows, _ = replace(self, validation=0.0).place_rows(task, rows, None, noise)
+        history = previous.history if previous is not None else History()
+        loop = Loop(Phase("fit", self, task, rows, None, noise), history=history)
+        if previous is not None:
+            loop.restore(previous.state)
+        else:
+            task.start(rows.all())
+        loop.one_epoch()
+        task.eval()
+        return Progressed(history, loop.state())
+
+    def place_rows(self, task: Task, rows: Rows, held_out: Rows | None, noise: Noise) -> tuple[Rows, Rows | None]:
+        """Move the task and the rows to the device, hold rows out, and give row weights the mean one."""
         device, dtype = self.place()
         task.to(device, dtype)
         rows = rows.to(device, dtype)
-        held_out = held_out.to(device, dtype) if held_out is not None else None
         if held_out is None:
             rows, held_out = self.split(rows, noise)
-        if start:
-            task.start(rows.all())
-        loop = Loop(
-            self, task, rows, held_out, noise, phase=phase, callbacks=callbacks, history=history, save_to=save_to
-        )
-        saved = checkpoint.load(save_to) if save_to is not None and save_to.exists() else None
-        loop.run(saved if saved is not None and saved["phase"] == phase else None)
-        return loop
+        else:
+            held_out = held_out.to(device, dtype)
+        if rows.weight is not None and not rows.weight.any():
+            raise ValueError("no training row has a weight above zero; weigh more rows or lower validation")
+        if held_out is not None and held_out.weight is not None and not held_out.weight.any():
+            held_out = None
+        return rows.balanced(), held_out.balanced() if held_out is not None else None
