@@ -1,0 +1,99 @@
+"""Every part under one import: ``from isthmus.parts import Dense, TopK, Masking, Bernoulli, L1, Trainer``.
+
+Names are looked up in the catalogue when they are asked for, so that a new part, a plug-in's too, is here at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from isthmus.architecture import Architecture
+from isthmus.bottleneck import Bottleneck
+from isthmus.catalogue import catalogue
+from isthmus.component import Part, Schedule, suggest
+from isthmus.corruption import Corruption
+from isthmus.likelihood import Likelihood
+from isthmus.penalty import Penalty
+from isthmus.training.optimiser import Optimiser
+from isthmus.training.trainer import Trainer
+
+if TYPE_CHECKING:  # what editors and type checkers see; at run time the catalogue is asked
+    from isthmus.architecture.conv import Conv as Conv
+    from isthmus.architecture.dense import Dense as Dense
+    from isthmus.architecture.given import Given as Given
+    from isthmus.bottleneck.activated import Rectified as Rectified
+    from isthmus.bottleneck.activated import Sigmoid as Sigmoid
+    from isthmus.bottleneck.activated import Tanh as Tanh
+    from isthmus.bottleneck.activated import UnitNorm as UnitNorm
+    from isthmus.bottleneck.plain import Overcomplete as Overcomplete
+    from isthmus.bottleneck.plain import Undercomplete as Undercomplete
+    from isthmus.bottleneck.top_k import TopK as TopK
+    from isthmus.bottleneck.variational import Variational as Variational
+    from isthmus.corruption import Clean as Clean
+    from isthmus.corruption.noise import GaussianNoise as GaussianNoise
+    from isthmus.corruption.noise import Masking as Masking
+    from isthmus.corruption.noise import SaltAndPepper as SaltAndPepper
+    from isthmus.corruption.noise import SwapNoise as SwapNoise
+    from isthmus.corruption.wrapped import Clipped as Clipped
+    from isthmus.corruption.wrapped import Compose as Compose
+    from isthmus.corruption.wrapped import Emphasised as Emphasised
+    from isthmus.likelihood.bernoulli import Bernoulli as Bernoulli
+    from isthmus.likelihood.categorical import Categorical as Categorical
+    from isthmus.likelihood.normal import Normal as Normal
+    from isthmus.likelihood.normal import ScaledNormal as ScaledNormal
+    from isthmus.likelihood.poisson import Poisson as Poisson
+    from isthmus.penalty.activation_rate import ActivationRate as ActivationRate
+    from isthmus.penalty.contractive import Contractive as Contractive
+    from isthmus.penalty.hoyer import Hoyer as Hoyer
+    from isthmus.penalty.kl import KL as KL
+    from isthmus.penalty.l1 import L1 as L1
+    from isthmus.penalty.l2 import L2 as L2
+    from isthmus.penalty.orthogonality import Orthogonality as Orthogonality
+    from isthmus.schedule import Cosine as Cosine
+    from isthmus.schedule import Ramp as Ramp
+    from isthmus.schedule import Steps as Steps
+    from isthmus.training.optimiser import LBFGS as LBFGS
+    from isthmus.training.optimiser import SGD as SGD
+    from isthmus.training.optimiser import Adadelta as Adadelta
+    from isthmus.training.optimiser import Adam as Adam
+    from isthmus.training.optimiser import AdamW as AdamW
+
+KINDS: tuple[type[Part], ...] = (
+    Architecture,
+    Bottleneck,
+    Corruption,
+    Likelihood,
+    Penalty,
+    Optimiser,
+    Schedule,
+)
+
+
+def parts() -> list[type[Part]]:
+    """Return the class of every part, the trainer's too.
+
+    >>> [part.__name__ for part in parts() if part.kind == "schedule"]
+    ['Ramp', 'Steps', 'Cosine']
+    """
+    return [cls for kind in KINDS for cls in catalogue(kind).values()] + [Trainer]
+
+
+_found: dict[str, list[type[Part]]] = {}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _found and not name.startswith("_"):
+        _found.clear()
+        for cls in parts():
+            _found.setdefault(cls.__name__, []).append(cls)
+    match _found.get(name, []):
+        case [cls]:
+            return cls
+        case []:
+            raise AttributeError(f"there is no part {name!r}; {suggest(name, list(_found))}")
+        case several:
+            raise AttributeError(f"several parts are called {name}: {', '.join(map(str, several))}; rename all but one")
+
+
+def __dir__() -> list[str]:
+    return sorted({"parts", *(cls.__name__ for cls in parts())})
