@@ -37,6 +37,10 @@ class Task(nn.Module):
     def start(self, sample: Batch) -> None:
         """Set initial values from data."""
 
+    def trained(self) -> list[nn.Parameter]:
+        """Return the parameters that steps move."""
+        return [p for p in self.parameters() if p.requires_grad]
+
     def measure(self, batch: Batch) -> Terms:
         """Return what held-out rows are looked at for besides the terms, such as errors: (rows,) or one number."""
         return {}
@@ -93,11 +97,7 @@ class Objective(Task):
                 if name != "bottleneck"
             }
         )
-        self._noting = {
-            f"layer.{name}": layer
-            for name, layer in model.named_modules()
-            if isinstance(layer, Layer) and type(layer).tally is not Layer.tally
-        }
+        self._noting = {f"layer.{name}": layer for name, layer in noting(model).items()}
         model.differentiates_inputs = any("input gradient" in part.requires for part in self.penalties.values())
 
     def parts(self) -> dict[str, Component]:
@@ -167,6 +167,12 @@ class Objective(Task):
                     self._noting[name].learn(sums)
                 else:
                     parts[name].learn(self._memory(name), sums)
+
+
+def noting(module: nn.Module) -> dict[str, Layer]:
+    """Return the layers that note sums of a batch while fitting, by name."""
+    layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, Layer)}
+    return {name: layer for name, layer in layers.items() if type(layer).tally is not Layer.tally}
 
 
 def given_words(model: Autoencoder, likelihood: Likelihood) -> frozenset[str]:

@@ -55,7 +55,7 @@ class AutogradEngine:
     def __init__(self, task: Task, optimiser: Optimiser, *, clip: float = 0.0, precision: str = "float32") -> None:
         """Bind an optimiser to the task's trainable parameters."""
         self.task, self.description = task, optimiser
-        self.parameters = [p for p in task.parameters() if p.requires_grad]
+        self.parameters = task.trained()
         if not self.parameters:
             raise ValueError("nothing to train: every parameter is frozen; use Given(..., trained=True) or epochs=0")
         self.optimiser = optimiser.bind(self.parameters)
