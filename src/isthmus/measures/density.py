@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -89,7 +90,8 @@ def fit_code_density(codes: Array, random_state: int | np.random.Generator) -> C
     rng = np.random.default_rng(random_state)
     rows = codes[np.sort(rng.permutation(len(codes))[:_ROWS])].reshape(-1, int(np.prod(codes.shape[1:])))
     rows = rows.astype(np.float64)
-    varying = np.flatnonzero(rows.max(axis=0) > rows.min(axis=0))
+    # Equal numbers may have a standard deviation above 0 by rounding, and unequal ones one of 0 by underflow.
+    varying = np.flatnonzero((rows.max(axis=0) > rows.min(axis=0)) & (rows.std(axis=0) > 0))
     weights, means, factors = _mixture(rows[:, varying], rng) if varying.size else _point()
     full_means = np.repeat(rows[:1], len(weights), axis=0)
     full_means[:, varying] = means
@@ -104,6 +106,7 @@ def _point() -> tuple[Array, Array, Array]:
 
 def _mixture(rows: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
     """Return weights, means and covariance factors of the best mixture, in the rows' own units."""
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
     centre, scale = rows.mean(axis=0), rows.std(axis=0)
@@ -114,7 +117,10 @@ def _mixture(rows: Array, rng: np.random.Generator) -> tuple[Array, Array, Array
         full = len(rows) >= 2 * count * (1 + units + units * (units + 1) // 2)
         kind = "full" if full else "diag"
         mixture = GaussianMixture(count, covariance_type=kind, reg_covar=1e-6, random_state=int(rng.integers(2**31)))
-        candidates.append(mixture.fit(scaled))
+        with warnings.catch_warnings():
+            # A mixture that would move a little further is a candidate like any other.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            candidates.append(mixture.fit(scaled))
     best = min(candidates, key=lambda mixture: mixture.bic(scaled))
     if best.covariance_type == "full":
         factors = np.linalg.cholesky(best.covariances_)
