@@ -14,7 +14,6 @@ from isthmus.estimators.inputs import Array, tensor
 from isthmus.noise import Noise
 from isthmus.objective import Objective, tightened
 from isthmus.records import Batch, Pass
-from isthmus.training.checkpoint import device_of
 
 CHUNK = 1024
 ROWS_OF_DRAWS = 8192
@@ -105,6 +104,11 @@ class Inference:
             terms = {"reconstruction": objective.nll(p).flatten(1).sum(1), "kl": p.posterior.log_ratio(p.code)}
             found.append(torch.stack(list(tightened(terms, draws, len(part)).values())).sum(0).cpu().numpy())
         return np.concatenate(found) + self.scaling.log_factor
+
+
+def device_of(module: torch.nn.Module) -> torch.device:
+    """Return where a module's parameters are."""
+    return next((p.device for p in module.parameters()), torch.device("cpu"))
 
 
 def mean(objective: Objective, output: Tensor) -> Tensor:
