@@ -103,6 +103,7 @@ def test_gzip_booleans_and_a_number_that_appears_late(tmp_path):
         ("a,b\n1,2\n,3\n?,4\n", r"2 missing \(NaN\) values in column 'a' \(first in row 2\); fill in or leave out"),
         ("a,b\n1,2\n1,-inf\n", r"1 infinite values in column 'b' \(first in row 2\)"),
         ("a,a\n1,2\n", "two columns called 'a'; rename one"),
+        ("a,b\n1,2,3\n4,5,6\n", "names 2 columns and has 3; make them agree"),
     ],
 )
 def test_refusals(tmp_path, text, message):
@@ -130,6 +131,26 @@ def test_refused_options(tmp_path, options, message):
 def test_columns_without_names_are_asked_for_by_number(tmp_path):
     with pytest.raises(ValueError, match="has no header and no column 'kind'; give a number from 0 to 1"):
         read(table(tmp_path, "1,2\n3,4\n"), label="kind")
+
+
+@pytest.mark.parametrize("text", ["5\n6\n", "my size\n5\n6\n", "5\n6", "my size\r5\r6\r"])
+def test_one_column(tmp_path, text):
+    data = read(table(tmp_path, text))
+    assert data.X.tolist() == [[5], [6]]
+    assert data.names == (("my size",) if "size" in text else None)
+
+
+def test_a_damaged_gzip_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"cannot read .*t.csv.gz': Not a gzipped file.*; give a readable table"):
+        read(table(tmp_path, "1,2\n", "t.csv.gz"))
+    with pytest.raises(ValueError, match=r"cannot read .*t.csv.gz': .*; give a readable table"):
+        read(table(tmp_path, gzip.compress(b"1,2\n" * 99)[:-12], "t.csv.gz"))
+
+
+def test_very_many_columns(tmp_path):
+    data = read(table(tmp_path, ",".join(["0.125"] * 50_000) + "\n" + ",".join(["2"] * 50_000)))
+    assert data.X.shape == (2, 50_000)
+    assert data.X.sum() == 50_000 * 2.125
 
 
 def test_a_label_may_not_be_missing(tmp_path):

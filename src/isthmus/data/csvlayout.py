@@ -92,7 +92,10 @@ def _delimiter(first: str, second: str) -> str:
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
-    rows = list(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+    try:
+        rows = list(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+    except csv.Error:  # a field longer than any number or name, so this is not what stands between fields
+        return [line]
     return [field.strip() for field in rows[0]] if rows else []
 
 

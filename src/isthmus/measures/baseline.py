@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from isthmus.measures.reconstruction import Array, PrincipalAxes, principal_axes
+
 WORK = 2e10
-CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,31 +29,21 @@ class Baseline:
         """Measure mean and axes on the rows ``X``; k is lowered to what the rows can support."""
         n, d = X.shape
         allowed = max(k + 1, int(WORK / (d * min(n, d))))
-        used = X[np.linspace(0, n - 1, min(n, allowed)).astype(int)] if n > allowed else X
-        mean = used.mean(0, dtype=np.float64)
-        centred = used - mean.astype(used.dtype)
-        k = min(k, d, max(len(used) - 1, 0))
-        if d <= len(used):
-            axes = np.linalg.eigh((centred.T @ centred).astype(np.float64))[1][:, ::-1][:, :k].T
-        else:
-            values, left = np.linalg.eigh((centred @ centred.T).astype(np.float64))
-            kept = values[::-1][:k] > max(values[-1], 0.0) * 1e-12
-            axes = left[:, ::-1][:, :k][:, kept].T @ centred
-            axes = axes / np.linalg.norm(axes, axis=1, keepdims=True).clip(1e-300)
-        return cls(mean.astype(np.float32), np.ascontiguousarray(axes, dtype=np.float32), np.array([len(used)]))
+        used = X[np.linspace(0, n - 1, allowed).astype(int)] if n > allowed else X
+        found = principal_axes(used)
+        # Directions in which the rows do not vary are rounding, and would explain other rows by chance.
+        varying = found.variances > 1e-12 * found.variances.sum()
+        axes = found.axes[:k][varying[:k]]
+        return cls(found.centre.astype(np.float32), axes.astype(np.float32), np.array([len(used)]))
 
     def errors(self, X: Array) -> Array:
         """Return the squared error of each row after projection on the axes, summed over columns."""
-        found = []
-        for start in range(0, len(X), CHUNK):
-            centred = X[start : start + CHUNK].astype(np.float64) - self.mean
-            scores = centred @ self.axes.T.astype(np.float64)
-            found.append(np.square(centred - scores @ self.axes.astype(np.float64)).sum(1))
-        return np.concatenate(found)
+        kept = PrincipalAxes(self.mean.astype(np.float64), self.axes.astype(np.float64), np.empty(0))
+        return kept.errors(X, len(self.axes))
 
     def errors_of_mean(self, X: Array) -> Array:
         """Return the squared error of each row against the mean alone."""
-        return np.square(X.astype(np.float64) - self.mean).sum(1)
+        return PrincipalAxes(self.mean.astype(np.float64), self.axes, np.empty(0)).errors(X, 0)
 
     def arrays(self) -> dict[str, Array]:
         """Return the arrays to save; the constructor takes them back."""
