@@ -44,7 +44,8 @@ def catalogue(kind: type[P]) -> dict[str, type[P]]:
         name = name_of(cls)
         other = found.get(name)
         if other is not None and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise ValueError(f"two {kind.kind} parts are called {name!r}: {_where(other)} and {_where(cls)}; rename one")
+            places = f"{_where(other)} and {_where(cls)}"
+            raise ValueError(f"two {kind.kind} parts are called {name!r}: {places}; rename one")
         found[name] = cls
     return found
 
@@ -66,7 +67,8 @@ def _finals(kind: type[P]) -> list[type[P]]:
     found: list[type[P]] = []
     for cls in kind.__subclasses__():
         found += _finals(cls)
-        if not inspect.isabstract(cls) and not cls.__subclasses__() and not cls.__name__.startswith("_"):
+        # A class that was derived from is still a part; those that are only derived from have an underscore.
+        if not inspect.isabstract(cls) and not cls.__name__.startswith("_"):
             found.append(cls)
     return found
 

@@ -15,7 +15,7 @@ from isthmus.records import Batch, Corrupted, Pass, Shape, Spec
 
 
 @dataclass(frozen=True, repr=False)
-class Wrapper(Corruption):
+class _Wrapper(Corruption):
     """A corruption with others inside: it needs what they need, and each keeps a memory of its own."""
 
     @property
@@ -76,7 +76,7 @@ def product(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 
 
 @dataclass(frozen=True, repr=False)
-class Compose(Wrapper):
+class Compose(_Wrapper):
     """Apply corruptions one after the other: x~ ~ C_n( ... C_1(x) ... ).
 
     >>> Compose((GaussianNoise(0.1), Masking(0.2)))
@@ -105,7 +105,7 @@ class Compose(Wrapper):
 
 
 @dataclass(frozen=True, repr=False)
-class Clipped(Wrapper):
+class Clipped(_Wrapper):
     """Keep corrupted values between ``low`` and ``high``: pixels stay pixels.
 
     ``Clipped(GaussianNoise(0.4))`` is the denoising example of Keras, which cuts noisy pixels to [0, 1].
@@ -137,7 +137,7 @@ class Clipped(Wrapper):
 
 
 @dataclass(frozen=True, repr=False)
-class Emphasised(Wrapper):
+class Emphasised(_Wrapper):
     """Weigh the errors of touched entries by ``alpha`` and of the others by ``beta`` (Vincent et al., 2010).
 
     alpha sum_{touched} -log p(x_i) + beta sum_{untouched} -log p(x_i): ``beta=0`` asks only to undo the damage (full
