@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
@@ -118,7 +118,9 @@ class Conv(Architecture):
         widths = [math.ceil(math.prod(outputs) / math.prod(sizes[0])), *self.channels]
         descend = self._pooled if self.down == "pool" else self._strided
         descent = descend(widths, code[0], sizes, ascent)
-        return Chain(Reshape(entry), Chain(*ascent)), Chain(Chain(*descent), Crop(sizes[0], outputs))
+        ascent[0] = Chain(Reshape(entry), *ascent[0])
+        descent[-1] = Chain(*descent[-1], Crop(sizes[0], outputs))
+        return Chain(*ascent), Chain(*descent)
 
     def stages(self, encoder: Chain, decoder: Chain) -> list[tuple[Chain, Chain]]:
         """Pair the encoder's blocks with the decoder's, from the input up."""
@@ -126,21 +128,12 @@ class Conv(Architecture):
             raise ValueError(
                 "Conv(down='pool') has no stages: its decoder carries places from level to level; use down='stride'"
             )
-        entry, ascent = encoder
-        descent, crop = decoder
-        ups = [list(block) for block in ascent]  # type: ignore[attr-defined]
-        downs = [list(block) for block in reversed(list(descent))]  # type: ignore[call-overload]
-        ups[0].insert(0, entry)
-        downs[0].append(crop)
-        return [(Chain(*up), Chain(*down)) for up, down in zip(ups, downs, strict=True)]
+        return list(zip(encoder.layers, reversed(list(decoder.layers)), strict=True))  # type: ignore[arg-type]
 
     def atoms(self, decoder: Chain) -> Tensor:
         """Return the decoder's first weights, one row (numbers of all channels and places written) per unit."""
-        first = next(layer for layer in decoder.modules() if hasattr(layer, "weight"))
-        weight: Tensor = first.weight  # type: ignore[assignment]
-        # A transposed convolution keeps its units first, every other layer second.
-        turned = self.down == "stride" and self.head != "vector"
-        return (weight if turned else weight.transpose(0, 1)).flatten(1)
+        rows: Any = next(layer.atoms for layer in decoder.modules() if hasattr(layer, "atoms"))
+        return cast("Tensor", rows)
 
     # -- sizes ------------------------------------------------------------------------------------------------------
 

@@ -53,6 +53,11 @@ class Convolution(Layer):
         # An even kernel needs one more zero behind than before; the convolution itself pads both sides alike.
         self.behind = [n for wanted in reversed(padded) for n in (0, int(wanted and kernel % 2 == 0))]
 
+    @property
+    def atoms(self) -> Tensor:
+        """What each unit of the input writes, as rows (units, numbers)."""
+        return self.weight.transpose(0, 1).flatten(1)
+
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Convolve."""
         x = F.pad(x, self.behind) if any(self.behind) else x
@@ -93,6 +98,11 @@ class Transposed(Layer):
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.kernel, self.stride, self.places, self.init, self.follow = kernel, stride, places, init, follow
 
+    @property
+    def atoms(self) -> Tensor:
+        """What each unit of the input writes, as rows (units, numbers)."""
+        return self.weight.flatten(1)
+
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Spread every place over the kernel's reach."""
         return adjoint(x, self.weight, self.bias, self.stride, self.places)
@@ -127,6 +137,11 @@ class Adjoint(Layer):
     def weight(self) -> Tensor:
         """The owner's weight, which a transposed convolution reads as (in, out, *kernel)."""
         return self._owner[0].weight[: self.units]
+
+    @property
+    def atoms(self) -> Tensor:
+        """What each unit of the input writes, as rows (units, numbers)."""
+        return self.weight.flatten(1)
 
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Apply the owner's adjoint."""

@@ -51,6 +51,11 @@ class Linear(Layer):
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.init, self.follow = init, follow
 
+    @property
+    def atoms(self) -> Tensor:
+        """What each unit of the input writes, as rows (units, numbers)."""
+        return self.weight.T
+
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Map rows."""
         return F.linear(x, self.weight, self.bias)
@@ -83,6 +88,11 @@ class Tied(Layer):
     def weight(self) -> Tensor:
         """The owner's weight, transposed: (out, in)."""
         return self._owner[0].weight[: self.units].T
+
+    @property
+    def atoms(self) -> Tensor:
+        """What each unit of the input writes, as rows (units, numbers)."""
+        return self.weight.T
 
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Map rows with the transposed weight."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from isthmus.bottleneck.activated import Rectified, Sigmoid, Tanh
 from isthmus.bottleneck.plain import Overcomplete
 from isthmus.component import Part, count
 from isthmus.corruption import Clean, Corruption
-from isthmus.layers import Chain, Dropout, Linear, Reshape, Tied
+from isthmus.layers import Chain, Dropout, Linear, Reshape
 from isthmus.likelihood import Likelihood
 from isthmus.likelihood.bernoulli import Bernoulli
 from isthmus.likelihood.normal import Normal
@@ -181,10 +181,8 @@ class _Pair(Architecture):
         return self._linear()[0].weight
 
     def atoms(self, decoder: Chain) -> Tensor:
-        first = next(module for module in decoder.modules() if hasattr(module, "weight"))
-        if not isinstance(first, (Linear, Tied)):
-            return super().atoms(decoder)
-        return first.weight.T
+        rows: Any = next(layer.atoms for layer in decoder.modules() if hasattr(layer, "atoms"))
+        return cast("Tensor", rows)
 
     def _linear(self) -> list[Linear]:
         """Return the encoder's linear layer, if there is only that."""
