@@ -25,6 +25,7 @@ def test_npy_keeps_numbers(tmp_path, dtype, expected):
     assert data.X.dtype == expected
     assert (array == data.X).all()
     assert read(tmp_path / "a.npy", limit=1).X.shape == (1, 3, 4)
+    assert data.bytes_per_row == 12 * np.dtype(dtype).itemsize
 
 
 @pytest.mark.parametrize("shape", [(5, 6, 7), (5, 1, 6, 7), (5, 6, 7, 1), (5, 3, 6, 7), (5, 6, 7, 3)])

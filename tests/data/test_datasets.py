@@ -206,7 +206,7 @@ def test_digits_are_pictures_in_the_unit_interval():
     from sklearn.datasets import load_digits
 
     data, digits = read("digits"), load_digits()
-    assert (data.shape, data.X.dtype) == ((1, 8, 8), np.float32)
+    assert (data.shape, data.X.dtype, data.bytes_per_row) == ((1, 8, 8), np.float32, 64)
     assert (data.flat * 16 == digits.data).all()
     assert (data.y == digits.target).all()
     assert read("digits", limit=5).X.shape == (5, 1, 8, 8)

@@ -27,6 +27,7 @@ def test_a_folder_written_reads_back(tmp_path, channels):
     assert data.index.tolist() == ["000000.png", "000001.png", "000002.png"]
     one = read(tmp_path / "pictures" / "000001.png")
     assert (data.X[1:2] == one.X).all()
+    assert data.bytes_per_row == one.bytes_per_row == 35 * channels
 
 
 def test_values_outside_the_unit_interval_are_clipped(tmp_path):

@@ -52,6 +52,14 @@ def test_any_codes_can_be_sampled(codes):
     assert density.sample(0, random_state=0).shape == (0, *codes.shape[1:])
 
 
+def test_many_units_and_few_rows_take_diagonal_covariances():
+    codes = np.random.default_rng(0).normal(size=(400, 8, 5, 5)) * np.linspace(0, 3, 8)[:, None, None]
+    density = fit_code_density(codes, random_state=0)
+    assert density.factors.shape == (len(density.weights), 200)
+    drawn = density.sample(4000, random_state=0)
+    np.testing.assert_allclose(drawn.std(axis=(0, 2, 3)), np.linspace(0, 3, 8), rtol=0.03)
+
+
 def test_one_row_is_drawn_again_and_again():
     code = np.array([[1.5, -2.0]])
     assert (fit_code_density(code, random_state=0).sample(3, random_state=0) == code).all()

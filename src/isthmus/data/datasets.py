@@ -110,4 +110,4 @@ def _digits(limit: int | None) -> Data:
 
     digits = load_digits()
     X = (digits.images[:limit, None] / 16).astype(np.float32)
-    return Data(X, y=digits.target[:limit], source="digits")
+    return Data(X, y=digits.target[:limit], source="digits", itemsize=1)

@@ -58,7 +58,7 @@ def pair(images: Path, labels: Path | None, limit: int | None, source: str) -> D
     pixels = read_idx_array(images)[:limit]
     X = as_pictures(pixels) if pixels.dtype == np.uint8 and pixels.ndim in (3, 4) else as_rows(pixels, source)
     y = None if labels is None else read_idx_array(labels)[:limit].astype(np.int64)
-    return Data(X, y=y, source=source)
+    return Data(X, y=y, source=source, itemsize=pixels.dtype.itemsize)
 
 
 def read_idx_folder(folder: Path, limit: int | None) -> Data:

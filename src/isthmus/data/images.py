@@ -32,7 +32,8 @@ def read_images(folder: Path, size: tuple[int, int] | None, limit: int | None) -
         raise ValueError(f"{str(folder)!r} has no pictures ({kinds}) or idx files; give a folder that has")
     X = stack(paths, size)
     y = np.array([p.parent.name for p in paths]) if below else None
-    return Data(X, y=y, source=str(folder), index=np.array([str(p.relative_to(folder)) for p in paths]))
+    index = np.array([str(p.relative_to(folder)) for p in paths])
+    return Data(X, y=y, source=str(folder), index=index, itemsize=1)
 
 
 def stack(paths: list[Path], size: tuple[int, int] | None = None) -> Array:

@@ -21,7 +21,8 @@ def read_npy(path: Path, limit: int | None) -> Data:
     if not isinstance(array, np.ndarray):
         array.close()
         raise ValueError(f"cannot read {str(path)!r} as npy: it is an npz file by another name; rename it")
-    return Data(as_rows(array[:limit] if array.ndim else array, str(path)), source=str(path))
+    X = as_rows(array[:limit] if array.ndim else array, str(path))
+    return Data(X, source=str(path), itemsize=array.dtype.itemsize)
 
 
 def read_npz(path: Path, label: str | None, limit: int | None) -> Data:
@@ -41,6 +42,7 @@ def read_npz(path: Path, label: str | None, limit: int | None) -> Data:
         y=arrays[key][:limit] if key in arrays else None,
         names=None if names is None else tuple(str(name) for name in names),
         source=str(path),
+        itemsize=X.dtype.itemsize,
     )
 
 

@@ -79,7 +79,7 @@ def _file(path: Path, label: str | None, drop: Sequence[str], limit: int | None,
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if images.is_image(path):
         _only(str(path), label=label, drop=drop)
-        return Data(images.stack([path], size), source=str(path))
+        return Data(images.stack([path], size), source=str(path), itemsize=1)
     _only(str(path), size=size)
     if suffix in tables.TEXT:
         return tables.read_csv(path, label, drop, limit)

@@ -22,13 +22,14 @@ class Data:
         names: One name per column, or None where the source has none.
         source: Where the rows came from, as the caller wrote it.
         index: One name per row (a picture's file, the unnamed first column of a table), or None.
+        itemsize: Bytes per number at the source, where that is known (1 for pictures); X's own where it is 0.
 
     Raises:
         ValueError: There is no row or no column, labels or names are too many or too few, or a number is not finite.
 
     >>> data = Data(np.zeros((5, 1, 8, 8), np.float32), source="zeros")
-    >>> data.shape, data.flat.shape
-    ((1, 8, 8), (5, 64))
+    >>> data.shape, data.flat.shape, data.bytes_per_row
+    ((1, 8, 8), (5, 64), 256)
     """
 
     X: Array
@@ -36,6 +37,7 @@ class Data:
     names: tuple[str, ...] | None = None
     source: str = ""
     index: Array | None = None
+    itemsize: int = 0
 
     def __post_init__(self) -> None:
         if 0 in self.X.shape:
@@ -52,6 +54,11 @@ class Data:
     def shape(self) -> tuple[int, ...]:
         """The shape of one row: (columns,), or (channels, height, width) of a picture."""
         return self.X.shape[1:]
+
+    @property
+    def bytes_per_row(self) -> int:
+        """What one row takes at its source, unpacked: the size that codes are compared with."""
+        return int(self.flat.shape[1]) * (self.itemsize or self.X.itemsize)
 
     @property
     def flat(self) -> Array:

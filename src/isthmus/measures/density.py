@@ -22,7 +22,8 @@ class CodeDensity:
     Attributes:
         weights: w, (components,), sums to 1.
         means: :math:`\mu`, (components, *code shape).
-        factors: L, (components, entries, entries), lower triangular; zero rows for entries that never vary.
+        factors: L, (components, entries, entries), lower triangular, or its diagonal alone, (components, entries); zero
+            for entries that never vary.
     """
 
     weights: Array
@@ -43,7 +44,8 @@ class CodeDensity:
         normal = rng.normal(size=codes.shape)
         for component in np.unique(chosen):
             rows = chosen == component
-            codes[rows] += normal[rows] @ self.factors[component].T
+            factor = self.factors[component]
+            codes[rows] += normal[rows] @ factor.T if factor.ndim == 2 else normal[rows] * factor
         return codes.reshape(n, *self.means.shape[1:])
 
     def to_arrays(self) -> dict[str, Array]:
@@ -62,7 +64,8 @@ class CodeDensity:
             raise ValueError(f"this is no density of codes (no {', '.join(missing)}); fit again")
         weights, means, factors = (np.asarray(arrays[name], float) for name in ("weights", "means", "factors"))
         count, entries = len(weights), int(np.prod(means.shape[1:]))
-        if means.shape[:1] != (count,) or factors.shape != (count, entries, entries) or abs(weights.sum() - 1) > 1e-6:
+        fits = means.shape[:1] == (count,) and factors.shape in ((count, entries, entries), (count, entries))
+        if not fits or abs(weights.sum() - 1) > 1e-6:
             raise ValueError(f"means {means.shape} and factors {factors.shape} do not fit {count} weights; fit again")
         return cls(weights, means, factors)
 
@@ -95,13 +98,22 @@ def fit_code_density(codes: Array, random_state: int | np.random.Generator) -> C
     weights, means, factors = _mixture(rows[:, varying], rng) if varying.size else _point()
     full_means = np.repeat(rows[:1], len(weights), axis=0)
     full_means[:, varying] = means
-    full_factors = np.zeros((len(weights), rows.shape[1], rows.shape[1]))
-    full_factors[:, varying[:, None], varying] = factors
-    return CodeDensity(weights, full_means.reshape(-1, *codes.shape[1:]), full_factors)
+    return CodeDensity(weights, full_means.reshape(-1, *codes.shape[1:]), _widen(factors, varying, rows.shape[1]))
+
+
+def _widen(factors: Array, varying: Array, entries: int) -> Array:
+    """Put the factors of the varying entries among zeros."""
+    if factors.ndim == 2:
+        full = np.zeros((len(factors), entries))
+        full[:, varying] = factors
+    else:
+        full = np.zeros((len(factors), entries, entries))
+        full[:, varying[:, None], varying] = factors
+    return full
 
 
 def _point() -> tuple[Array, Array, Array]:
-    return np.ones(1), np.empty((1, 0)), np.empty((1, 0, 0))
+    return np.ones(1), np.empty((1, 0)), np.empty((1, 0))
 
 
 def _mixture(rows: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
@@ -123,7 +135,7 @@ def _mixture(rows: Array, rng: np.random.Generator) -> tuple[Array, Array, Array
             candidates.append(mixture.fit(scaled))
     best = min(candidates, key=lambda mixture: mixture.bic(scaled))
     if best.covariance_type == "full":
-        factors = np.linalg.cholesky(best.covariances_)
+        factors = np.linalg.cholesky(best.covariances_) * scale[:, None]
     else:
-        factors = np.stack([np.diag(np.sqrt(variances)) for variances in best.covariances_])
-    return best.weights_ / best.weights_.sum(), best.means_ * scale + centre, factors * scale[:, None]
+        factors = np.sqrt(best.covariances_) * scale
+    return best.weights_ / best.weights_.sum(), best.means_ * scale + centre, factors
