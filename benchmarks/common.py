@@ -63,10 +63,12 @@ class Bench:
         reader.add_argument("--quick", action="store_true", help="minutes instead of hours, and a smaller claim")
         reader.add_argument("--threads", type=int, default=1, help="threads of the linear algebra (default 1)")
         reader.add_argument("--only", default="", metavar="TEXT", help="only the rows whose name contains this text")
+        reader.add_argument("--seeds", type=int, nargs="+", metavar="N", help="only these seeds")
         reader.add_argument("--results", type=Path, default=RESULTS, help="folder of the rows")
         reader.add_argument("--pictures", type=Path, default=PICTURES, help="folder of the pictures")
         given = reader.parse_args(arguments)
         self.table, self.quick, self.threads, self.only = table, given.quick, given.threads, given.only
+        self._seeds = given.seeds
         self.path, self.pictures = given.results / f"{table.name}.jsonl", given.pictures
         torch.set_num_threads(self.threads)
         threadpoolctl.threadpool_limits(self.threads)
@@ -75,11 +77,16 @@ class Bench:
         """Say whether a row was asked for."""
         return self.only.lower() in row.lower()
 
+    def seeds(self, planned: Sequence[int]) -> Sequence[int]:
+        """Return the seeds to run: those asked for, else those planned, of which ``--quick`` takes the first."""
+        return self._seeds or (planned[:1] if self.quick else planned)
+
     @contextmanager
     def row(self, name: str, setup: Mapping[str, Any], seed: int = 0) -> Iterator[dict[str, Any]]:
         """Time the body, which fills in the values of one row and seed, and append them to the file.
 
-        A body that fails writes nothing.
+        Minutes are those of the clock and those of the processor, which a busy machine does not stretch. A body that
+        fails writes nothing.
         """
         if name not in self.table.rows:
             raise ValueError(f"{self.table.name} has no row {name!r}; add it to the table's rows")
