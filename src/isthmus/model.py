@@ -56,11 +56,16 @@ class Autoencoder(nn.Module):
 
     def encode(self, inputs: Tensor, noise: Noise | None = None) -> Posterior:
         """Return the posterior over codes of presented inputs."""
-        return self.bottleneck(self.encoder(inputs, noise), self.memory)
+        return self.bottleneck(self._features(inputs, noise), self.memory)
+
+    def _features(self, inputs: Tensor, noise: Noise | None) -> Tensor:
+        # Only products are taken in bfloat16: codes, outputs and terms have the precision of the data.
+        features: Tensor = self.encoder(inputs, noise).to(inputs.dtype)
+        return features
 
     def decode(self, code: Tensor, noise: Noise | None = None) -> Tensor:
         """Return the likelihood's parameters for codes."""
-        output: Tensor = self.decoder(code, noise)
+        output: Tensor = self.decoder(code, noise).to(code.dtype)
         return output
 
     def forward(
@@ -71,7 +76,7 @@ class Autoencoder(nn.Module):
         inputs = self.stem(corrupted)
         if torch.is_grad_enabled() and not inputs.requires_grad and self.differentiates_inputs:
             inputs = inputs.detach().requires_grad_()
-        features = self.encoder(inputs, noise)
+        features = self._features(inputs, noise)
         posterior = self.bottleneck(features, self.memory)
         code = posterior.rsample(noise, draws)
         output = self.decode(code, noise)

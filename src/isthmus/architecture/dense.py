@@ -154,18 +154,18 @@ class Dense(Architecture):
             return
         model = objective.model
         x = model.stem(sample).flatten(1).double()
-        mean = x.mean(0) if self.bias else torch.zeros_like(x[0])
+        weight = torch.ones_like(x[:, :1]) if sample.weight is None else sample.weight.double().unsqueeze(1)
+        mean = (weight * x).sum(0) / weight.sum() if self.bias else torch.zeros_like(x[0])
         into, out = self._straight(model.encoder), self._straight(model.decoder)
-        axes = principal_axes(x - mean, into.weight.shape[0])
+        axes = principal_axes((x - mean) * weight.sqrt(), into.weight.shape[0])
         with torch.no_grad():
             into.weight[: len(axes)] = axes.to(into.weight.dtype)
             into.weight[len(axes) :] = 0.0
             if not self.tied:
                 out.weight.copy_(into.weight.T)
             if self.bias:
-                into.bias.copy_(-(axes @ mean).to(into.bias.dtype)) if len(axes) == len(
-                    into.bias
-                ) else into.bias.zero_()
+                into.bias.zero_()
+                into.bias[: len(axes)] = -(axes @ mean).to(into.bias.dtype)
                 out.bias.copy_(mean.to(out.bias.dtype))
 
 

@@ -33,6 +33,8 @@ class BatchNorm(Layer):
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Normalise by the batch while fitting, by the running moments in use."""
         view = (1, -1, *[1] * (x.dim() - 2))
+        # Moments of bfloat16 numbers need more digits than these have.
+        x = x.to(self.mean.dtype)
         mean, var = self.mean, self.var
         places = x.numel() // x.shape[1]
         if self.training and places > 1:
@@ -70,6 +72,7 @@ class LayerNorm(Layer):
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Normalise over axis 1, the units."""
         view = (1, -1, *[1] * (x.dim() - 2))
+        x = x.to(self.gain.dtype)
         mean, var = x.mean(1, keepdim=True), x.var(1, unbiased=False, keepdim=True)
         return (x - mean) * (var + self.eps).rsqrt() * self.gain.view(view) + self.bias.view(view)
 
