@@ -22,7 +22,9 @@ from isthmus.likelihood.normal import Normal
 from isthmus.model import Autoencoder, parameter_count
 from isthmus.noise import Noise
 from isthmus.objective import Objective
+from isthmus.penalty.orthogonality import Orthogonality
 from isthmus.records import Batch, Rows, Spec
+from isthmus.training.greedy import Greedy
 from isthmus.training.optimiser import Adam
 from isthmus.training.trainer import Trainer
 
@@ -327,3 +329,14 @@ def test_the_output_bias_starts_at_the_mean_of_each_channel():
     model = build(Conv((3,)), (2, 6, 6))
     Objective(model, Normal()).start(Batch(x))
     torch.testing.assert_close(model.output_bias().data, torch.tensor([0.25, 4.0]))
+
+
+def test_strided_levels_are_pretrained_one_by_one():
+    model = build(Conv((8, 8), head="map", down="stride"), (1, 10, 10), units=4)
+    greedy = Greedy(epochs=2, penalties=(Orthogonality(),))
+    loop = Trainer(epochs=1, batch_size=32, pretraining=greedy).fit(
+        Objective(model, Bernoulli()), Rows(bars(64)), Noise(0)
+    )
+    phases = [row["phase"] for row in loop.history.rows]
+    assert phases == ["layer 1"] * 2 + ["layer 2"] * 2 + ["layer 3"] * 2 + ["fit"]
+    assert all("orthogonality" in row["train"] for row in loop.history.rows[:-1])

@@ -188,7 +188,7 @@ def _shape(name: str, module: Foreign, row: Shape) -> Shape:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f"Given: the {name} cannot read rows of shape {row} ({reason}); "
-            "change its first layer, or the shape of the rows"
+            "change its first layer, or say what a row is: shape=(channels, height, width)"
         ) from error
     module.train()
     if not isinstance(found, Tensor):
