@@ -46,7 +46,7 @@ class Loop:
 
     Attributes:
         epoch, step: how many of each are done.
-        best_epoch: the epoch whose weights the held-out rows chose; 0 is the start.
+        best_epoch: the epoch whose weights are kept: chosen by held-out rows, else the last; 0 is the start.
         rate: factor of the learning rate, halved by every roll-back; rollbacks: how many there were.
         stop: set by a callback to end after this epoch; interrupted: whether the user ended it.
     """
@@ -128,7 +128,9 @@ class Loop:
         row |= {"learning_rate": self.engine.learning_rate, "rollbacks": self.rollbacks}
         row |= {"seconds": time.perf_counter() - began, "rows_per_second": rows_per_second}
         self.history.add(row)
-        if self.held_out is not None:
+        if self.held_out is None:
+            self.best_epoch = self.epoch
+        else:
             self._judge(held, measured)
         self._good = self.state()
         for callback in self.callbacks:
