@@ -82,29 +82,37 @@ class Greedy(Part):
             ValueError: an architecture without stages, or parts that do not fit a layer.
         """
         trainer = replace(trainer, pretraining=None, epochs=self.epochs, optimiser=self.optimiser or trainer.optimiser)
-        stages = whole.model.architecture.stages(whole.model.encoder, whole.model.decoder)
-        below: Autoencoder | None = None
-        for i, (encoder, decoder) in enumerate(stages):
-            if below is not None:
+        tasks = self.layers(whole, rows)
+        for i, task in enumerate(tasks):
+            if i:
+                below = tasks[i - 1].model
                 rows, held_out = codes(below, rows), codes(below, held_out) if held_out is not None else None
-            model, likelihood = layer(whole, encoder, decoder, below, rows, top=i == len(stages) - 1)
-            task = Objective(model, likelihood, self.penalties, self.corruption).to(rows.x.device, rows.x.dtype)
             yield Phase(f"layer {i + 1}", trainer, task, rows, held_out, noise.branch(LAYER + i))
-            below = model
+
+    @torch.no_grad()
+    def layers(self, whole: Objective, rows: Rows) -> list[Objective]:
+        """Return the objective of every layer, so that one that cannot be is refused before any is trained."""
+        stages = whole.model.architecture.stages(whole.model.encoder, whole.model.decoder)
+        inputs = whole.model.stem(Batch(rows.x[:1]))
+        found: list[Objective] = []
+        for i, (encoder, decoder) in enumerate(stages):
+            below = found[-1].model.bottleneck if found else None
+            model, likelihood = layer(whole, encoder, decoder, below, inputs, top=i == len(stages) - 1)
+            task = Objective(model, likelihood, self.penalties, self.corruption).to(rows.x.device, rows.x.dtype)
+            found.append(task)
+            inputs = model.eval().encode(inputs).mean
+        return found
 
 
 def layer(
-    whole: Objective, encoder: Chain, decoder: Chain, below: Autoencoder | None, rows: Rows, *, top: bool
+    whole: Objective, encoder: Chain, decoder: Chain, below: Bottleneck | None, inputs: Tensor, *, top: bool
 ) -> tuple[Autoencoder, Likelihood]:
     """Return one layer and its mirror image as an autoencoder over the same modules, and the law of its inputs."""
-    spec, outputs, likelihood, inputs = whole.model.spec, whole.model.outputs, whole.likelihood, rows.x[:1]
-    if below is None:
-        inputs = whole.model.stem(Batch(inputs))
-    else:
-        decoder, likelihood = law(decoder, below.bottleneck)
+    spec, outputs, likelihood = whole.model.spec, whole.model.outputs, whole.likelihood
+    if below is not None:
+        decoder, likelihood = law(decoder, below)
         outputs = tuple(inputs.shape[1:])
-        words = {"numbers", "continuous", *likelihood.requires}
-        spec = Spec(outputs, rows=len(rows), provides=frozenset(words))
+        spec = Spec(outputs, rows=spec.rows, provides=likelihood.requires | {"numbers", "continuous"})
     # Whether a code is narrow was judged by the whole, where its width is compared with the data's.
     spec = replace(spec, provides=spec.provides | {"narrow code"})
     if top:
@@ -112,7 +120,7 @@ def layer(
     else:
         encoder, bottleneck, behind = folded(encoder)
         decoder = Chain(*behind, *decoder)
-        shape = reached(encoder, inputs)
+        shape = tuple(encoder.eval()(inputs).shape[1:])
     model = Autoencoder(spec, _Pair(encoder, decoder, shape), bottleneck, shape[0], outputs, Noise(0))
     if top:
         model.memory = whole.model.memory
@@ -137,12 +145,6 @@ def law(decoder: Chain, below: Bottleneck) -> tuple[Chain, Likelihood]:
         return decoder, Normal()
     layers = list(decoder)
     return (Chain(*layers[:-1]) if getattr(layers[-1], "name", "") == "sigmoid" else decoder), Bernoulli()
-
-
-@torch.no_grad()
-def reached(encoder: Chain, inputs: Tensor) -> Shape:
-    """Return the shape of what an encoder makes of one row."""
-    return tuple(encoder.eval()(inputs).shape[1:])
 
 
 @torch.no_grad()
