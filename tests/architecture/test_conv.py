@@ -119,9 +119,17 @@ def test_volumes_have_three_axes_of_places_and_more_are_refused():
 
 
 def test_a_plain_row_is_read_as_a_signal():
-    row, signal = build(Conv((3, 2)), (11,)), build(Conv((3, 2)), (1, 11))
+    row, signal = (build(Conv((3, 2), bias=False), shape) for shape in ((11,), (1, 11)))
     x = some(2, 11, dtype=torch.float32)
     assert torch.equal(row(Batch(x)).output, signal(Batch(x[:, None])).output[:, 0])
+
+
+def test_columns_of_a_plain_row_have_a_bias_each_which_starts_at_their_mean():
+    x = 10.0 * torch.arange(7.0) + some(20, 7, dtype=torch.float32)
+    model = build(Conv((3,), down="stride", tied=True), (7,))
+    Objective(model, Normal()).start(Batch(x))
+    torch.testing.assert_close(model.output_bias().data, x.mean(0))
+    assert [name for name, _ in model.decoder.layers[-1].named_parameters()] == ["layers.2.bias"]
 
 
 def test_a_net_of_one_place_is_a_dense_net():

@@ -26,6 +26,7 @@ from isthmus.layers import (
     Linear,
     Pool,
     Reshape,
+    Shift,
     Tied,
     Transposed,
     norm,
@@ -41,7 +42,8 @@ class Conv(Architecture):
     """Convolutions that halve the places level by level, and a mirror image that doubles them again.
 
     Rows are images (channels, height, width), signals (channels, length) or volumes; a plain row of d numbers is read
-    as a signal (1, d). Every size is exact: n places become ceil(n / 2) and come back to n.
+    as a signal (1, d), with an output bias for each column. Every size is exact: n places become ceil(n / 2) and come
+    back to n.
 
     With ``down="pool"`` a level is a convolution and the largest of every two neighbours; the decoder repeats each
     place twice and convolves. What an odd size gained by rounding up is carried upwards until it pays for a convolution
@@ -119,7 +121,7 @@ class Conv(Architecture):
         descend = self._pooled if self.down == "pool" else self._strided
         descent = descend(widths, code[0], sizes, ascent)
         ascent[0] = Chain(Reshape(entry), *ascent[0])
-        descent[-1] = Chain(*descent[-1], Crop(sizes[0], outputs))
+        descent[-1] = Chain(*descent[-1], Crop(sizes[0], outputs), *self._columns(descent[-1], outputs))
         return Chain(*ascent), Chain(*descent)
 
     def stages(self, encoder: Chain, decoder: Chain) -> list[tuple[Chain, Chain]]:
@@ -207,6 +209,13 @@ class Conv(Architecture):
             layer = self._convolution(a, b, self.kernel, padded, last=last)
             blocks.append(Chain(Enlarge(), layer, *self._behind(b, last)))
         return blocks
+
+    def _columns(self, top: Chain, outputs: Shape) -> list[Layer]:
+        """Give each column of a plain row a bias of its own in place of the shared one: its mean is its own."""
+        if len(outputs) > 1 or not self.bias:
+            return []
+        top.layers[-1].register_parameter("bias", None)
+        return [Shift(outputs)]
 
     def _strided(self, widths: list[int], units: int, sizes: list[Shape], ascent: list[Chain]) -> list[Chain]:
         """Mirror the encoder's blocks, each by a transposed convolution to the places that it came from."""

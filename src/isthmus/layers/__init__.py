@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isthmus.layers.chain import ACTIVATIONS, Chain, Dropout, Function, Layer, Reshape
 from isthmus.layers.convolution import Adjoint, Convolution, Crop, Enlarge, Pool, Transposed
-from isthmus.layers.linear import INITS, Linear, Tied, draw, weights
+from isthmus.layers.linear import INITS, Linear, Shift, Tied, draw, weights
 from isthmus.layers.normalisation import NORMS, BatchNorm, LayerNorm, norm
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Linear",
     "Pool",
     "Reshape",
+    "Shift",
     "Tied",
     "Transposed",
     "draw",

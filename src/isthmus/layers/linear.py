@@ -103,6 +103,23 @@ class Tied(Layer):
         return f"{self.weight.shape[1]} -> {self.weight.shape[0]}, tied"
 
 
+class Shift(Layer):
+    """y = x + b, with one b for every number of a row."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        """Start from zero."""
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(shape))
+
+    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Shift rows."""
+        return x + self.bias
+
+    def extra_repr(self) -> str:
+        """Show the shape of a row."""
+        return str(tuple(self.bias.shape))
+
+
 def weights(module: nn.Module) -> list[nn.Parameter]:
     """Return the trainable weight tensors of a module, without biases, gains and memories' vectors."""
     return [p for p in module.parameters() if p.requires_grad and p.dim() > 1]
