@@ -1,0 +1,26 @@
+"""Figures as scikit-learn has them: ``XDisplay.from_estimator(model, X)`` draws, ``figure_`` and ``axes_`` are kept.
+
+Every display has ``plot(ax=None)`` to draw again, on a new figure or in the place of an axes. They read in grey: what
+colour tells apart, lightness, dashes or signs tell apart too.
+"""
+
+from isthmus.displays.comparison import PCAComparisonDisplay
+from isthmus.displays.curves import LossCurvesDisplay
+from isthmus.displays.folder import figures
+from isthmus.displays.generation import SamplesDisplay, TraversalDisplay
+from isthmus.displays.plane import CodePlaneDisplay
+from isthmus.displays.reconstruction import DenoisingDisplay, ReconstructionDisplay
+from isthmus.displays.units import DecoderAtomsDisplay, EncoderFiltersDisplay
+
+__all__ = [
+    "CodePlaneDisplay",
+    "DecoderAtomsDisplay",
+    "DenoisingDisplay",
+    "EncoderFiltersDisplay",
+    "LossCurvesDisplay",
+    "PCAComparisonDisplay",
+    "ReconstructionDisplay",
+    "SamplesDisplay",
+    "TraversalDisplay",
+    "figures",
+]

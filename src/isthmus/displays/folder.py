@@ -1,0 +1,66 @@
+"""Every figure that makes sense for a model, as PNG files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from matplotlib import pyplot as plt
+
+from isthmus.corruption import Clean
+from isthmus.displays.comparison import PCAComparisonDisplay
+from isthmus.displays.curves import LossCurvesDisplay
+from isthmus.displays.generation import SamplesDisplay, TraversalDisplay
+from isthmus.displays.plane import CodePlaneDisplay
+from isthmus.displays.reconstruction import DenoisingDisplay, ReconstructionDisplay
+from isthmus.displays.source import code_shape, flat_rows
+from isthmus.displays.units import DecoderAtomsDisplay, EncoderFiltersDisplay
+
+if TYPE_CHECKING:
+    from isthmus.estimators import Autoencoder
+
+DOTS_PER_INCH = 160
+
+
+def figures(model: Autoencoder, X: Any, folder: str | Path, y: Any = None) -> list[Path]:
+    """Draw what makes sense for a fitted model and rows X, and write it to a folder.
+
+    Always: reconstructions and decoder atoms, and samples; curves where epochs were trained; filters and the comparison
+    with PCA for numbers; the code's plane for codes of two numbers or more; denoising for models with a corruption;
+    traversals where codes have a density.
+
+    Raises:
+        ValueError: the folder cannot be written.
+    """
+    folder, x = Path(folder), flat_rows(model, X)
+    numbers = not model.spec_.levels
+    drawn: dict[str, Callable[[], Any]] = {
+        "reconstructions": lambda: ReconstructionDisplay.from_estimator(model, x, y=y)
+    }
+    if len(model.history_):
+        drawn["curves"] = lambda: LossCurvesDisplay.from_estimator(model)
+    if numbers:
+        drawn["pca"] = lambda: PCAComparisonDisplay.from_estimator(model, x)
+        drawn["filters"] = lambda: EncoderFiltersDisplay.from_estimator(model)
+    drawn["atoms"] = lambda: DecoderAtomsDisplay.from_estimator(model)
+    if model.parts_.corruption != Clean():
+        drawn["denoising"] = lambda: DenoisingDisplay.from_estimator(model, x, y=y)
+    if len(code_shape(model)) > 1 or code_shape(model)[0] > 1:
+        drawn["plane"] = lambda: CodePlaneDisplay.from_estimator(model, x, y=y)
+    if "density" in model.parts_.bottleneck.provides:
+        drawn["traversals"] = lambda: TraversalDisplay.from_estimator(model)
+    drawn["samples"] = lambda: SamplesDisplay.from_estimator(model, x)
+    return [write(draw(), folder / f"{name}.png") for name, draw in drawn.items()]
+
+
+def write(display: Any, path: Path) -> Path:
+    """Write a display's figure and close it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        display.figure_.savefig(path, dpi=DOTS_PER_INCH)
+    except OSError as error:
+        raise ValueError(f"cannot write {str(path)!r}: {error.strerror or error}; choose another folder") from None
+    finally:
+        plt.close(display.figure_)
+    return path
