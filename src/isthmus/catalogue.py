@@ -5,6 +5,7 @@ A name is looked up when it is read. Nothing that a file names is imported, so l
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -37,8 +38,8 @@ def catalogue(kind: type[P]) -> dict[str, type[P]]:
     Raises:
         ValueError: two different classes answer to one name.
     """
-    _import_folder(kind)
-    _import_plugins(kind)
+    _import_folder(kind.__module__)
+    _import_plugins()
     found: dict[str, type[P]] = {}
     for cls in _finals(kind) or [kind]:
         name = name_of(cls)
@@ -50,15 +51,17 @@ def catalogue(kind: type[P]) -> dict[str, type[P]]:
     return found
 
 
-def _import_folder(kind: type[Part]) -> None:
-    package = importlib.import_module(kind.__module__)
+@functools.cache
+def _import_folder(name: str) -> None:
+    package = importlib.import_module(name)
     for module in pkgutil.iter_modules(getattr(package, "__path__", [])):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-    if kind.kind == "schedule":
+        importlib.import_module(f"{name}.{module.name}")
+    if name == Part.__module__:
         importlib.import_module("isthmus.schedule")
 
 
-def _import_plugins(kind: type[Part]) -> None:
+@functools.cache
+def _import_plugins() -> None:
     for entry in entry_points(group="isthmus.parts"):
         entry.load()
 
