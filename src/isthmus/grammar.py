@@ -36,7 +36,7 @@ def _literal(text: str) -> Any:
     if text.startswith("(") and text.endswith(")"):
         inner = text[1:-1].strip()
         items = _split(inner)
-        if len(items) > 1 and all("(" not in i and "=" not in i for i in items) or not inner:
+        if (len(items) > 1 and all("(" not in i and "=" not in i for i in items)) or not inner:
             return tuple(_literal(item.strip()) for item in items)
         if ":" in inner or inner.isidentifier():
             return _read(inner)

@@ -39,7 +39,8 @@ def write(path: str | Path, manifest: dict[str, Any], tensors: dict[str, Tensor]
     except (OSError, SafetensorError) as error:
         if fresh is not None:
             shutil.rmtree(fresh, ignore_errors=True)
-        raise ValueError(f"cannot save to {path} ({_reason(error)}); the old files are untouched, try another folder") from error
+        reason = f"cannot save to {path} ({_reason(error)})"
+        raise ValueError(f"{reason}; the old files are untouched, try another folder") from error
     return path
 
 

@@ -1,4 +1,4 @@
-"""What a bottleneck returns: a distribution over codes. A deterministic code is a point mass, so plain is variational."""
+"""What a bottleneck returns: a distribution over codes. A deterministic code is a point mass: one class for both."""
 
 from __future__ import annotations
 

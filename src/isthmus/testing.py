@@ -105,8 +105,7 @@ def setting(part: Component, *partners: Component) -> Setting:
         for corruption, architecture, bottleneck, likelihood in choices(given):
             try:
                 suited = likelihood.suited(x)
-                narrow = bottleneck if bottleneck in given else bottleneck.lowered(UNITS)
-                model = Autoencoder(spec, architecture, narrow, UNITS, suited.outputs(spec), Noise(1))
+                model = Autoencoder(spec, architecture, bottleneck, UNITS, suited.outputs(spec), Noise(1))
                 objective = Objective(model, suited, penalties, corruption).double()
             except ValueError as error:
                 refusal = error

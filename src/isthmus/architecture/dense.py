@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from isthmus.architecture import Architecture
 from isthmus.component import choice, number
@@ -28,7 +29,8 @@ class Parallel(Layer):
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Add the two paths."""
         straight: Tensor = self.straight(x, noise)
-        return straight + self.deep(x, noise)
+        deep: Tensor = self.deep(x, noise)
+        return straight + deep
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,8 +67,9 @@ class Dense(Architecture):
     def __post_init__(self) -> None:
         """Check the widths too."""
         super().__post_init__()
-        if not isinstance(self.hidden, tuple):
-            object.__setattr__(self, "hidden", (self.hidden,))
+        given: Any = self.hidden
+        if not isinstance(given, tuple):
+            object.__setattr__(self, "hidden", (given,))
         for width in self.hidden:
             if not isinstance(width, int) or width < 1:
                 raise ValueError(f"Dense: hidden={self.hidden!r} holds {width!r}; widths are whole numbers from 1 up")
@@ -101,14 +104,18 @@ class Dense(Architecture):
             )
         return Chain(Reshape((up[0],)), ahead, Reshape(features)), Chain(Reshape((down[0],)), back, Reshape(outputs))
 
+    def _bias(self, last: bool) -> bool:
+        """Leave a bias out where batch normalisation would take it away again."""
+        return self.bias and (last or self.norm != "batch")
+
     def _linear(self, inputs: int, outputs: int, *, last: bool = True) -> Linear:
         follow = "identity" if last else self.activation
-        return Linear(inputs, outputs, bias=self.bias, init=self.init, follow=follow)
+        return Linear(inputs, outputs, bias=self._bias(last), init=self.init, follow=follow)
 
     def _block(self, a: int, b: int, *, last: bool, drop: bool = False, mirror: nn.Module | None = None) -> Chain:
         layer: Layer = self._linear(a, b, last=last)
         if isinstance(mirror, Linear):
-            layer = Tied(mirror, units=a, bias=self.bias)
+            layer = Tied(mirror, units=a, bias=self._bias(last))
         elif last and self.shortcut and self.hidden and isinstance(layer, Linear):
             layer.init = "zeros"
         if last:
@@ -182,9 +189,8 @@ def principal_axes(x: Tensor, k: int) -> Tensor:
     else:
         values, vectors = torch.linalg.eigh(x @ x.T)
         keep = (values.flip(0) > values.max() * 1e-12)[:k]
-        axes = (vectors.flip(1)[:, : len(keep)][:, keep].T @ x) if keep.any() else x.new_zeros(0, columns)
-        axes = axes / axes.norm(dim=1, keepdim=True)
+        axes = F.normalize(vectors.flip(1)[:, : len(keep)][:, keep].T @ x)
     if not len(axes):
         return axes
-    signs = axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()
-    return axes * signs
+    signs: Tensor = axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()
+    return axes.mul(signs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -21,10 +21,6 @@ class Bottleneck(Component):
     def features(self, code: Shape) -> Shape:
         """Return the shape that the encoder must deliver for codes of shape ``code``."""
         return code
-
-    def lowered(self, units: int) -> Self:
-        """Return this bottleneck for a code whose default width was lowered to ``units``."""
-        return self
 
     def __call__(self, features: Tensor, memory: Memory) -> Posterior:
         """Return the posterior over codes of each row."""

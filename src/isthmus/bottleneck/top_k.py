@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,13 +19,14 @@ class TopK(Bottleneck):
 
     h = f(x) * [f(x) among its k largest] (Makhzani & Frey, 2014, "k-Sparse Autoencoders"). Units that were not
     selected get no gradient from the reconstruction. ``k_use`` is the number kept when the fitted model is used; the
-    paper encodes with about three times the training k. 0 means the same as ``k``.
+    paper encodes with about three times the training k. For ``k``, 0 is an eighth of the units, at least one; for
+    ``k_use``, 0 is the same as ``k``.
 
     >>> TopK(k=25, k_use=75)
     TopK(k=25, k_use=75)
     """
 
-    k: int = count(8)
+    k: int = count(0, low=0)
     k_use: int = count(0, low=0)
 
     @property
@@ -37,17 +37,15 @@ class TopK(Bottleneck):
     def memory(self, spec: Spec, code: Shape) -> Memory:
         """Keep nothing, but refuse to select more units than there are."""
         if max(self.k, self.k_use) > code[0]:
-            raise ValueError(f"{self!r} selects more units than the {code[0]} of the code; lower k or raise n_components")
+            raise ValueError(
+                f"{self!r} selects more units than the {code[0]} of the code; lower k or raise n_components"
+            )
         return Memory()
-
-    def lowered(self, units: int) -> Self:
-        """Select at most a quarter of a narrower code."""
-        k = min(self.k, max(1, units // 4))
-        return replace(self, k=k, k_use=min(self.k_use, units))
 
     def __call__(self, features: Tensor, memory: Memory) -> Posterior:
         """Return a point mass at the selected features."""
-        k = self.k if memory.training or not self.k_use else self.k_use
+        k = self.k or max(1, features.shape[1] // 8)
+        k = k if memory.training or not self.k_use else self.k_use
         kept = features.detach().topk(k, dim=1).indices
         active = torch.zeros_like(features).scatter_(1, kept, 1.0)
         return Dirac(features * active, pre=features, active=active)

@@ -2,4 +2,5 @@
 
 from isthmus.estimators.assembly import SizeWarning as SizeWarning
 from isthmus.estimators.autoencoder import Autoencoder as Autoencoder
+from isthmus.estimators.fine_tuned import FineTunedClassifier as FineTunedClassifier
 from isthmus.estimators.saving import load as load

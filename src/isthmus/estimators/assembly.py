@@ -88,21 +88,21 @@ def pick_scaling(mode: str, likelihood: Likelihood) -> str:
     return "common" if "numbers" in likelihood.requires and identity else "none"
 
 
-def pick_units(n_components: Any, bottleneck: Bottleneck, shape: Shape, x: np.ndarray[Any, Any]) -> tuple[int, bool]:
-    """Return the number of units and whether a default had to be lowered to fit the data."""
+def pick_units(n_components: Any, shape: Shape, x: np.ndarray[Any, Any]) -> int:
+    """Return the number of units; the default is lowered, with a warning, for narrow data."""
     size = math.prod(shape)
     if isinstance(n_components, str):
         if n_components != "auto":
             raise ValueError(f"n_components={n_components!r} is unknown; give a whole number, 'auto' or None")
-        return intrinsic_dimension(x), False
+        return intrinsic_dimension(x)
     if n_components is not None:
         if isinstance(n_components, bool) or not isinstance(n_components, (int, np.integer)) or n_components < 1:
             raise ValueError(
                 f"n_components={n_components!r} is not a size; give a whole number from 1 up, 'auto' or None"
             )
-        return int(n_components), False
+        return int(n_components)
     if size >= 2 * DEFAULT_UNITS:
-        return DEFAULT_UNITS, False
+        return DEFAULT_UNITS
     lowered = max(1, size // 2)
     warnings.warn(
         f"the default of {DEFAULT_UNITS} units does not suit {size} variables and is lowered to {lowered}; "
@@ -110,7 +110,7 @@ def pick_units(n_components: Any, bottleneck: Bottleneck, shape: Shape, x: np.nd
         SizeWarning,
         stacklevel=4,
     )
-    return lowered, True
+    return lowered
 
 
 def describe(x: np.ndarray[Any, Any], shape: Shape, likelihood: Likelihood, scaling: Scaling, names: Any) -> Spec:
@@ -155,9 +155,8 @@ def resolve(estimator: Any, x: np.ndarray[Any, Any], shape: Shape) -> Parts:
     bottleneck = _part(estimator.bottleneck, Bottleneck, Undercomplete(), "bottleneck")
     likelihood = estimator.likelihood
     likelihood = pick_likelihood(x) if likelihood is None else _part(likelihood, Likelihood, None, "likelihood")
-    units, lowered = pick_units(estimator.n_components, bottleneck, shape, x)
-    if lowered:
-        bottleneck = bottleneck.lowered(units)
+    likelihood = likelihood.suited(tensor(x))
+    units = pick_units(estimator.n_components, shape, x)
     penalties = estimator.penalties
     if isinstance(penalties, Penalty):
         penalties = (penalties,)
@@ -185,9 +184,7 @@ def _part(value: Any, kind: type[Any], default: Any, name: str) -> Any:
         return default
     if isinstance(value, kind):
         return value
-    hint = (
-        f"{value.__name__}()" if isinstance(value, type) and issubclass(value, kind) else "a part from isthmus.parts"
-    )
+    hint = f"{value.__name__}()" if isinstance(value, type) and issubclass(value, kind) else "a part from isthmus.parts"
     raise ValueError(f"{name}={value!r} is not {_article(kind.__name__)}; give {hint}")
 
 

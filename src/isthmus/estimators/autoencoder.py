@@ -35,7 +35,7 @@ SAMPLE, DRAW = 6, 7
 KEPT_CODES = 4096
 
 
-class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParameters):  # type: ignore[misc]
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParameters):
     """An autoencoder from six parts, as a transformer, a density and a generator.
 
     J = E_x E_{x~ ~ C(x~|x)} [-log p(x | g(h))] + sum_i w_i Omega_i,  h ~ q(h | x~) = bottleneck(f(x~)).
@@ -241,7 +241,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         codes = codes if codes.dtype in (np.float32, np.float64) else codes.astype(np.float64)
         if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
             raise ValueError(
-                f"X holds codes of shape {codes.shape[1:]}, the model has {self._n_features_out} numbers per code; pass what transform returned"
+                f"X holds codes of shape {codes.shape[1:]}, the model has {self._n_features_out} numbers per code; "
+                "pass what transform returned"
             )
         return self.answers.decode(codes)
 
@@ -299,12 +300,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
             self._density = fit_code_density(self.code_sample_, self._noise.seed % 2**31)
         return np.asarray(self._density.sample(n, noise.seed % 2**31), dtype=np.float32)
 
-    def evaluate(self, X: Any, *, draws: int = 0, random_state: int = 0) -> Evaluation:
+    def evaluate(
+        self, X: Any, *, draws: int = 0, random_state: int = 0, bytes_per_row: float | None = None
+    ) -> Evaluation:
         """Measure the model on rows X: errors beside PCA's, likelihood, code, compression, and a verdict in words.
 
-        ``draws`` > 0 adds the importance-weighted estimate of -log p(x), for codes with a density.
+        Args:
+            X: rows, best ones that the fit has not seen.
+            draws: more than 0 adds the importance-weighted estimate of -log p(x), for codes with a density.
+            random_state: seed of those draws.
+            bytes_per_row: what a row takes at its source; None counts the bytes of X.
         """
-        return evaluate(self, X, self._checked(X), draws=draws, random_state=random_state)
+        x = self._checked(X)
+        return evaluate(self, X, x, draws=draws, random_state=random_state, bytes_per_row=bytes_per_row)
 
     def save(self, path: str | Path) -> Path:
         """Write the model to a folder: ``model.json`` and ``weights.safetensors``.

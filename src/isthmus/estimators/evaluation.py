@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from isthmus.estimators.inputs import Array
 from isthmus.measures.compression import quantise, restore
+from isthmus.measures.reconstruction import explained_variance, squared_error
 from isthmus.noise import Noise
 
 if TYPE_CHECKING:
@@ -53,82 +54,84 @@ class Evaluation:
         return asdict(self)
 
     def __str__(self) -> str:
-        """Print a small table."""
-        gain = f"{100 * (1 - self.squared_error / self.pca):+.1f} % better than PCA" if self.pca > 0 else "PCA is exact"
+        """Print a small table and the verdict."""
         lines = [
             f"rows {self.rows}, variables {self.variables}, numbers per code {self.code}",
-            f"squared error per row  {self.squared_error:.6g}   (PCA at equal size {self.pca:.6g}, mean {self.mean:.6g}; {gain})",
+            f"squared error per row  {self.squared_error:.6g}   ({self._beside_pca()}; the mean alone {self.mean:.6g})",
             f"variance explained     {100 * self.explained:.2f} %",
             f"log-likelihood         {self.score:.6g} nats per row given its code",
         ]
         if self.nll is not None:
             lines.append(f"-log p(x)              {self.nll:.4f} nats per row, {self.draws} importance-weighted draws")
         lines.append(f"compression            {self.bytes_in:g} bytes per row in")
-        lines += [
-            f"  code in {bits:2d} bits      {size:g} bytes per row ({self.bytes_in / size:.1f}x smaller), squared error {error:.6g}"
-            for bits, size, error in self.bits
-        ]
+        for bits, size, error in self.bits:
+            smaller = f"{size:g} bytes per row, {self.bytes_in / size:.1f}x smaller"
+            lines.append(f"  code in {bits:2d} bits      {smaller}, squared error {error:.6g}")
         return "\n".join([*lines, *self.verdict])
 
+    def _beside_pca(self) -> str:
+        if self.pca <= 1e-12 * self.mean:
+            return "PCA at equal size is exact"
+        gain = 100 * (1 - self.squared_error / self.pca)
+        return f"PCA at equal size {self.pca:.6g}, so {abs(gain):.1f} % {'better' if gain >= 0 else 'worse'}"
 
-def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, random_state: int) -> Evaluation:
-    """Measure a fitted model on checked rows ``x``."""
+
+def evaluate(
+    model: Autoencoder, X: Any, x: Array, *, draws: int, random_state: int, bytes_per_row: float | None
+) -> Evaluation:
+    """Measure a fitted model on checked rows ``x``; ``X`` is what the caller gave."""
     answers, baseline = model.answers, model.baseline_
-    codes = answers.codes(x)
-    error = _squared(x, answers.reconstructions(x))
-    pca, mean = float(baseline.errors(x).mean()), baseline.errors_of_mean(x)
-    spread = np.square(x.astype(np.float64) - x.mean(0, dtype=np.float64)).sum()
+    codes, reconstruction = answers.codes(x), answers.reconstructions(x)
     has_density = "density" in model.parts_.bottleneck.provides
     nll = float(answers.bound(x, Noise(random_state), draws).mean()) if draws and has_density else None
-    found = {
-        "rows": len(x),
-        "variables": x.shape[1],
-        "code": codes.shape[1],
-        "squared_error": error,
-        "pca": pca,
-        "mean": float(mean.mean()),
-        "explained": 1 - error * len(x) / spread if spread > 0 else 1.0,
-        "score": model.score(x) if not hasattr(model, "feature_names_in_") else model.score(X),
-        "nll": nll,
-        "draws": draws,
-        "bytes_in": _bytes_per_row(X, x),
-        "bits": tuple(_stored(model, x, codes, bits) for bits in BITS),
-        "dead": int((np.ptp(codes, axis=0) <= 1e-8 * max(1.0, float(np.abs(codes).max(initial=0.0)))).sum())
-        if len(x) > 1
-        else 0,
-    }
-    return Evaluation(**found, verdict=tuple(_verdict(model, found)))
+    found = Evaluation(
+        rows=len(x),
+        variables=x.shape[1],
+        code=codes.shape[1],
+        squared_error=float(squared_error(x, reconstruction).mean()),
+        pca=float(baseline.errors(x).mean()),
+        mean=float(baseline.errors_of_mean(x).mean()),
+        explained=explained_variance(x, reconstruction),
+        score=model.score(X),
+        nll=nll,
+        draws=draws,
+        bytes_in=bytes_per_row if bytes_per_row is not None else _bytes_per_row(X, x),
+        bits=tuple(_stored(model, x, codes, bits) for bits in BITS),
+        dead=_unmoved(codes),
+    )
+    return replace(found, verdict=tuple(_verdict(model, found)))
 
 
-def _squared(x: Array, reconstruction: Array) -> float:
-    return float(np.square(x.astype(np.float64) - reconstruction).sum(1).mean())
+def _unmoved(codes: Array) -> int:
+    """Count numbers of the code that are the same on every row."""
+    if len(codes) < 2:
+        return 0
+    return int((np.ptp(codes, axis=0) <= 1e-8 * max(1.0, float(np.abs(codes).max()))).sum())
 
 
 def _bytes_per_row(X: Any, x: Array) -> float:
-    dtype = getattr(X, "dtype", x.dtype)
-    return float(x.shape[1] * getattr(dtype, "itemsize", x.itemsize))
+    return float(x.shape[1] * getattr(getattr(X, "dtype", x.dtype), "itemsize", x.itemsize))
 
 
 def _stored(model: Autoencoder, x: Array, codes: Array, bits: int) -> tuple[int, float, float]:
     stored = quantise(codes, bits)
-    return bits, float(stored.bytes_per_row), _squared(x, model.answers.decode(restore(stored).astype(codes.dtype)))
+    decoded = model.answers.decode(restore(stored).astype(codes.dtype))
+    return bits, float(stored.bytes_per_row), float(squared_error(x, decoded).mean())
 
 
-def _verdict(model: Autoencoder, found: dict[str, Any]) -> list[str]:
+def _verdict(model: Autoencoder, found: Evaluation) -> list[str]:
     said = []
-    wide = found["code"] >= found["variables"]
-    if wide:
+    if found.code >= found.variables:
         said.append("The code is as wide as the data: a perfect reconstruction proves nothing here.")
-    elif found["squared_error"] > found["pca"]:
-        share = 100 * (found["squared_error"] / max(found["pca"], 1e-300) - 1)
+    elif found.squared_error > found.pca * (1 + 1e-6):
         said.append(
-            f"PCA wins: its error is lower at the same code size (ours is {share:.1f} % above it). Train longer or use it."
+            "PCA wins: its error is lower at the same code size. Use it, or give the model more epochs or rows."
         )
-    if found["squared_error"] >= found["mean"]:
+    if found.squared_error >= found.mean > 0:
         said.append("The model is no better than the mean of the training rows: it has learnt nothing yet.")
-    if found["dead"]:
-        said.append(f"{found['dead']} of {found['code']} numbers of the code never change on these rows.")
+    if found.dead:
+        said.append(f"{found.dead} of {found.code} numbers of the code never change on these rows.")
     last = model.history_[-1] if len(model.history_) else None
-    if last is not None and last["held_out"] and model.best_epoch_ == len(model.history_):
+    if last is not None and last["held_out"] and model.best_epoch_ == model.n_iter_:
         said.append("The held-out loss was still falling in the last epoch: more epochs would help.")
     return said

@@ -95,7 +95,7 @@ class Inference:
 
     @torch.no_grad()
     def bound(self, X: Array, noise: Noise, draws: int) -> Array:
-        """Return the importance-weighted estimate of -log p(x) per row with ``draws`` codes each (Burda et al., 2016)."""
+        """Return the importance-weighted estimate of -log p(x) per row with ``draws`` codes each (Burda, 2016)."""
         objective = self.objective(torch.float64 if X.dtype == np.float64 else torch.float32)
         x = tensor(self.scaling.forward(X)).reshape(-1, *objective.model.spec.shape).to(device_of(objective))
         found = []

@@ -1,4 +1,4 @@
-"""Parameter paths through parts: ``bottleneck__k``, ``penalties__l1__weight``, ``trainer__optimiser__learning_rate``."""
+"""Parameter paths through parts: ``bottleneck__k``, ``penalties__l1__weight``, ``trainer__epochs``."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def changed(value: Any, path: str, new: Any, owner: str) -> Any:
     raise ValueError(f"Invalid parameter {path!r}: {owner}={value!r} has no settings; give {owner} a part first")
 
 
-class PartParameters(BaseEstimator):  # type: ignore[misc]
+class PartParameters(BaseEstimator):
     """``get_params`` and ``set_params`` that see inside parts; parts are values, so setting one replaces it."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return parameters; with ``deep``, the settings of parts by path too."""
-        params: dict[str, Any] = super().get_params(deep=False)
+        params: dict[str, Any] = super().get_params(deep=deep)
         if deep:
             for name, value in list(params.items()):
                 params |= {f"{name}__{path}": inner for path, inner in nested(value).items()}
@@ -87,8 +87,13 @@ class PartParameters(BaseEstimator):  # type: ignore[misc]
             else:
                 setattr(self, head, value)
         for head, changes in deeper.items():
-            for rest, value in changes:
-                setattr(self, head, changed(self._part(head), rest, value, head))
+            value = self._part(head)
+            if hasattr(value, "set_params"):
+                value.set_params(**dict(changes))
+                continue
+            for rest, new in changes:
+                value = changed(value, rest, new, head)
+            setattr(self, head, value)
         return self
 
     def _part(self, name: str) -> Any:

@@ -101,7 +101,7 @@ def _rebuild(
     parts = Parts(architecture=architecture, penalties=penalties, units=described["units"], **named)
     parameters = manifest["parameters"]
     shape = parameters.pop("shape")
-    chosen = {name: None if name in manifest["chosen"] else getattr(parts, name) for name in KINDS}
+    chosen: dict[str, Any] = {name: None if name in manifest["chosen"] else getattr(parts, name) for name in KINDS}
     model = Autoencoder(
         **parameters, shape=None if shape is None else tuple(shape), penalties=parts.penalties, **chosen
     )
