@@ -153,6 +153,10 @@ class Conv(Architecture):
     def _follow(self, last: bool) -> str:
         return "identity" if last else self.activation
 
+    def _bias(self, last: bool) -> bool:
+        """Leave a bias out where batch normalisation would take it away again."""
+        return self.bias and (last or self.norm != "batch")
+
     def _behind(self, units: int, last: bool) -> list[Layer]:
         return [] if last else [*norm(self.norm, units), Function(self.activation)]
 
@@ -160,7 +164,7 @@ class Conv(Architecture):
         self, a: int, b: int, kernel: int, padded: tuple[bool, ...], *, last: bool, stride: int = 1
     ) -> Layer:
         follow = self._follow(last)
-        return Convolution(a, b, kernel, padded, stride=stride, bias=self.bias, init=self.init, follow=follow)
+        return Convolution(a, b, kernel, padded, stride=stride, bias=self._bias(last), init=self.init, follow=follow)
 
     def _ascent(self, channels: int, features: Shape, sizes: list[Shape]) -> list[Chain]:
         direct = self.head == "direct"
@@ -186,9 +190,9 @@ class Conv(Architecture):
 
     def _out_of_vector(self, units: int, width: int, places: Shape, mirror: Linear | None) -> Chain:
         flat = width * math.prod(places)
-        layer: Layer = Linear(units, flat, bias=self.bias, init=self.init, follow=self.activation)
+        layer: Layer = Linear(units, flat, bias=self._bias(False), init=self.init, follow=self.activation)
         if mirror is not None:
-            layer = Tied(mirror, units=units, bias=self.bias)
+            layer = Tied(mirror, units=units, bias=self._bias(False))
         return Chain(layer, Reshape((width, *places)), *self._behind(width, False))
 
     def _pooled(self, widths: list[int], units: int, sizes: list[Shape], ascent: list[Chain]) -> list[Chain]:
@@ -238,6 +242,6 @@ class Conv(Architecture):
         self, a: int, b: int, kernel: int, stride: int, places: Shape, block: Chain, *, last: bool
     ) -> Layer:
         if self.tied:
-            return Adjoint(block.layers[0], places, units=a, bias=self.bias)  # type: ignore[arg-type]
+            return Adjoint(block.layers[0], places, units=a, bias=self._bias(last))  # type: ignore[arg-type]
         follow = self._follow(last)
-        return Transposed(a, b, kernel, places, stride=stride, bias=self.bias, init=self.init, follow=follow)
+        return Transposed(a, b, kernel, places, stride=stride, bias=self._bias(last), init=self.init, follow=follow)
