@@ -371,6 +371,19 @@ def test_an_interruption_within_the_first_epoch_keeps_its_steps_where_nothing_ju
     assert finite(task) and not identical(state(task), before)
 
 
+def test_an_interruption_before_the_first_epoch_leaves_the_start():
+    class AtOnce(Callback):
+        def fit_start(self, loop):
+            raise KeyboardInterrupt
+
+    task = logistic()
+    loop = Trainer(epochs=6).fit(task, rows(), Noise(0), callbacks=[AtOnce()])
+    fresh = logistic()
+    fresh.start(loop.rows.all())
+    assert loop.interrupted and len(loop.history) == 0 and not task.training
+    assert identical(state(task), state(fresh))
+
+
 def test_an_error_in_a_callback_is_passed_on_with_the_best_weights_in_place():
     task, shorter = noisy(), noisy()
     with pytest.raises(Crash):
@@ -395,6 +408,7 @@ print("usable", loop.interrupted, finite(task), loop.best_epoch <= loop.epoch ==
 """
 
 
+@pytest.mark.slow
 def test_control_c_leaves_a_usable_model():
     fitting = subprocess.Popen(
         [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

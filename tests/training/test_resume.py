@@ -85,6 +85,19 @@ FITS = {
 }
 
 
+class Told(Callback):
+    """Remember, or print, the epochs that are trained."""
+
+    def __init__(self, pause=None):
+        self.epochs, self.pause = [], pause
+
+    def epoch_end(self, loop, row):
+        self.epochs.append(f"{row['phase']} {row['epoch']}")
+        if self.pause is not None:
+            print(self.epochs[-1], flush=True)
+            time.sleep(self.pause)
+
+
 def fit(make, trainer, path=None, callbacks=()):
     task = make()
     history = trainer.fit(task, rows(labels=True), Noise(7), save_to=path, callbacks=callbacks).history
@@ -104,6 +117,19 @@ def test_a_cut_off_fit_goes_on_to_the_same_weights(name, tmp_path, untouched_gen
         resumed, again = fit(make, trainer, path)
         assert again == history
         assert identical(resumed, whole)
+
+
+def test_a_fit_that_is_cut_off_again_and_again_comes_to_the_same_end(tmp_path):
+    make, trainer = FITS["layer by layer"]
+    cuts = [CrashAt(phase, epoch) for phase in ("layer 1", "layer 2", "layer 3", "fit") for epoch in (2, 3)]
+    for cut in cuts:
+        with pytest.raises(Crash):
+            fit(make, trainer, tmp_path / "c", [cut])
+    told = Told()
+    resumed, history = fit(make, trainer, tmp_path / "c", [told])
+    assert told.epochs == ["fit 3", "fit 4", "fit 5", "fit 6"]
+    whole, uninterrupted = fit(make, trainer)
+    assert identical(resumed, whole) and history == uninterrupted
 
 
 def test_a_roll_back_happened_in_the_fit_that_was_resumed_after_one():
@@ -136,19 +162,6 @@ def test_a_fit_may_be_prolonged(tmp_path):
     assert identical(fit(logistic, longer, tmp_path / "c")[0], fit(logistic, longer)[0])
 
 
-class Told(Callback):
-    """Remember, or print, the epochs that are trained."""
-
-    def __init__(self, pause=None):
-        self.epochs, self.pause = [], pause
-
-    def epoch_end(self, loop, row):
-        self.epochs.append(f"{row['phase']} {row['epoch']}")
-        if self.pause is not None:
-            print(self.epochs[-1], flush=True)
-            time.sleep(self.pause)
-
-
 PROGRAM = f"""
 import sys
 sys.path[:0] = [{str(HERE)!r}, {str(HERE.parent)!r}]
@@ -158,6 +171,7 @@ fit(*FITS[sys.argv[1]], Path(sys.argv[2]), [Told(pause=0.05)])
 """
 
 
+@pytest.mark.slow
 def test_kill_nine_and_resume(tmp_path):
     name, path = "layer by layer, then labels", tmp_path / "c"
     fitting = subprocess.Popen([sys.executable, "-c", PROGRAM, name, path], stdout=subprocess.PIPE, text=True)

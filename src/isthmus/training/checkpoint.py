@@ -77,6 +77,7 @@ class Checkpoint:
         self._written = time.monotonic()
         if path is not None and path.exists():
             self.saved = self._read(path)
+            self.phases = self.saved["phases"][:-1]
             if self.saved["whole"] is not None:
                 whole.load_state_dict(self.saved["whole"])
         elif path is not None:

@@ -61,7 +61,7 @@ class Loop:
     ) -> None:
         """Set the starting state."""
         self.trainer, self.task, self.rows, self.held_out = phase.trainer, phase.task, phase.rows, phase.held_out
-        self.phase, self.noise = phase.name, phase.noise
+        self.phase, self.noise, self.start = phase.name, phase.noise, phase.start
         self.callbacks, self.checkpoint = callbacks, checkpoint
         self.history = history if history is not None else History()
         self.batch_size = self.trainer.rows_per_step(len(self.rows))
@@ -109,7 +109,10 @@ class Loop:
     def _begin(self, state: dict[str, Any] | None) -> None:
         if state is not None:
             self.restore(state)
-        elif self.held_out is not None:
+            return
+        if self.start:
+            self.task.start(self.rows.all())
+        if self.held_out is not None:
             self._judge(*self.evaluate(self.held_out))
 
     def one_epoch(self) -> None:

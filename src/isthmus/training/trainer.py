@@ -125,20 +125,12 @@ class Trainer(Component):
         save_to: Path | None = None,
         start: bool = True,
     ) -> Loop:
-        """Train a task and return its finished loop, with the history of all phases.
+        """Train a task in place and return its finished loop, with the history of all phases.
 
-        Args:
-            task: what is trained, in place.
-            rows: training rows; a share of them is held out where ``held_out`` is not given.
-            noise: the seed of order, split, corruption and draws.
-            held_out: rows that choose the weights.
-            callbacks: told about every epoch of every phase.
-            phase: name of the task's own epochs in the history.
-            history: where epochs are recorded; a new one by default.
-            save_to: a checkpoint file; where it exists, the fit goes on from there to the same weights.
-            start: let the task set its initial values from the rows.
-
-        The loop of an interrupted pretraining comes back in place of the task's own, with ``interrupted`` set.
+        Rows are held out by the trainer where ``held_out`` is not given; ``phase`` names the task's own epochs in the
+        history; without ``start`` the task keeps its values instead of setting initial ones from the rows. Where the
+        checkpoint file ``save_to`` exists, the fit goes on from there to the same weights. An interrupted pretraining
+        gives back the loop of its layer, with ``interrupted`` set.
 
         Raises:
             ValueError: labels or weights that cannot be used, or a checkpoint that is unreadable or of another fit.
@@ -151,12 +143,8 @@ class Trainer(Component):
         history = history if history is not None else History()
         for part in self.phases(task, rows, held_out, noise, phase):
             loop = Loop(part, callbacks=callbacks, history=history, checkpoint=checkpoint)
-            if checkpoint.finished(part.name):
-                continue
-            state = checkpoint.enter(part.name)
-            if part.start and state is None:
-                part.task.start(part.rows.all())
-            loop.run(state)
+            if not checkpoint.finished(part.name):
+                loop.run(checkpoint.enter(part.name))
             if loop.interrupted:
                 break
         task.eval()
