@@ -124,7 +124,7 @@ class Schedule(Part):
         """Return the number at ``epoch`` (fractions count; ``inf`` gives the final value)."""
         raise NotImplementedError(f"{type(self).__name__} must define value(epoch)")  # abstract
 
-    def over(self, epochs: int) -> Self:
+    def over(self, epochs: float) -> Self:
         """Return this schedule bound to a fit of so many epochs, where it spans the fit."""
         return self
 

@@ -69,6 +69,6 @@ class Cosine(Schedule):
         t = min((epoch - self.warmup) / max(self.epochs - self.warmup, 1e-9), 1.0) if epoch < math.inf else 1.0
         return self.stop + (self.start - self.stop) * (1.0 + math.cos(math.pi * t)) / 2.0
 
-    def over(self, epochs: int) -> Cosine:
+    def over(self, epochs: float) -> Cosine:
         """Take the fit's epochs where none were given."""
         return self if self.epochs else replace(self, epochs=epochs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any
 
 import torch
@@ -45,6 +44,15 @@ class Means:
         found = {name: value / self._rows for name, value in zip(self._sums, values, strict=True)}
         self._sums, self._rows = {}, 0
         return found
+
+
+def copied(tree: Any) -> Any:
+    """Copy nested dictionaries and lists of tensors and numbers, several times faster than ``copy.deepcopy``."""
+    if isinstance(tree, Tensor):
+        return tree.detach().clone()
+    if isinstance(tree, dict):
+        return {key: copied(value) for key, value in tree.items()}
+    return [copied(value) for value in tree] if isinstance(tree, list) else tree
 
 
 class AutogradEngine:
@@ -117,8 +125,9 @@ class AutogradEngine:
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of the optimiser's moments."""
-        return deepcopy(self.optimiser.state_dict())
+        state: dict[str, Any] = copied(self.optimiser.state_dict())
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take moments back; ``state`` stays as it is, where torch's optimisers would go on writing into it."""
-        self.optimiser.load_state_dict(deepcopy(state))
+        self.optimiser.load_state_dict(copied(state))

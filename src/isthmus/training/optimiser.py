@@ -27,7 +27,7 @@ class Optimiser(Part):
         """Return torch's optimiser over ``parameters``."""
         raise NotImplementedError(f"{type(self).__name__} must define bind")  # abstract
 
-    def over(self, epochs: int) -> Self:
+    def over(self, epochs: float) -> Self:
         """Return this optimiser with every schedule that spans the fit bound to its epochs."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{name: v.over(epochs) for name, v in found.items() if isinstance(v, Schedule)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from isthmus.component import Component, choice, count, number
 from isthmus.noise import Noise
 from isthmus.objective import Task
 from isthmus.records import Rows
+from isthmus.schedule import Cosine
 from isthmus.training.callbacks import Callback
 from isthmus.training.checkpoint import Checkpoint, fingerprint
 from isthmus.training.engine import AutogradEngine
@@ -61,7 +63,7 @@ class Trainer(Component):
     kind: ClassVar[str] = "trainer"
     epochs: int = count(100, low=0)
     batch_size: int = count(0, low=0)
-    optimiser: Optimiser = Adam()  # noqa: RUF009  (frozen)
+    optimiser: Optimiser = Adam(Cosine(1e-3))  # noqa: RUF009  (frozen)
     validation: float = number(0.1, low=0.0, high=0.9)
     patience: int = count(10, low=0)
     clip: float = number(0.0, low=0.0)
@@ -147,17 +149,22 @@ class Trainer(Component):
                 loop.run(checkpoint.enter(part.name))
             if loop.interrupted:
                 break
+        if start and held_out is not None and loop.best_epoch == 0 and self.pretraining is None:
+            # No epoch beat the start, and what it is made of need not go without the held-out rows.
+            task.start(rows.joined(held_out).all())
         task.eval()
         return loop
 
     def partial(self, task: Task, rows: Rows, noise: Noise, previous: Progressed | None = None) -> Progressed:
         """Pass once over rows, going on from the moments, step and epoch at which the previous pass ended.
 
-        Nothing is held out, and schedules count the passes as epochs.
+        Nothing is held out, and schedules count the passes as epochs; one that spans the fit stays at its start, since
+        a stream has no last pass.
         """
-        rows, _ = replace(self, validation=0.0).place_rows(task, rows, None, noise)
+        endless = replace(self, validation=0.0, optimiser=self.optimiser.over(math.inf))
+        rows, _ = endless.place_rows(task, rows, None, noise)
         history = previous.history if previous is not None else History()
-        loop = Loop(Phase("fit", self, task, rows, None, noise), history=history)
+        loop = Loop(Phase("fit", endless, task, rows, None, noise), history=history)
         if previous is not None:
             loop.restore(previous.state)
         else:
