@@ -183,6 +183,7 @@ def principal_axes(x: Tensor, k: int) -> Tensor:
     an axis is fixed by its largest entry.
     """
     rows, columns = x.shape
+    axes: Tensor
     if columns <= rows:
         values, vectors = torch.linalg.eigh(x.T @ x)
         axes = vectors.flip(1)[:, :k].T

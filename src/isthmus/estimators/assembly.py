@@ -88,8 +88,8 @@ def pick_scaling(mode: str, likelihood: Likelihood) -> str:
     return "common" if "numbers" in likelihood.requires and identity else "none"
 
 
-def pick_units(n_components: Any, shape: Shape, x: np.ndarray[Any, Any]) -> int:
-    """Return the number of units; the default is lowered, with a warning, for narrow data."""
+def pick_units(n_components: Any, shape: Shape, places: int, x: np.ndarray[Any, Any]) -> int:
+    """Return the number of units (at each of ``places``); the default is lowered, with a warning, for narrow data."""
     size = math.prod(shape)
     if isinstance(n_components, str):
         if n_components != "auto":
@@ -101,11 +101,12 @@ def pick_units(n_components: Any, shape: Shape, x: np.ndarray[Any, Any]) -> int:
                 f"n_components={n_components!r} is not a size; give a whole number from 1 up, 'auto' or None"
             )
         return int(n_components)
-    if size >= 2 * DEFAULT_UNITS:
+    lowered = max(1, size // (2 * places))
+    if lowered >= DEFAULT_UNITS:
         return DEFAULT_UNITS
-    lowered = max(1, size // 2)
+    at = f" at {places} places" if places > 1 else ""
     warnings.warn(
-        f"the default of {DEFAULT_UNITS} units does not suit {size} variables and is lowered to {lowered}; "
+        f"the default of {DEFAULT_UNITS} units{at} does not suit {size} variables and is lowered to {lowered}; "
         "set n_components to choose",
         SizeWarning,
         stacklevel=4,
@@ -156,20 +157,20 @@ def resolve(estimator: Any, x: np.ndarray[Any, Any], shape: Shape) -> Parts:
     likelihood = estimator.likelihood
     likelihood = pick_likelihood(x) if likelihood is None else _part(likelihood, Likelihood, None, "likelihood")
     likelihood = likelihood.suited(tensor(x))
-    units = pick_units(estimator.n_components, shape, x)
+    open_net = default_architecture(likelihood, bottleneck)
+    architecture = _part(estimator.architecture, Architecture, open_net, "architecture")
+    places = math.prod(architecture.code(shape, 1))
     penalties = estimator.penalties
     if isinstance(penalties, Penalty):
         penalties = (penalties,)
     return Parts(
-        architecture=_part(
-            estimator.architecture, Architecture, default_architecture(likelihood, bottleneck), "architecture"
-        ),
+        architecture=architecture,
         bottleneck=bottleneck,
         corruption=_part(estimator.corruption, Corruption, Clean(), "corruption"),
         likelihood=likelihood,
         penalties=tuple(_part(penalty, Penalty, None, "penalties") for penalty in penalties),
         trainer=_part(estimator.trainer, Trainer, Trainer(), "trainer"),
-        units=units,
+        units=pick_units(estimator.n_components, shape, places, x),
     )
 
 

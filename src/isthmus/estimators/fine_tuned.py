@@ -37,7 +37,7 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
         corruption: how inputs are damaged while fine-tuning; None is Clean().
         l2: weight of 1/2 ||W||^2 over the encoder's weights and the classifier's.
         frozen: leave the encoder as it is and fit the classifier only.
-        random_state: seed of split, order and noise.
+        random_state: seed of split, order and noise, and of an autoencoder that has none of its own.
 
     Attributes:
         classes_: the labels; autoencoder_: the autoencoder underneath; history_: terms and error rate of every epoch.
@@ -100,10 +100,12 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
         return seed
 
     def _pretrained(self, X: Any) -> Autoencoder:
-        given = self.autoencoder if self.autoencoder is not None else Autoencoder(random_state=self.random_state)
+        given = self.autoencoder if self.autoencoder is not None else Autoencoder()
         if hasattr(given, "objective_"):
             return copy.deepcopy(given)
         made: Autoencoder = clone(given)
+        if made.random_state is None:
+            made.set_params(random_state=self.random_state)
         return made.fit(X)
 
     def _labels(self, y: Any, x: Array) -> Array:
