@@ -53,6 +53,15 @@ def test_an_unnamed_first_column_names_the_rows(tmp_path, text):
     assert data.X.tolist() == [[1, 2], [3, 4]]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize(("header", "names"), [("a,b\n", ("a", "b")), ("", None)])
+def test_one_row_whose_line_does_not_end(tmp_path, header, names, encoding):
+    path = tmp_path / "one.csv"
+    path.write_text(header + "1.5,2", encoding=encoding)
+    data = read(path)
+    assert data.X.tolist() == [[1.5, 2.0]] and data.names == names
+
+
 def test_a_missing_value_in_the_first_row_does_not_make_it_a_header(tmp_path):
     with pytest.raises(ValueError, match=r"1 missing \(NaN\) values in column '1' \(first in row 1\)"):
         read(table(tmp_path, "1,?,3\n4,5,6\n"))

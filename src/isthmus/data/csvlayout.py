@@ -58,6 +58,11 @@ def layout(path: Path) -> Layout:
     return Layout(encoding, delimiter, decimal, tuple(names), filled[0] + 1)
 
 
+def values(path: Path, found: Layout) -> str:
+    """Return the lines of values of a table that is not long, without the last one's end."""
+    return "\n".join(re.split(r"\r\n|\n|\r", _head(path)[1])[found.skip :]).strip("\r\n")
+
+
 def is_number(field: str, decimal: str = ".") -> bool:
     """Tell whether a field reads as a number."""
     try:

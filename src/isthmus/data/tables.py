@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from isthmus.data.csvlayout import Layout, is_number, layout
+from isthmus.data.csvlayout import Layout, is_number, layout, values
 from isthmus.data.record import Array, Data
 
 TEXT = frozenset([".csv", ".tsv", ".txt", ".data"])
@@ -52,12 +53,18 @@ def _arrow_csv(path: Path, found: Layout) -> Any:
     )
     missing = [*pc.ConvertOptions().null_values, "?"]
     convert = pc.ConvertOptions(decimal_point=found.decimal, strings_can_be_null=True, null_values=missing)
+    parse = pc.ParseOptions(delimiter=found.delimiter)
     try:
-        return pc.read_csv(path, read, pc.ParseOptions(delimiter=found.delimiter), convert)
+        return pc.read_csv(path, read, parse, convert)
     except pa.ArrowInvalid as error:
-        if "Empty CSV" in str(error):
+        if "Empty CSV" not in str(error):
+            raise ValueError(f"cannot read {str(path)!r} as a table: {_line(error)}; correct that line") from error
+        line = values(path, found)
+        if not line:
             raise ValueError(f"{str(path)!r} has a header and no rows; give at least one row") from error
-        raise ValueError(f"cannot read {str(path)!r} as a table: {_line(error)}; correct that line") from error
+    # pyarrow does not see a line of values that is the only one and has no end.
+    read.skip_rows, read.encoding = 0, "utf8"
+    return pc.read_csv(io.BytesIO(f"{line}\n".encode()), read, parse, convert)
 
 
 def _first(file: Any, limit: int) -> Any:
