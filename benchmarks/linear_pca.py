@@ -75,9 +75,7 @@ def trainer(data: str, case: str, quick: bool) -> Trainer:
         return Trainer(epochs=1, validation=0, device="cpu")
     if case == "random start" and large:
         epochs = 5 if quick else 25
-        return Trainer(
-            epochs=epochs, validation=0, batch_size=256, optimiser=Adam(Cosine(3e-3, epochs=epochs)), device="cpu"
-        )
+        return Trainer(epochs=epochs, validation=0, batch_size=256, optimiser=Adam(Cosine(3e-3)), device="cpu")
     epochs = {(False, False): 40, (True, False): 3}.get((large, quick), 1 if large else 5)
     optimiser, precision = LBFGS(iterations=100), "float32" if large else "float64"
     return Trainer(epochs=epochs, validation=0, optimiser=optimiser, precision=precision, device="cpu")
