@@ -80,9 +80,7 @@ class Autoencoder(nn.Module):
         posterior = self.bottleneck(features, self.memory)
         code = posterior.rsample(noise, draws)
         output = self.decode(code, noise)
-        return Pass(
-            self, batch, corrupted, inputs, features, posterior, code, output, draws, self.memory, noise
-        )
+        return Pass(self, batch, corrupted, inputs, features, posterior, code, output, draws, self.memory, noise)
 
     differentiates_inputs = False
 
