@@ -59,7 +59,7 @@ class LossCurvesDisplay:
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw on a new figure, or in the place of ``ax``."""
-        phases = list(dict.fromkeys(row.get("phase", "fit") for row in self.history))
+        phases = self.history.phases
         self.figure_, axes = panels(ax, 1, len(phases), (2.0 + max(4.0, 2.4 * len(phases)), 3.2), title="Training")
         self.axes_ = axes[0]
         for panel, phase in zip(self.axes_, phases, strict=True):
@@ -69,9 +69,9 @@ class LossCurvesDisplay:
         self.axes_[0].set_ylabel("nats per row", fontsize=9)
         if self.best_epoch:
             mark(self.axes_[-1], self.best_epoch)
-        self.figure_.legend(
-            *self.axes_[-1].get_legend_handles_labels(), loc="outside right upper", fontsize=8, frameon=False
-        )
+        drawn = [panel.get_legend_handles_labels() for panel in self.axes_]
+        legend = {label: handle for handles, labels in drawn for handle, label in zip(handles, labels, strict=True)}
+        self.figure_.legend(legend.values(), legend.keys(), loc="outside right upper", fontsize=8, frameon=False)
         return self
 
     def _draw(self, ax: Axes, rows: list[dict[str, Any]]) -> None:

@@ -1,0 +1,89 @@
+"""The commands, and how their mistakes are told: one line, no traceback, an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from cyclopts import App, CycloptsError
+from cyclopts.config import Env
+
+import isthmus
+from isthmus.cli.config import ConfigFile
+from isthmus.cli.fitting import fit
+from isthmus.cli.listing import parts
+from isthmus.cli.using import encode, evaluate, reconstruct, sample, score
+
+INTERRUPTED = 130
+
+app = App(
+    name="isthmus",
+    help="""Autoencoders from six parts: architecture, bottleneck, corruption, likelihood, penalties, trainer.
+
+Begin with: isthmus fit digits -o model --figures figures""",
+    version=isthmus.__version__,
+    # The first one wins: flags, then the environment (ISTHMUS_FIT_EPOCHS=20), then the file.
+    config=[Env("ISTHMUS_", show=False), ConfigFile()],
+)
+COMMANDS: tuple[Callable[..., int | None], ...] = (fit, encode, reconstruct, score, sample, evaluate, parts)
+for place, command in enumerate(COMMANDS):
+    app.command(command, sort_key=place)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0, 2 for a mistake of the user, 130 on Ctrl-C.
+
+    Args:
+        argv: the arguments; None takes those of the process.
+    """
+    sys.exit(run(sys.argv[1:] if argv is None else list(argv)))
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Run one command and return the exit code."""
+    try:
+        with told_plainly():
+            code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+            sys.stdout.flush()
+        return code or 0
+    except KeyboardInterrupt:
+        return complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has seen enough; Python's own flush at the end must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except CycloptsError as error:
+        return complain(f"{error} ({' '.join(helped(tokens))} --help lists what there is)")
+    except (ValueError, OSError, ImportError) as error:
+        return complain(str(error))
+
+
+def helped(tokens: Sequence[str]) -> list[str]:
+    """Return the command whose help lists what there is."""
+    return ["isthmus", *(token for token in tokens[:1] if token in app)]
+
+
+def complain(message: str, code: int = 2) -> int:
+    """Say what went wrong in one line on stderr."""
+    print(f"isthmus: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """Show warnings and what the library logs as lines, without places in the code."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("isthmus: %(message)s"))
+    log = logging.getLogger("isthmus")
+    log.addHandler(handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", UserWarning)
+            warnings.showwarning = lambda message, *_, **__: print(f"isthmus: {message}", file=sys.stderr)
+            yield
+    finally:
+        log.removeHandler(handler)

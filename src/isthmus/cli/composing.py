@@ -1,0 +1,128 @@
+"""From the text of options to an estimator: a recipe's parts, replaced where an option names another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from isthmus.cli.options import Parts, Training
+
+if TYPE_CHECKING:
+    from isthmus.catalogue import P
+    from isthmus.estimators import Autoencoder
+    from isthmus.penalty import Penalty
+
+
+def part(kind: type[P], text: str) -> P:
+    """Read a part from the one-line grammar, or from the JSON that a saved model or a table of TOML holds.
+
+    Raises:
+        ValueError: unknown name or field, or bad syntax.
+    """
+    from isthmus.catalogue import from_dict
+    from isthmus.grammar import parse
+
+    if not text.lstrip().startswith("{"):
+        return parse(kind, text)
+    try:
+        return from_dict(kind, json.loads(text))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{text!r} is not JSON ({error}); write for example {kind.kind} NAME:FIELD=VALUE") from None
+
+
+def recipe_names() -> list[str]:
+    """Return the recipes as the command line writes them."""
+    from isthmus import recipes
+
+    return [name.replace("_", "-") for name in recipes.NAMES]
+
+
+def start_from(recipe: str, units: str | None, seed: int) -> Autoencoder:
+    """Return a recipe's estimator.
+
+    Raises:
+        ValueError: no such recipe, with a suggestion, or no such size.
+    """
+    from isthmus import recipes
+    from isthmus.component import suggest
+
+    name = recipe.replace("-", "_").lower()
+    if name not in recipes.NAMES:
+        raise ValueError(f"unknown recipe {recipe!r}; {suggest(recipe, recipe_names())}")
+    model: Autoencoder = getattr(recipes, name)(random_state=seed)
+    if units is None:
+        return model
+    if units != "auto" and not units.isdigit():
+        raise ValueError(f"--units {units!r} is not a size; give a whole number from 1 up, or auto")
+    return model.set_params(n_components=int(units) if units.isdigit() else units)
+
+
+def compose(
+    recipe: str,
+    parts: Parts,
+    training: Training,
+    *,
+    units: str | None,
+    seed: int,
+    shape: tuple[int, ...] | None,
+    scaling: str | None,
+) -> Autoencoder:
+    """Return the estimator that the options describe.
+
+    Raises:
+        ValueError: a part that does not exist, or a setting out of its range.
+    """
+    model = start_from(recipe, units, seed)
+    changes: dict[str, Any] = named_parts(parts)
+    if parts.penalty:
+        changes["penalties"] = penalties(model.penalties, parts.penalty)
+    if shape is not None:
+        changes["shape"] = shape
+    if scaling is not None:
+        changes["scaling"] = scaling
+    return model.set_params(trainer=trainer(model.trainer, training), **changes)
+
+
+def named_parts(parts: Parts) -> dict[str, Any]:
+    """Return the parts that options name, by the estimator's parameter."""
+    from isthmus.architecture import Architecture
+    from isthmus.bottleneck import Bottleneck
+    from isthmus.corruption import Corruption
+    from isthmus.corruption.wrapped import Compose
+    from isthmus.likelihood import Likelihood
+
+    named: dict[str, Any] = {}
+    for kind in (Architecture, Bottleneck, Likelihood):
+        text = getattr(parts, kind.kind)
+        if text is not None:
+            named[kind.kind] = part(kind, text)
+    damages = [part(Corruption, text) for text in parts.corruption]
+    if damages:
+        named["corruption"] = damages[0] if len(damages) == 1 else Compose(tuple(damages))
+    return named
+
+
+def penalties(given: Sequence[Penalty], texts: Sequence[str]) -> tuple[Penalty, ...]:
+    """Return the penalties of a recipe, with those that options name in place of their namesakes or behind them."""
+    from isthmus.catalogue import name_of
+    from isthmus.penalty import Penalty
+
+    kept = {} if "none" in texts else {name_of(penalty): penalty for penalty in given}
+    for text in texts:
+        if text != "none":
+            penalty = part(Penalty, text)
+            kept[name_of(penalty)] = penalty
+    return tuple(kept.values())
+
+
+def trainer(given: Any, training: Training) -> Any:
+    """Return a recipe's trainer with the settings that options give."""
+    from isthmus.training.optimiser import Optimiser
+    from isthmus.training.trainer import Trainer
+
+    changes = {f.name: value for f in fields(training) if (value := getattr(training, f.name)) is not None}
+    if "optimiser" in changes:
+        changes["optimiser"] = part(Optimiser, changes["optimiser"])
+    return replace(given if given is not None else Trainer(), **changes)

@@ -1,0 +1,131 @@
+"""``isthmus fit``: data in; a saved model, figures and a summary out."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from isthmus.cli import rows
+from isthmus.cli.options import Folder, Parts, Reading, Training
+
+if TYPE_CHECKING:
+    from isthmus.data import Data
+    from isthmus.estimators import Autoencoder
+
+Given = Annotated[str | None, Parameter(show_default=False)]
+
+
+def fit(
+    data: str,
+    *,
+    out: Folder,
+    recipe: str = "plain",
+    units: str | None = None,
+    shape: str | None = None,
+    scaling: Literal["auto", "none", "common", "standard"] | None = None,
+    seed: int = 0,
+    test: Given = None,
+    figures: Path | None = None,
+    checkpoint: Path | None = None,
+    quiet: Annotated[bool, Parameter(negative=())] = False,
+    config: Path | None = None,
+    reading: Reading = Reading(),  # noqa: B008  (frozen)
+    parts: Parts = Parts(),  # noqa: B008
+    training: Training = Training(),  # noqa: B008
+) -> int:
+    """Train an autoencoder on DATA and save it.
+
+    Every option may also stand in the environment (ISTHMUS_FIT_EPOCHS=20) or in a TOML file (epochs = 20, and a part
+    as a table, [bottleneck] with type = "top_k", k = 8). Flags win over the environment, which wins over the file.
+
+    Args:
+        data: a csv, Parquet, npy, npz or idx file, a folder of images or idx files, or digits, mnist, fashion-mnist.
+        out: folder for the model; an older model there is replaced once the new one is complete.
+        recipe: where the parts start from (isthmus parts recipe).
+        units: numbers per code, or auto to measure the dimension of the data; 32 if not given, fewer for narrow data.
+        shape: shape of a row for pictures in tables, CHANNELSxHEIGHTxWIDTH.
+        scaling: how numbers are scaled for the model: not at all, all by one number, or each column by its own.
+        seed: of initial weights, held-out rows, order and noise.
+        test: rows to measure the model on; the test part of mnist and fashion-mnist, else DATA itself.
+        figures: folder for figures (PNG) and the summary (summary.txt, summary.json).
+        checkpoint: file to write checkpoints to; where it exists, training goes on from it.
+        quiet: print nothing but mistakes.
+        config: TOML file with options.
+        reading: how DATA is read.
+        parts: what the recipe's parts are replaced with.
+        training: what the recipe's trainer is changed to.
+    """
+    from isthmus.cli.composing import compose
+    from isthmus.cli.progress import Watch, callbacks
+    from isthmus.persistence import refuse_unusable
+
+    del config  # read by ConfigFile
+    refuse_unusable(out)
+    model = compose(recipe, parts, training, units=units, seed=seed, shape=rows.sizes(shape, "shape"), scaling=scaling)
+    given = rows.read(data, reading, quiet=quiet)
+    watch, began = Watch(), time.monotonic()
+    model.fit(rows.frame(given), checkpoint=checkpoint, callbacks=callbacks(watch, quiet=quiet))
+    seconds = time.monotonic() - began
+    model.save(out)
+    tell = _silent if quiet else print
+    tell(f"{'model':9} {out} ({_bytes(out)}), {len(model.history_)} epochs in {seconds:.3g} s")
+    if watch.interrupted:
+        from isthmus.cli.app import INTERRUPTED, complain
+
+        return complain(f"interrupted; {out} holds the best weights so far", INTERRUPTED)
+    measured, claim = _measured(data, given, test, reading, quiet)
+    text = summary(model, measured, claim, figures, data)
+    if figures is not None:
+        _draw(model, measured, figures, tell)
+    tell(text)
+    return 0
+
+
+def _silent(text: str) -> None:
+    """Print nothing."""
+
+
+def _bytes(folder: Path) -> str:
+    return ", ".join(f"{path.name} {path.stat().st_size / 1024:,.0f} kB" for path in sorted(folder.iterdir()))
+
+
+def _measured(data: str, given: Data, test: str | None, reading: Reading, quiet: bool) -> tuple[Data, str]:
+    """Return the rows to measure the model on, and what they are to it."""
+    from isthmus.data.datasets import COLLECTIONS
+
+    name, _, part = data.partition(":")
+    if test is None and name in COLLECTIONS and part in ("", "train"):
+        test, reading = f"{name}:test", Reading()
+    if test is None:
+        return given, f"On the rows of {data}, most of which it was trained on (--test DATA measures it on others)"
+    return rows.read(test, reading, quiet=quiet), f"On the rows of {test}, which it has not seen"
+
+
+def summary(model: Autoencoder, measured: Data, claim: str, folder: Path | None, data: str) -> str:
+    """Measure the model, say what was found, and write it beside the figures."""
+    found = model.evaluate(rows.frame(measured))
+    text = f"{model.parts_}\n\n{claim}:\n{found}"
+    if folder is not None:
+        from isthmus.data import atomic
+
+        numbers: dict[str, Any] = {"data": data, "measured_on": measured.source, "model": str(model.parts_)}
+        with atomic(folder / "summary.txt") as path:
+            path.write_text(text + "\n", encoding="utf-8")
+        with atomic(folder / "summary.json") as path:
+            path.write_text(json.dumps(numbers | found.to_dict(), indent=2) + "\n", encoding="utf-8")
+    return text
+
+
+def _draw(model: Autoencoder, measured: Data, folder: Path, tell: Any) -> None:
+    # Figures go to files, also where there is a screen.
+    os.environ.setdefault("MPLBACKEND", "agg")
+    from isthmus.displays import figures
+
+    drawn = figures(model, rows.frame(measured), folder, y=measured.y)
+    tell(f"{'figures':9} {folder} ({', '.join(path.name for path in drawn)})")
+    tell(f"{'summary':9} {folder / 'summary.txt'}, {folder / 'summary.json'}\n")

@@ -1,0 +1,82 @@
+"""Options that commands share, as cyclopts reads them: the field's name is the flag, its text the help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+Repeated = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
+Folder = Annotated[Path, Parameter(name=["--out", "-o"])]
+
+
+@Parameter(name="*", group="How DATA is read")
+@dataclass(frozen=True)
+class Reading:
+    """How a source becomes rows."""
+
+    label: str | None = None
+    """Column (or npz array) with labels: kept out of the model, used to colour figures."""
+
+    drop: Repeated = ()
+    """Column to leave out; may be repeated."""
+
+    limit: int | None = None
+    """Read the first so many rows."""
+
+    size: str | None = None
+    """Stretch pictures to HEIGHTxWIDTH."""
+
+
+@Parameter(name="*", group="Parts (see isthmus parts)")
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a model, each as NAME:FIELD=VALUE,... or as JSON."""
+
+    architecture: str | None = None
+    """The networks, for example dense:hidden=(164),dropout=0.3."""
+
+    bottleneck: str | None = None
+    """What a code may be, for example top_k:k=8."""
+
+    corruption: Repeated = ()
+    """Damage to the inputs while fitting, for example masking:rate=0.3; repeated ones follow each other."""
+
+    likelihood: str | None = None
+    """Distribution of the data given the code; chosen from the data where not given."""
+
+    penalty: Repeated = ()
+    """What is asked beside a good reconstruction, for example l1:weight=1e-3; may be repeated. It replaces the recipe's
+    penalty of that name; none drops all of the recipe's."""
+
+
+@Parameter(name="*", group="Training")
+@dataclass(frozen=True)
+class Training:
+    """How the model is trained."""
+
+    optimiser: str | None = None
+    """How a gradient becomes a step, for example adam:learning_rate=1e-3."""
+
+    epochs: int | None = None
+    """Passes over the training rows."""
+
+    batch_size: int | None = None
+    """Rows per step; 0 picks one from the number of rows."""
+
+    validation: float | None = None
+    """Share of rows held out to choose the best weights; 0 trains on all."""
+
+    patience: int | None = None
+    """Epochs without a better held-out loss before stopping; 0 never stops early."""
+
+    clip: float | None = None
+    """Largest norm of the gradient; 0 leaves it alone."""
+
+    precision: Literal["float32", "float64", "bf16"] | None = None
+    """Precision of the products."""
+
+    device: str | None = None
+    """auto, cpu, cuda, cuda:1, mps."""

@@ -1,0 +1,197 @@
+"""The commands that use a saved model: encode, reconstruct, score, sample, evaluate."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from isthmus.cli import rows
+from isthmus.cli.options import Folder, Reading
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from isthmus.estimators import Autoencoder
+
+Flag = Annotated[bool, Parameter(negative=())]
+OnOutput = Annotated[Path | None, Parameter(name=["--out", "-o"])]
+Bits = Literal["32", "16", "8", "4"]
+
+
+def encode(
+    model: Path,
+    data: str,
+    /,
+    *,
+    out: Folder,
+    bits: Bits | None = None,
+    reading: Reading = Reading(),  # noqa: B008  (frozen)
+) -> None:
+    """Write the code of each row of DATA.
+
+    Args:
+        model: folder of a saved model.
+        data: rows like those of the fit.
+        out: csv, Parquet, npy or npz file for the codes.
+        bits: store each number of a code in so few bits; needs an npz file, which isthmus reconstruct takes back.
+        reading: how DATA is read.
+    """
+    if bits is not None and out.suffix.lower() != ".npz":
+        raise ValueError(f"codes in {bits} bits need an npz file, not {str(out)!r}; write for example -o codes.npz")
+    fitted, given = rows.model_at(model), rows.read(data, reading)
+    codes = fitted.transform(rows.frame(given))
+    if bits is None:
+        rows.write(out, codes, fitted.get_feature_names_out(), given)
+        print(f"{out}: {len(codes)} codes of {codes.shape[1]} numbers")
+        return
+    from isthmus.data import write_arrays
+    from isthmus.measures import quantise
+
+    small = quantise(codes.reshape(len(codes), *fitted.objective_.model.code_shape), int(bits))
+    write_arrays(out, small.to_arrays())
+    share = given.flat.shape[1] * given.X.itemsize / small.bytes_per_row
+    size = f"{small.bytes_per_row} bytes per row ({share:.1f}x smaller than DATA) and {small.header_bytes} once"
+    print(f"{out}: {len(codes)} codes in {bits} bits, {size}")
+
+
+def reconstruct(
+    model: Path,
+    data: str,
+    /,
+    *,
+    out: Folder,
+    codes: Flag = False,
+    reading: Reading = Reading(),  # noqa: B008
+) -> None:
+    """Write the rows of DATA as they come back, or the rows that codes stand for.
+
+    Args:
+        model: folder of a saved model.
+        data: rows like those of the fit, or what isthmus encode wrote.
+        out: csv, Parquet, npy or npz file; no ending for a folder of PNGs.
+        codes: DATA holds codes, as isthmus encode wrote them without --bits; with --bits they are recognised.
+        reading: how DATA is read.
+    """
+    fitted, small = rows.model_at(model), _quantised(Path(data))
+    given = rows.read(data, reading) if small is None else None
+    if given is None:
+        values = fitted.inverse_transform(small)
+    else:
+        values = fitted.inverse_transform(given.flat) if codes else fitted.reconstruct(rows.frame(given))
+    _write(out, fitted, values, given)
+    print(f"{out}: {len(values)} rows")
+
+
+def _quantised(path: Path) -> np.ndarray[Any, np.dtype[Any]] | None:
+    """Return the codes of a file that ``encode --bits`` wrote, flat; None for any other file."""
+    if path.suffix.lower() != ".npz" or not path.is_file():
+        return None
+    from isthmus.data import read_arrays
+    from isthmus.measures import Quantised, restore
+
+    arrays = read_arrays(path)
+    if not {"data", "low", "step"} <= arrays.keys():
+        return None
+    codes = restore(Quantised.from_arrays(arrays))
+    return codes.reshape(len(codes), -1)
+
+
+def _write(out: Path, fitted: Autoencoder, values: Any, source: Any = None) -> None:
+    """Write rows in the caller's columns, or shaped as one row of the fit."""
+    import numpy as np
+
+    names = getattr(fitted, "feature_names_in_", None)
+    table = np.column_stack([np.asarray(column) for column in values.columns]) if hasattr(values, "columns") else values
+    if names is None:
+        table = table.reshape(len(table), *fitted.row_shape_)
+    rows.write(out, table, names, source)
+
+
+def score(
+    model: Path,
+    data: str,
+    /,
+    *,
+    out: OnOutput = None,
+    per_column: Flag = False,
+    reading: Reading = Reading(),  # noqa: B008
+) -> None:
+    """Write the log-likelihood of each row of DATA given its code: the lower, the stranger the row.
+
+    Args:
+        model: folder of a saved model.
+        data: rows like those of the fit.
+        out: csv, Parquet, npy or npz file; where not given, lines on the standard output.
+        per_column: add what each column contributes, -log p(column given the code), in nats.
+        reading: how DATA is read.
+    """
+    import numpy as np
+
+    fitted, given = rows.model_at(model), rows.read(data, reading)
+    X = rows.frame(given)
+    found, names = [fitted.score_samples(X)[:, None]], ["score"]
+    if per_column:
+        found.append(fitted.feature_errors(X))
+        names += [f"nats_{name}" for name in given.names or range(found[1].shape[1])]
+    table = np.column_stack(found)
+    if out is None:
+        np.savetxt(sys.stdout, table, fmt="%.7g", delimiter=",", header=",".join(names), comments="")
+        return
+    rows.write(out, table, names, given)
+    print(f"{out}: {len(table)} rows, mean score {table[:, 0].mean():.6g} nats")
+
+
+def sample(
+    model: Path,
+    /,
+    *,
+    out: Folder,
+    number: Annotated[int, Parameter(name=["--number", "-n"])] = 16,
+    seed: int = 0,
+    drawn: Flag = False,
+) -> None:
+    """Write new rows, decoded from new codes.
+
+    Args:
+        model: folder of a saved model.
+        out: csv, Parquet, npy or npz file; no ending for a folder of PNGs.
+        number: how many rows.
+        seed: of the draws.
+        drawn: draw the entries from the likelihood too, instead of writing their expected values.
+    """
+    fitted = rows.model_at(model)
+    values = fitted.sample(number, random_state=seed, mean=not drawn)
+    _write(out, fitted, values)
+    print(f"{out}: {len(values)} rows")
+
+
+def evaluate(
+    model: Path,
+    data: str,
+    /,
+    *,
+    draws: int = 0,
+    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+    reading: Reading = Reading(),  # noqa: B008
+) -> None:
+    """Measure the model on DATA: errors beside PCA's, likelihood, compression, and what that means.
+
+    Args:
+        model: folder of a saved model.
+        data: rows like those of the fit.
+        draws: codes drawn per row for an estimate of -log p(x), where codes have a density; 200 is usual.
+        json_file: write the numbers there too.
+        reading: how DATA is read.
+    """
+    fitted, given = rows.model_at(model), rows.read(data, reading)
+    found = fitted.evaluate(rows.frame(given), draws=draws)
+    if json_file is not None:
+        from isthmus.data import atomic
+
+        with atomic(json_file) as path:
+            path.write_text(json.dumps(found.to_dict(), indent=2) + "\n", encoding="utf-8")
+    print(found)

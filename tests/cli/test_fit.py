@@ -1,0 +1,196 @@
+"""isthmus fit: options become parts, and files appear where they were asked for."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from isthmus import load
+
+
+def manifest(folder):
+    return json.loads((folder / "model.json").read_text())
+
+
+@pytest.fixture
+def fitted(shell, small, tmp_path):
+    """Fit the digits with more options and return what is in the model file."""
+
+    def fit(*options):
+        done = shell("fit", "digits", "-o", tmp_path / "model", *small, "--quiet", *options)
+        assert done.code == 0, done.err
+        return manifest(tmp_path / "model")
+
+    return fit
+
+
+def test_model_figures_and_summary_are_where_it_says(shell, small, tmp_path):
+    done = shell("fit", "digits", "-o", tmp_path / "model", "--figures", tmp_path / "figures", *small)
+    assert done.code == 0, done.err
+    assert sorted(p.name for p in (tmp_path / "model").iterdir()) == ["model.json", "weights.safetensors"]
+    drawn = {p.name for p in (tmp_path / "figures").iterdir()}
+    assert {"reconstructions.png", "curves.png", "summary.txt", "summary.json"} <= drawn
+    for path in (tmp_path / "model", tmp_path / "figures", *drawn):
+        assert str(path) in done.out
+    assert "squared error per row" in done.out and "which it was trained on" in done.out
+    assert (tmp_path / "figures" / "summary.txt").read_text().strip() in done.out
+    numbers = json.loads((tmp_path / "figures" / "summary.json").read_text())
+    assert numbers["rows"] == 150 and numbers["data"] == "digits" and numbers["squared_error"] > 0
+    assert "epoch 2/2" in done.err, "plain lines where there is no terminal"
+    assert "\x1b" not in done.err + done.out
+
+
+def test_a_recipe_is_the_default_that_options_override(fitted):
+    recipe = fitted("--recipe", "variational")["parts"]
+    assert recipe["bottleneck"]["type"] == "variational" and recipe["units"] == 4
+    assert [p["type"] for p in recipe["penalties"]] == ["kl"]
+    changed = fitted("--recipe", "variational", "--penalty", "kl:weight=4", "--penalty", "l2:weight=1e-3")["parts"]
+    assert {p["type"]: p["weight"] for p in changed["penalties"]} == {"kl": 4, "l2": 1e-3}
+    dropped = fitted("--recipe", "variational", "--penalty", "none")["parts"]
+    assert dropped["penalties"] == []
+
+
+def test_every_part_can_be_named(fitted):
+    parts = fitted(
+        *("--bottleneck", "top_k:k=2", "--likelihood", "normal", "--optimiser", "sgd:learning_rate=0.01"),
+        *("--corruption", "masking:rate=0.3", "--corruption", "gaussian_noise:sigma=0.1"),
+        *("--batch-size", "50", "--validation", "0.2", "--patience", "3", "--clip", "1", "--precision", "float64"),
+    )["parts"]
+    assert parts["bottleneck"]["k"] == 2 and parts["likelihood"]["type"] == "normal"
+    assert parts["corruption"]["type"] == "compose"
+    trainer = parts["trainer"]
+    assert trainer["optimiser"]["type"] == "sgd" and trainer["optimiser"]["learning_rate"] == 0.01
+    settings = {name: trainer[name] for name in ("batch_size", "validation", "patience", "clip", "precision")}
+    assert settings == {"batch_size": 50, "validation": 0.2, "patience": 3, "clip": 1.0, "precision": "float64"}
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(fitted, tmp_path, monkeypatch):
+    config = tmp_path / "run.toml"
+    config.write_text(
+        'batch_size = 10\npatience = 2\nvalidation = 0.3\npenalty = ["l2:weight=0.5"]\n'
+        '[bottleneck]\ntype = "top_k"\nk = 3\n[optimiser]\ntype = "adam"\nlearning_rate = 0.002\n'
+    )
+    monkeypatch.setenv("ISTHMUS_FIT_PATIENCE", "4")
+    monkeypatch.setenv("ISTHMUS_FIT_VALIDATION", "0.4")
+    parts = fitted("--config", config, "--validation", "0.5")["parts"]
+    trainer = parts["trainer"]
+    assert (trainer["batch_size"], trainer["patience"], trainer["validation"]) == (10, 4, 0.5)
+    assert parts["bottleneck"]["k"] == 3 and trainer["optimiser"]["learning_rate"] == 0.002
+    assert parts["penalties"][0]["weight"] == 0.5
+
+
+def test_tables_of_tables_and_all_options_in_a_file(shell, small, tmp_path):
+    config = tmp_path / "run.toml"
+    config.write_text(
+        f'data = "digits"\nout = "{tmp_path / "model"}"\nlimit = 100\nepochs = 1\nunits = 3\nquiet = true\n'
+        '[[penalty]]\ntype = "l1"\nweight = { type = "ramp", start = 0.0, stop = 0.1, epochs = 5 }\n'
+        '[[penalty]]\ntype = "l2"\n[architecture]\ntype = "dense"\nhidden = [8]\n'
+    )
+    done = shell("fit", "--config", config)
+    assert done.code == 0, done.err
+    parts = manifest(tmp_path / "model")["parts"]
+    assert parts["penalties"][0]["weight"]["type"] == "ramp" and parts["architecture"]["hidden"] == [8]
+
+
+def test_a_file_with_an_unknown_setting_is_refused(shell, small, tmp_path):
+    config = tmp_path / "run.toml"
+    config.write_text("epocs = 3\n")
+    done = shell("fit", "digits", "-o", tmp_path / "model", "--config", config)
+    assert done.code == 2 and "epocs" in done.err and len(done.err.splitlines()) == 1
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_others(fitted, tmp_path):
+    weights = tmp_path / "model" / "weights.safetensors"
+    first = fitted() and weights.read_bytes()
+    assert first == (fitted() and weights.read_bytes())
+    assert first != (fitted("--seed", "1") and weights.read_bytes())
+
+
+def test_units_are_measured_on_request(shell, tmp_path):
+    done = shell("fit", "digits", "-o", tmp_path / "model", "--units", "auto", "--epochs", "0")
+    assert done.code == 0, done.err
+    found = manifest(tmp_path / "model")
+    assert found["parameters"]["n_components"] == "auto" and 5 < found["parts"]["units"] < 40
+
+
+def test_other_rows_measure_the_model(shell, wine, tmp_path):
+    lines = wine.read_text().splitlines()
+    (tmp_path / "train.csv").write_text("\n".join(lines[:120]))
+    (tmp_path / "test.csv").write_text("\n".join(lines[:1] + lines[120:]))
+    options = ("--label", "grape", "--units", "2", "--epochs", "1", "--test", tmp_path / "test.csv")
+    done = shell("fit", tmp_path / "train.csv", "-o", tmp_path / "model", *options)
+    assert done.code == 0, done.err
+    assert "which it has not seen" in done.out and f"rows {len(lines) - 120}," in done.out
+
+
+def test_a_checkpoint_is_taken_up(shell, small, tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    for epochs in ("2", "4"):
+        done = shell(
+            *("fit", "digits", "-o", tmp_path / epochs, *small[:-4], "--limit", "150", "--epochs", "4"),
+            *("--checkpoint", checkpoint, "--quiet"),
+        )
+        assert done.code == 0, done.err
+    assert checkpoint.is_file()
+    assert (tmp_path / "2" / "weights.safetensors").read_bytes() == (
+        tmp_path / "4" / "weights.safetensors"
+    ).read_bytes()
+
+
+def test_pictures_in_a_table_get_their_shape(shell, tmp_path):
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    np.save(tmp_path / "flat.npy", load_digits().data[:100])
+    done = shell(
+        *("fit", tmp_path / "flat.npy", "-o", tmp_path / "model", "--recipe", "convolutional", "--shape", "1x8x8"),
+        *("--epochs", "1", "--units", "3", "--quiet"),
+    )
+    assert done.code == 0, done.err
+    assert load(tmp_path / "model").spec_.shape == (1, 8, 8)
+
+
+def test_the_default_size_is_lowered_in_plain_words(shell, wine, tmp_path):
+    done = shell("fit", wine, "-o", tmp_path / "model", "--label", "grape", "--epochs", "1")
+    assert done.code == 0
+    (line,) = [line for line in done.err.splitlines() if "lowered" in line]
+    assert line.startswith("isthmus: the default of 32 units") and ".py" not in line
+
+
+LONG = ["fit", "digits", "--epochs", "100000", "--patience", "0", "--units", "4"]
+
+
+def test_ctrl_c_saves_the_model_and_ends_with_130(tmp_path):
+    command = [sys.executable, "-m", "isthmus.cli", *LONG, "-o", str(tmp_path / "model")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "epoch 1" in line or "rows/s" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    assert "best weights so far" in said and "Traceback" not in said
+    assert load(tmp_path / "model").n_iter_ >= 1
+
+
+def test_a_terminal_gets_a_bar(tmp_path):
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "isthmus.cli", *LONG, "-o", str(tmp_path / "model"), "--epochs", "3"]
+    del command[command.index("--epochs") : command.index("--epochs") + 2]
+    process = subprocess.Popen(command, stderr=theirs, stdout=subprocess.DEVNULL, env=os.environ | {"TERM": "xterm"})
+    os.close(theirs)
+    seen = b""
+    while process.poll() is None or seen == b"":
+        try:
+            seen += os.read(ours, 4096)
+        except OSError:
+            break
+        time.sleep(0.01)
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    assert b"rows/s" in seen and b"\x1b[" in seen and b"3/3" in seen
