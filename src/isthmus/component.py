@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -78,10 +78,17 @@ class Part:
 
     def at(self, epoch: float) -> Self:
         """Return this part with every schedule, nested ones too, replaced by its value at ``epoch``."""
+        return self._each(lambda schedule: schedule.value(epoch))
+
+    def over(self, epochs: float) -> Self:
+        """Return this part with every schedule that spans the fit, nested ones too, told how many epochs it has."""
+        return self._each(lambda schedule: schedule.over(epochs))
+
+    def _each(self, change: Callable[[Schedule], Any]) -> Self:
         changes = {}
         for f in fields(self):
             value = getattr(self, f.name)
-            now = _now(value, epoch)
+            now = _changed(value, change)
             if now is not value:
                 changes[f.name] = now
         return replace(self, **changes) if changes else self
@@ -103,13 +110,13 @@ def _range(low: float, high: float) -> str:
     return f"at most {high:g}" if low == -math.inf else f"between {low:g} and {high:g}"
 
 
-def _now(value: Any, epoch: float) -> Any:
+def _changed(value: Any, change: Callable[[Schedule], Any]) -> Any:
     if isinstance(value, Schedule):
-        return value.value(epoch)
+        return change(value)
     if isinstance(value, Part):
-        return value.at(epoch)
+        return value._each(change)
     if isinstance(value, tuple):
-        items = tuple(_now(item, epoch) for item in value)
+        items = tuple(_changed(item, change) for item in value)
         return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
     return value
 
@@ -125,7 +132,7 @@ class Schedule(Part):
         raise NotImplementedError(f"{type(self).__name__} must define value(epoch)")  # abstract
 
     def over(self, epochs: float) -> Self:
-        """Return this schedule bound to a fit of so many epochs, where it spans the fit."""
+        """Return this schedule with the fit's number of epochs, where it spans the fit."""
         return self
 
 

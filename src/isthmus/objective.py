@@ -25,7 +25,12 @@ from isthmus.vocabulary import check
 
 
 class Task(nn.Module):
-    """The one thing that is trained: batch, noise and epoch in, named terms and tallies out."""
+    """The one thing that is trained: batch, noise and epoch in, named terms and tallies out.
+
+    ``epochs`` is the length of the fit, for schedules that span it; the trainer sets it.
+    """
+
+    epochs: float = math.inf
 
     def forward(self, batch: Batch, noise: Noise | None, epoch: float) -> tuple[Terms, Tallies]:
         """Return weighted terms, each (rows,) or one number, and sums for :meth:`learn`."""
@@ -118,7 +123,8 @@ class Objective(Task):
 
     def describe(self) -> dict[str, Any]:
         """Return every part and the number of draws."""
-        return {"parts": {name: to_dict(part) for name, part in self.parts().items()}, "draws": self.draws}
+        parts = {name: to_dict(part.over(self.epochs)) for name, part in self.parts().items()}
+        return {"parts": parts, "draws": self.draws}
 
     def unsupervised(self) -> Objective:
         """Return this objective."""
@@ -128,7 +134,8 @@ class Objective(Task):
         """Corrupt the batch, where there is noise, and pass it through the model."""
         corrupted = None
         if noise is not None:
-            corrupted = self.corruption.at(epoch)(batch, noise, self._memory("corruption"))
+            corruption = self.corruption.over(self.epochs).at(epoch)
+            corrupted = corruption(batch, noise, self._memory("corruption"))
         return self.model.forward(batch, corrupted, noise, self.draws if noise is not None else 1)
 
     def nll(self, p: Pass) -> Tensor:
@@ -146,7 +153,7 @@ class Objective(Task):
         terms = {"reconstruction": nll.flatten(1).sum(1)}
         tallies: Tallies = {}
         for name, penalty in self.penalties.items():
-            now = penalty.at(epoch)
+            now = penalty.over(self.epochs).at(epoch)
             terms[name] = now.weight * now(p.of(self._memory(name)))  # type: ignore[attr-defined]
         for name, part in self.parts().items():
             tallies[name] = part.tally(p.of(self._memory(name)))

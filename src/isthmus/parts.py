@@ -14,6 +14,7 @@ from isthmus.component import Part, Schedule, suggest
 from isthmus.corruption import Corruption
 from isthmus.likelihood import Likelihood
 from isthmus.penalty import Penalty
+from isthmus.training.greedy import Greedy
 from isthmus.training.optimiser import Optimiser
 from isthmus.training.trainer import Trainer
 
@@ -52,6 +53,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time the catalog
     from isthmus.schedule import Cosine as Cosine
     from isthmus.schedule import Ramp as Ramp
     from isthmus.schedule import Steps as Steps
+    from isthmus.training.greedy import Greedy as Greedy
     from isthmus.training.optimiser import LBFGS as LBFGS
     from isthmus.training.optimiser import SGD as SGD
     from isthmus.training.optimiser import Adadelta as Adadelta
@@ -65,6 +67,7 @@ KINDS: tuple[type[Part], ...] = (
     Likelihood,
     Penalty,
     Optimiser,
+    Greedy,
     Schedule,
 )
 

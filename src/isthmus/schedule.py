@@ -46,8 +46,8 @@ class Steps(Schedule):
 class Cosine(Schedule):
     """Half a cosine from ``start`` down to ``stop``, after a linear warm-up (Loshchilov & Hutter, 2017).
 
-    ``epochs`` is its whole length; 0 spans the fit, in a learning rate: ``Adam(Cosine(1e-3))`` ends at ``stop`` in the
-    trainer's last epoch.
+    ``epochs`` is its whole length; 0 spans the fit: ``Adam(Cosine(1e-3))`` ends at ``stop`` with the trainer's last
+    epoch. A fit without an end, such as a stream of partial ones, stays at ``start``.
 
     >>> [round(Cosine(1.0, 0.0, epochs=4).value(e), 3) for e in (0, 2, 4, 9)]
     [1.0, 0.5, 0.0, 0.0]
@@ -62,11 +62,10 @@ class Cosine(Schedule):
 
     def value(self, epoch: float) -> float:
         """Return stop + (start - stop) * (1 + cos(pi * t)) / 2 with t the elapsed fraction."""
-        if not self.epochs and epoch < math.inf:
-            raise ValueError(f"{self!r} spans the fit, which only a learning rate knows the length of; give epochs")
         if epoch < self.warmup:
             return self.start * (epoch + 1e-3) / (self.warmup + 1e-3)
-        t = min((epoch - self.warmup) / max(self.epochs - self.warmup, 1e-9), 1.0) if epoch < math.inf else 1.0
+        length = self.epochs or math.inf
+        t = min((epoch - self.warmup) / max(length - self.warmup, 1e-9), 1.0) if epoch < math.inf else 1.0
         return self.stop + (self.start - self.stop) * (1.0 + math.cos(math.pi * t)) / 2.0
 
     def over(self, epochs: float) -> Cosine:

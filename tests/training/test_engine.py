@@ -8,7 +8,7 @@ from fitting import finite, linear, logistic, rows
 
 from isthmus.architecture.dense import Dense
 from isthmus.bottleneck.variational import Variational
-from isthmus.corruption.noise import Masking
+from isthmus.corruption.noise import GaussianNoise, Masking
 from isthmus.noise import Noise
 from isthmus.objective import Task, averaged
 from isthmus.penalty.activation_rate import ActivationRate
@@ -152,10 +152,20 @@ def test_a_cosine_spans_the_fit():
     assert rates == pytest.approx(expected, rel=1e-9)
 
 
-def test_a_cosine_of_no_length_is_a_learning_rate_only():
-    task = logistic(penalties=(L1(Cosine(1.0)),))
-    with pytest.raises(ValueError, match=r"Cosine\(start=1.0\) spans the fit, which only a learning rate"):
-        Trainer(epochs=1).fit(task, rows(), Noise(0))
+def test_a_cosine_spans_the_fit_in_every_part():
+    def l1(weight):
+        task = logistic(corruption=GaussianNoise(Cosine(0.2)), penalties=(L1(weight),))
+        return Trainer(epochs=4, optimiser=SGD(0.0)).fit(task, rows(), Noise(0)).history
+
+    falling, known = l1(Cosine(1.0)), l1(Cosine(1.0, epochs=4))
+    assert falling.curve("l1") == known.curve("l1")
+    assert falling.curve("l1")[3] < 0.1 * falling.curve("l1")[0]
+    assert falling.curve("l1", part="held_out") == [0.0] * 4
+
+
+def test_a_cosine_of_a_stream_stays_at_its_start():
+    assert [Cosine(2.0).value(epoch) for epoch in (0, 10, 1e9)] == [2.0] * 3
+    assert Cosine(2.0).value(math.inf) == 0.0
 
 
 def test_bfloat16_is_close_to_float32_and_keeps_its_weights():

@@ -32,7 +32,7 @@ def fingerprint(trainer: Trainer, task: Task, rows: Rows, held_out: Rows | None,
     settings = {name: value for name, value in to_dict(trainer).items() if name not in FREE}
     shapes = {name: f"{t.dtype} {tuple(t.shape)}" for name, t in task.state_dict().items()}
     found = {
-        "trainer": settings | {"optimiser": to_dict(trainer.optimiser.over(trainer.epochs))},
+        "trainer": settings | {"optimiser": to_dict(trainer.optimiser.over(task.epochs))},
         "task": task.describe(),
         "shapes": shapes,
         "seed": noise.seed,

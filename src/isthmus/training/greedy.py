@@ -84,6 +84,7 @@ class Greedy(Part):
         trainer = replace(trainer, pretraining=None, epochs=self.epochs, optimiser=self.optimiser or trainer.optimiser)
         tasks = self.layers(whole, rows)
         for i, task in enumerate(tasks):
+            task.epochs = self.epochs
             if i:
                 below = tasks[i - 1].model
                 rows, held_out = codes(below, rows), codes(below, held_out) if held_out is not None else None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -26,11 +26,6 @@ class Optimiser(Part):
     def bind(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Return torch's optimiser over ``parameters``."""
         raise NotImplementedError(f"{type(self).__name__} must define bind")  # abstract
-
-    def over(self, epochs: float) -> Self:
-        """Return this optimiser with every schedule that spans the fit bound to its epochs."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{name: v.over(epochs) for name, v in found.items() if isinstance(v, Schedule)})
 
 
 @dataclass(frozen=True, repr=False)

@@ -95,7 +95,8 @@ class FineTuning(Task):
         y = _labels(batch)
         seen: Batch | Corrupted = batch
         if noise is not None and self.training:
-            seen = self.corruption.at(epoch)(batch, noise, self.memories["corruption"])  # type: ignore[arg-type]
+            corruption = self.corruption.over(self.epochs).at(epoch)
+            seen = corruption(batch, noise, self.memories["corruption"])  # type: ignore[arg-type]
         terms = {"cross_entropy": F.cross_entropy(self.logits(seen, noise), y, reduction="none")}
         if self.l2:
             squares = [w.square().sum() for module in self._trained() for w in weights(module)]
@@ -121,7 +122,12 @@ class FineTuning(Task):
 
     def describe(self) -> dict[str, Any]:
         """Return the autoencoder's parts and the settings."""
-        own = {"corruption": to_dict(self.corruption), "l2": self.l2, "frozen": self.frozen, "classes": self.classes}
+        own = {
+            "corruption": to_dict(self.corruption.over(self.epochs)),
+            "l2": self.l2,
+            "frozen": self.frozen,
+            "classes": self.classes,
+        }
         return self.objective.describe() | {"fine_tuning": own}
 
     def unsupervised(self) -> Objective:

@@ -98,7 +98,7 @@ class Trainer(Component):
 
     def engine(self, task: Task) -> AutogradEngine:
         """Return the engine that executes this trainer's steps on a task."""
-        return AutogradEngine(task, self.optimiser.over(self.epochs), clip=self.clip, precision=self.precision)
+        return AutogradEngine(task, self.optimiser.over(task.epochs), clip=self.clip, precision=self.precision)
 
     def split(self, rows: Rows, noise: Noise) -> tuple[Rows, Rows | None]:
         """Hold out a share of the rows, drawn by the noise; none where fewer than ten rows could be split."""
@@ -137,6 +137,7 @@ class Trainer(Component):
         Raises:
             ValueError: labels or weights that cannot be used, or a checkpoint that is unreadable or of another fit.
         """
+        task.epochs = self.epochs
         rows, held_out = self.place_rows(task, rows, held_out, noise)
         marks = fingerprint(self, task, rows, held_out, noise) if save_to is not None else {}
         checkpoint = Checkpoint(save_to, task, marks, self.checkpoint_seconds)
@@ -161,10 +162,10 @@ class Trainer(Component):
         Nothing is held out, and schedules count the passes as epochs; one that spans the fit stays at its start, since
         a stream has no last pass.
         """
-        endless = replace(self, validation=0.0, optimiser=self.optimiser.over(math.inf))
-        rows, _ = endless.place_rows(task, rows, None, noise)
+        task.epochs = math.inf
+        rows, _ = replace(self, validation=0.0).place_rows(task, rows, None, noise)
         history = previous.history if previous is not None else History()
-        loop = Loop(Phase("fit", endless, task, rows, None, noise), history=history)
+        loop = Loop(Phase("fit", self, task, rows, None, noise), history=history)
         if previous is not None:
             loop.restore(previous.state)
         else:
