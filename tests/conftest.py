@@ -45,3 +45,15 @@ def untouched_generators() -> Iterator[None]:
     after = generators()
     changed = [name for name in before if before[name] != after[name]]
     assert not changed, f"the test changed the global random state of {', '.join(changed)}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the sums of what tests counted with ``record_property``."""
+    totals: dict[str, int] = {}
+    for report in terminalreporter.getreports("passed"):
+        for name, number in report.user_properties:
+            totals[name] = totals.get(name, 0) + number
+    if totals:
+        terminalreporter.write_sep("-", "counted")
+    for name, number in totals.items():
+        terminalreporter.write_line(f"{number:>9,} {name}")
