@@ -53,8 +53,8 @@ def patches(photographs: Sequence[sets.Array], rows: int, left: bool, generator:
 def fitted(X: sets.Array, row: str, quick: bool, seed: int) -> Autoencoder:
     """Fit the net of one row."""
     if row == "default net":
-        return Autoencoder(UNITS, trainer=Trainer(epochs=5) if quick else None, random_state=seed).fit(X)
-    epochs = 4 if quick else 40
+        return Autoencoder(UNITS, trainer=Trainer(epochs=3) if quick else None, random_state=seed).fit(X)
+    epochs = 3 if quick else 40
     trainer = Trainer(epochs=epochs, patience=0, batch_size=128, optimiser=Adam(Cosine(2e-3)))
     net = Conv((32, 64), down="stride", activation="gelu")
     return Autoencoder(UNITS, architecture=net, likelihood=Normal(), trainer=trainer, random_state=seed).fit(X)
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Fit both nets, write their rows, and draw some test patches with PCA's version and theirs."""
     bench = Bench(TABLE, arguments, __doc__)
     photographs, generator = sets.photographs(), np.random.default_rng(0)
-    count = (2_000, 500) if bench.quick else (20_000, 5_000)
+    count = (500, 100) if bench.quick else (20_000, 5_000)
     X, test = (patches(photographs, n, left, generator) for n, left in zip(count, (True, False), strict=True))
     axes = principal_axes(X)
     pca = float(axes.errors(test, UNITS).mean())
