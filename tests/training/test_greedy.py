@@ -27,6 +27,7 @@ from isthmus.penalty.l2 import L2
 from isthmus.penalty.orthogonality import Orthogonality
 from isthmus.records import Batch, Spec
 from isthmus.schedule import Ramp
+from isthmus.training import greedy
 from isthmus.training.callbacks import Callback
 from isthmus.training.greedy import Greedy
 from isthmus.training.optimiser import SGD, Adam
@@ -277,6 +278,16 @@ def test_an_interrupted_layer_ends_the_fit(caplog):
     loop = trainer.fit(task, rows(), Noise(0), callbacks=[Interrupt()])
     assert loop.interrupted and loop.phase == "layer 2" and loop.history.phases == ["layer 1", "layer 2"]
     assert not task.training
+
+
+def test_an_interruption_between_two_layers_ends_the_fit_too(monkeypatch):
+    def slow(model, rows):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(greedy, "codes", slow)
+    task = logistic()
+    loop = Trainer(epochs=3, pretraining=Greedy(epochs=3)).fit(task, rows(), Noise(0))
+    assert loop.interrupted and loop.phase == "layer 1" and len(loop.history) == 3 and not task.training
 
 
 def test_a_stop_ends_its_phase_only():

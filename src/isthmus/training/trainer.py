@@ -143,17 +143,29 @@ class Trainer(Component):
         checkpoint = Checkpoint(save_to, task, marks, self.checkpoint_seconds)
         if start and checkpoint.saved is None:
             task.start(rows.all())
-        history = history if history is not None else History()
-        for part in self.phases(task, rows, held_out, noise, phase):
-            loop = Loop(part, callbacks=callbacks, history=history, checkpoint=checkpoint)
-            if not checkpoint.finished(part.name):
-                loop.run(checkpoint.enter(part.name))
-            if loop.interrupted:
-                break
+        phases = self.phases(task, rows, held_out, noise, phase)
+        loop = self._run(phases, callbacks, history if history is not None else History(), checkpoint)
         if start and held_out is not None and loop.best_epoch == 0 and self.pretraining is None:
             # No epoch beat the start, and what it is made of need not go without the held-out rows.
             task.start(rows.joined(held_out).all())
         task.eval()
+        return loop
+
+    def _run(
+        self, phases: Iterator[Phase], callbacks: Sequence[Callback], history: History, checkpoint: Checkpoint
+    ) -> Loop:
+        """Run one loop per phase; an interruption, between two of them too, ends the fit with the last one."""
+        loop = Loop(next(phases), callbacks=callbacks, history=history, checkpoint=checkpoint)
+        try:
+            while True:
+                if not checkpoint.finished(loop.phase):
+                    loop.run(checkpoint.enter(loop.phase))
+                following = None if loop.interrupted else next(phases, None)
+                if following is None:
+                    break
+                loop = Loop(following, callbacks=callbacks, history=history, checkpoint=checkpoint)
+        except KeyboardInterrupt:
+            loop.interrupted = True
         return loop
 
     def partial(self, task: Task, rows: Rows, noise: Noise, previous: Progressed | None = None) -> Progressed:
