@@ -97,17 +97,22 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
+class UnknownPart(ValueError):
+    """No part answers to a name."""
+
+
 def from_dict(kind: type[P], data: dict[str, Any] | str) -> P:
     """Build a part of ``kind`` from plain values, as :func:`to_dict` wrote them; a bare string is a name.
 
     Raises:
-        ValueError: unknown name or field, with a suggestion.
+        UnknownPart: unknown name, with a suggestion.
+        ValueError: unknown field, with a suggestion.
     """
     data = {"type": data} if isinstance(data, str) else dict(data)
     known = catalogue(kind)
     name = data.pop("type", None)
     if name not in known:
-        raise ValueError(f"unknown {kind.kind} {name!r}; {suggest(str(name), list(known))}")
+        raise UnknownPart(f"unknown {kind.kind} {name!r}; {suggest(str(name), list(known))}")
     cls = known[name]
     hints = get_type_hints(cls)
     allowed = [f.name for f in fields(cls) if f.init]

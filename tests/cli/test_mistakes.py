@@ -6,6 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
+from isthmus.persistence import checksum
+
 
 @pytest.fixture
 def files(tmp_path, wine):
@@ -147,6 +149,7 @@ def test_damaged_models_are_refused(shell, table_model, files):
 def edit(folder, change):
     manifest = json.loads((folder / "model.json").read_text())
     change(manifest)
+    manifest["checksum"] = checksum(manifest)
     (folder / "model.json").write_text(json.dumps(manifest))
 
 

@@ -12,7 +12,7 @@ import torch
 from isthmus import persistence
 from isthmus.architecture import Architecture
 from isthmus.bottleneck import Bottleneck
-from isthmus.catalogue import from_dict, to_dict
+from isthmus.catalogue import UnknownPart, from_dict, to_dict
 from isthmus.corruption import Corruption
 from isthmus.data.arrays import Scaling
 from isthmus.estimators.assembly import Parts
@@ -81,12 +81,18 @@ def load(path: str | Path, *, architecture: Architecture | None = None) -> Autoe
         architecture: for models of your own torch modules, the ``Given(encoder, decoder)`` to put the weights into.
 
     Raises:
-        ValueError: not a model, damaged, newer than this release, or of a part that is not installed.
+        ValueError: not a model, damaged, newer than this release, of a part that is not installed, or of other modules
+            than those given.
     """
+    if architecture is not None and not isinstance(architecture, Architecture):
+        raise ValueError(f"architecture={architecture!r} is not an architecture; give Given(encoder, decoder)")
     manifest, tensors = persistence.read(path)
     try:
         return _rebuild(manifest, tensors, architecture)
-    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
+    except UnknownPart as error:
+        remedy = "import your module that defines it, or install the package that does, and load again"
+        raise ValueError(f"{path} was saved with a part that is not here ({error}); {remedy}") from None
+    except (KeyError, TypeError, RuntimeError, AttributeError, IndexError) as error:
         raise ValueError(f"{path} is damaged: {type(error).__name__} {error}; save the model again") from None
 
 
@@ -95,6 +101,7 @@ def _rebuild(
 ) -> Autoencoder:
     described = manifest["parts"]
     named = {name: from_dict(kind, described[name]) for name, kind in KINDS.items() if name != "architecture"}
+    given = architecture is not None
     if architecture is None:
         architecture = from_dict(Architecture, described["architecture"])
     penalties = tuple(from_dict(Penalty, item) for item in described["penalties"])
@@ -121,14 +128,21 @@ def _rebuild(
     model.n_features_in_ = manifest["n_features_in"]
     if manifest["columns"]:
         model.feature_names_in_ = np.array(manifest["columns"], dtype=object)
-    model._build(parts)
-    _restore(model, manifest, tensors)
+    try:
+        model._build(parts)
+        _restore(model, manifest, tensors)
+    except ValueError as error:
+        if not given:
+            raise
+        reason = f"the {type(architecture).__name__} given differs from the saved architecture"
+        raise ValueError(f"{reason} ({error}); give one with the same layers") from None
     return model
 
 
 def _restore(model: Autoencoder, manifest: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
     state = {name.removeprefix("objective."): t for name, t in tensors.items() if name.startswith("objective.")}
     dtype = next((t.dtype for t in state.values() if t.is_floating_point()), torch.float32)
+    refuse_other_shapes(state, model.objective_.state_dict())
     model.objective_.to(dtype).load_state_dict(state)
     model.objective_.eval()
     model.code_sample_ = tensors["code_sample"].numpy()
@@ -136,3 +150,15 @@ def _restore(model: Autoencoder, manifest: dict[str, Any], tensors: dict[str, to
     model.n_iter_, model.best_epoch_ = manifest["epochs"], manifest["best_epoch"]
     found = {name.removeprefix("baseline."): t.numpy() for name, t in tensors.items() if name.startswith("baseline.")}
     model.baseline_ = Baseline(**found)
+
+
+def refuse_other_shapes(saved: dict[str, torch.Tensor], here: dict[str, torch.Tensor]) -> None:
+    """Refuse weights that are not those of the model that was built, naming the first that differs.
+
+    Raises:
+        ValueError: a tensor is missing on one side or has another shape.
+    """
+    for name in {**saved, **here}:
+        there, now = (tuple(state[name].shape) if name in state else "missing" for state in (saved, here))
+        if there != now:
+            raise ValueError(f"the weights are those of another model: {name} is {there} in the file and {now} here")
