@@ -73,7 +73,7 @@ KINDS: tuple[type[Part], ...] = (
 
 
 def parts() -> list[type[Part]]:
-    """Return the class of every part, the trainer's too.
+    """Return the class of every part, those of training too.
 
     >>> [part.__name__ for part in parts() if part.kind == "schedule"]
     ['Ramp', 'Steps', 'Cosine']
@@ -85,6 +85,8 @@ _found: dict[str, list[type[Part]]] = {}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__all__":  # so that a star brings every part
+        return sorted(cls.__name__ for cls in parts())
     if name not in _found and not name.startswith("_"):
         _found.clear()
         for cls in parts():
@@ -99,4 +101,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({"parts", *(cls.__name__ for cls in parts())})
+    return ["parts", *__getattr__("__all__")]

@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from isthmus.catalogue import catalogue
-from isthmus.parts import KINDS, Cosine, Dense, Given, Trainer
+from isthmus.parts import KINDS, Cosine, Dense, Given, Greedy, Trainer
 from isthmus.testing import COLUMNS, UNITS, check_gradient, check_part
 
 SHIPPED = [cls for kind in KINDS for cls in catalogue(kind).values() if cls.__module__.startswith("isthmus.")]
@@ -14,7 +14,9 @@ PARTS = [TOLD.get(cls) or cls() for cls in SHIPPED]
 DIFFERENTIABLE = [part for part in PARTS if part.kind in ("penalty", "likelihood", "bottleneck", "corruption")]
 
 
-@pytest.mark.parametrize("part", [*PARTS, Trainer()], ids=lambda part: type(part).__name__)
+@pytest.mark.parametrize(
+    "part", [*PARTS, Trainer(), Trainer(pretraining=Greedy())], ids=lambda part: type(part).__name__
+)
 def test_every_part_keeps_its_laws(part):
     check_part(part)
 

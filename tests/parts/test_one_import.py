@@ -27,6 +27,12 @@ def test_editors_see_the_same_parts():
     assert told == here, f"the imports for type checkers lack {here - told} and should not have {told - here}"
 
 
+def test_a_star_brings_every_part():
+    space = {}
+    exec("from isthmus.parts import *", space)
+    assert {cls.__name__ for cls in parts()} == space.keys() - {"__builtins__"}
+
+
 def test_names_are_unique_over_all_kinds():
     names = [name_of(cls) for cls in SHIPPED]
     assert len(set(names)) == len(names)
