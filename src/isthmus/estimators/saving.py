@@ -93,7 +93,7 @@ def load(path: str | Path, *, architecture: Architecture | None = None) -> Autoe
         remedy = "import your module that defines it, or install the package that does, and load again"
         raise ValueError(f"{path} was saved with a part that is not here ({error}); {remedy}") from None
     except (KeyError, TypeError, RuntimeError, AttributeError, IndexError) as error:
-        raise ValueError(f"{path} is damaged: {type(error).__name__} {error}; save the model again") from None
+        raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}); save the model again") from None
 
 
 def _rebuild(
@@ -131,7 +131,7 @@ def _rebuild(
     try:
         model._build(parts)
         _restore(model, manifest, tensors)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         if not given:
             raise
         reason = f"the {type(architecture).__name__} given differs from the saved architecture"
@@ -156,9 +156,9 @@ def refuse_other_shapes(saved: dict[str, torch.Tensor], here: dict[str, torch.Te
     """Refuse weights that are not those of the model that was built, naming the first that differs.
 
     Raises:
-        ValueError: a tensor is missing on one side or has another shape.
+        RuntimeError: a tensor is missing on one side or has another shape.
     """
     for name in {**saved, **here}:
         there, now = (tuple(state[name].shape) if name in state else "missing" for state in (saved, here))
         if there != now:
-            raise ValueError(f"the weights are those of another model: {name} is {there} in the file and {now} here")
+            raise RuntimeError(f"the weights are those of another model: {name} is {there} in the file and {now} here")
