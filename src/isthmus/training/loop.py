@@ -19,6 +19,7 @@ from isthmus.training.checkpoint import Checkpoint
 from isthmus.training.engine import AutogradEngine, Means
 from isthmus.training.history import History, Row
 from isthmus.training.phase import Phase
+from isthmus.training.threads import threads_for
 
 log = logging.getLogger("isthmus")
 ORDER, STEP, HELD_OUT = 1, 2, 3
@@ -88,8 +89,9 @@ class Loop:
             for callback in self.callbacks:
                 callback.fit_start(self)
                 told.append(callback)
-            while not self.over:
-                self.one_epoch()
+            with threads_for(self.batch_size * sum(p.numel() for p in self.task.trained())):
+                while not self.over:
+                    self.one_epoch()
         except KeyboardInterrupt:
             self._interrupt()
         finally:

@@ -1,0 +1,31 @@
+"""How many threads a step is worth: small products lose more at the barrier than they gain from a second core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+# Multiplications of a step (rows times weights) under which one thread is faster; measured on two cores.
+SMALL = 50_000_000
+
+
+@contextmanager
+def threads_for(work: int) -> Iterator[None]:
+    """Use one thread of the processor for ``work`` multiplications a step where that is few; restore the caller's number.
+
+    >>> before = torch.get_num_threads()
+    >>> with threads_for(1000):
+    ...     torch.get_num_threads()
+    1
+    >>> torch.get_num_threads() == before
+    True
+    """
+    before = torch.get_num_threads()
+    if work < SMALL:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
