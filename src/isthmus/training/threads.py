@@ -13,7 +13,7 @@ SMALL = 50_000_000
 
 @contextmanager
 def threads_for(work: int) -> Iterator[None]:
-    """Use one thread of the processor for ``work`` multiplications a step where that is few; restore the caller's number.
+    """Use one thread for steps of few multiplications (``work`` of them each); restore the caller's number after.
 
     >>> before = torch.get_num_threads()
     >>> with threads_for(1000):
