@@ -212,7 +212,8 @@ class DecoderAtomsDisplay(PatternsDisplay):
         patterns = atoms(model, units)
         look = row_look(model, patterns, shape)
         if len(look.shape) == 1:
-            patterns = patterns / np.maximum(spread_of_columns(model), 1e-300)
+            spread = spread_of_columns(model)
+            patterns = patterns / np.where(spread > 0, spread, 1.0)
         return cls(patterns, units, look).plot(ax=ax)
 
 
