@@ -15,6 +15,7 @@ from isthmus.parts import (
     Categorical,
     Conv,
     Dense,
+    Given,
     Normal,
     Overcomplete,
     Poisson,
@@ -195,16 +196,18 @@ def test_starts_read_weighted_rows_as_repeated_ones_and_skip_what_was_not_seen(l
     assert torch.allclose(started(Batch(spoilt, seen)), started(Batch(x)))
 
 
-def test_a_constant_column_has_a_finite_density():
-    x = Noise(7).normal(torch.empty(30, 3, dtype=torch.float64))
-    x[:, 1] = 4.0
+@pytest.mark.parametrize("level", [0.0, 4.0, 1e4 / 3])
+def test_a_constant_column_has_a_finite_density(level):
+    x = Noise(7).normal(torch.empty(30, 3, dtype=torch.float64)).float()
+    x[:, 1] = level
     likelihood = ScaledNormal()
-    objective = Objective(model_of(Dense(()), Overcomplete(), x, likelihood=likelihood), likelihood).double()
+    objective = Objective(model_of(Dense(()), Overcomplete(), x, likelihood=likelihood), likelihood).float()
     objective.start(Batch(x))
     memory = objective.memories["likelihood"]
-    best = likelihood.nll(x, x, memory)[:, 1]
+    started = likelihood.nll(objective.run(Batch(x), None).output, x, memory)
+    assert started.abs().max() < 20
     memory.log_scale.data.fill_(-1e3)
-    assert best.isfinite().all() and likelihood.nll(x, x, memory).min() > math.log(1e-4)
+    assert likelihood.nll(x, x, memory).min() > math.log(1e-4)
 
 
 @pytest.mark.parametrize(
@@ -234,3 +237,30 @@ def test_every_term_of_the_reconstruction_is_in_nats():
     q = objective.run(unseen, None)
     assert torch.allclose(part["reconstruction"], -known.Bernoulli(logits=q.output).log_prob(x)[:, :2].sum(1))
     assert spec_of(x).size == 4
+
+
+@pytest.mark.parametrize(
+    "architecture", [Dense((32, 16)), Dense((16,), shortcut=True), Conv((4,)), Conv((4,), down="stride")]
+)
+@pytest.mark.parametrize("likelihood", [Poisson(), ScaledNormal()], ids=lambda value: type(value).__name__)
+def test_errors_that_grow_steeply_start_at_what_the_mean_alone_would_cost(architecture, likelihood):
+    x = (200 * Noise(5).uniform(torch.empty(100, 1, 8, 8, dtype=torch.float64)) ** 3).floor()
+    if isinstance(likelihood, ScaledNormal):
+        x[:, :, 3] /= 1e4
+    model = model_of(architecture, Overcomplete(), x, likelihood=likelihood)
+    objective = Objective(model, likelihood).double()
+    drawn = float(objective.nll(objective.run(Batch(x), None)).mean().detach())
+    objective.start(Batch(x))
+    started = float(objective.nll(objective.run(Batch(x), None)).mean().detach())
+    memory = objective.memories["likelihood"]
+    alone = float(likelihood.nll(likelihood.resting(x.mean(0)).expand_as(x), x, memory).mean().detach())
+    shared = isinstance(architecture, Conv)  # one bias for a whole channel is a coarser mean
+    assert drawn > 5 * abs(alone) and started < (1.5 if shared else 1.03) * abs(alone), (drawn, started, alone)
+
+
+def test_a_users_own_network_is_left_as_it_is():
+    x = (9 * Noise(5).uniform(torch.empty(30, 6, dtype=torch.float64))).floor()
+    model = model_of(Given(torch.nn.Linear(6, 3), torch.nn.Linear(3, 6)), Overcomplete(), x, likelihood=Poisson())
+    before = {name: p.clone() for name, p in model.state_dict().items()}
+    Objective(model, Poisson()).double().start(Batch(x))
+    assert all(torch.equal(before[name], p) for name, p in model.state_dict().items())

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from isthmus.component import Component, Memory
+from isthmus.layers import weights
 from isthmus.noise import Noise
 from isthmus.records import Batch, Column, Shape, Spec
 
@@ -66,6 +67,42 @@ class Likelihood(Component):
         if bias.numel() == resting.numel():
             with torch.no_grad():
                 bias.copy_(resting.flatten().to(bias.dtype))
+
+
+def last_weights(objective: Any) -> Tensor | None:
+    """Return the decoder's last weights, where they may be changed: not those that are tied or the user's own."""
+    model = objective.model
+    owned = weights(model.decoder)
+    return owned[-1] if owned and model.architecture.output_bias(model.decoder) is not None else None
+
+
+def silent(objective: Any, sample: Batch) -> Tensor:
+    """Return the outputs (1, ...) that the biases alone give; the data's mean, where the last weights are not free."""
+    last = last_weights(objective)
+    if last is None:
+        return average(sample.x, sample).unsqueeze(0)
+    with torch.no_grad():
+        drawn = last.clone()
+        last.zero_()
+        output: Tensor = objective.model(Batch(sample.x[:1])).output
+        last.copy_(drawn)
+    return output
+
+
+def calm(objective: Any, sample: Batch, spread: Tensor) -> None:
+    """Shrink the decoder's last weights until the first outputs are about a tenth of ``spread`` from the silent ones.
+
+    Where an error of one counts exponentially, or in units of a small scale, random weights are far from any solution.
+    """
+    last = last_weights(objective)
+    if last is None:
+        return
+    few = Batch(*(None if t is None else t[:1000] for t in (sample.x, sample.seen, sample.weight)))  # type: ignore[arg-type]
+    with torch.no_grad():
+        away = (objective.model(few).output - silent(objective, few)) / spread
+        squared = average(away.square(), Batch(few.x, weight=few.weight)).flatten()
+        each = squared if len(last) == len(squared) else squared.mean()
+        last.mul_((0.1 / each.sqrt().clamp_min(0.1)).reshape(-1, *[1] * (last.dim() - 1)))
 
 
 def average(values: Tensor, sample: Batch) -> Tensor:

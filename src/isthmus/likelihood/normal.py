@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from isthmus.component import Memory, choice, number
-from isthmus.likelihood import Likelihood, average
+from isthmus.likelihood import Likelihood, average, calm, silent
 from isthmus.noise import Noise
 from isthmus.records import Batch, Shape, Spec
 
@@ -71,8 +71,8 @@ class ScaledNormal(Likelihood):
     """x ~ N(mean, scale^2) with a learnt scale: one per variable, or one shared by all (probabilistic PCA's).
 
     -log p = (x - mean)^2 / (2 scale^2) + log scale + log(2 pi) / 2, where scale^2 = exp(2 s) + floor^2 and s is a
-    parameter in the memory. ``floor`` is a share of the data's overall standard deviation: without one, a variable that
-    is constant, or that can be copied exactly, would have an infinite density.
+    parameter in the memory. ``floor`` is a share of the variable's own standard deviation (of that of all variables,
+    where it is constant): without one, a variable that can be copied exactly would have an infinite density.
 
     >>> ScaledNormal(shared=True)
     ScaledNormal(shared=True)
@@ -89,7 +89,7 @@ class ScaledNormal(Likelihood):
     def memory(self, spec: Spec, code: Shape) -> Memory:
         """Keep the logarithm of the scales, and the least variance."""
         shape = (1,) * len(spec.shape) if self.shared else spec.shape
-        return Memory({"log_scale": torch.zeros(shape)}, {"least": torch.tensor(self.floor**2)})
+        return Memory({"log_scale": torch.zeros(shape)}, {"least": torch.full(shape, self.floor**2)})
 
     def nll(self, output: Tensor, x: Tensor, memory: Memory) -> Tensor:
         """Return the squared error in units of the learnt scale, plus log scale."""
@@ -105,16 +105,18 @@ class ScaledNormal(Likelihood):
         return output + variance(memory).sqrt() * noise.normal(output)
 
     def start(self, objective: Any, sample: Batch) -> None:
-        """Start the scales at the data's own standard deviations."""
+        """Start at the mean, and near it in units of the scales, which start at the errors that the mean makes."""
         Likelihood.start(self, objective, sample)
         memory = objective.memories["likelihood"]
         x = sample.x.double()
-        spread = average((x - average(x, sample)).square(), sample)
-        overall = spread.mean() if bool(spread.any()) else torch.ones_like(spread.mean())
+        spread = average((x - silent(objective, sample)).square(), sample)
+        constant = spread <= 1e-12 * average(x.square(), sample)
+        overall = torch.ones_like(spread.mean()) if bool(constant.all()) else spread.mean()
+        start = overall if self.shared else torch.where(constant, overall, spread)
         with torch.no_grad():
-            memory.least.copy_(self.floor**2 * overall)
-            start = overall if self.shared else spread.clamp_min(float(2 * memory.least))
-            memory.log_scale.copy_(((start - memory.least).log() / 2).expand_as(memory.log_scale))
+            memory.least.copy_((self.floor**2 * start).expand_as(memory.least))
+            memory.log_scale.copy_((((1 - self.floor**2) * start).log() / 2).expand_as(memory.log_scale))
+            calm(objective, sample, variance(memory).sqrt())
 
 
 def variance(memory: Any) -> Tensor:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from isthmus.component import Memory
-from isthmus.likelihood import Likelihood
+from isthmus.likelihood import Likelihood, calm
 from isthmus.noise import Noise
+from isthmus.records import Batch
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,3 +51,8 @@ class Poisson(Likelihood):
     def resting(self, mean: Tensor) -> Tensor:
         """Return the logarithm of the mean."""
         return mean.clamp_min(1e-3).log()
+
+    def start(self, objective: Any, sample: Batch) -> None:
+        """Start at the mean, and near it: rates are exponentials, so that random outputs would be off by powers."""
+        super().start(objective, sample)
+        calm(objective, sample, torch.ones((), device=sample.x.device))
