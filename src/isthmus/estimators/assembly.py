@@ -130,6 +130,18 @@ def describe(x: np.ndarray[Any, Any], shape: Shape, likelihood: Likelihood, scal
     return Spec(shape, columns, rows=len(x), provides=frozenset(words))
 
 
+def refuse_too_little(x: np.ndarray[Any, Any]) -> None:
+    """Refuse rows that do not differ: there is nothing that a code could say.
+
+    Raises:
+        ValueError: one row, or the same row again and again.
+    """
+    if len(x) < 2:
+        raise ValueError("X has 1 sample, from which nothing can be learnt; give at least 2 rows to fit")
+    if (x == x[0]).all():
+        raise ValueError(f"all {len(x)} rows of X are equal, so nothing can be learnt; check how X was read")
+
+
 def refuse_unsupported(x: np.ndarray[Any, Any], likelihood: Likelihood, names: Any) -> None:
     """Refuse data that cannot occur under the likelihood, naming the column.
 
@@ -160,8 +172,8 @@ def resolve(estimator: Any, x: np.ndarray[Any, Any], shape: Shape) -> Parts:
     open_net = default_architecture(likelihood, bottleneck)
     architecture = _part(estimator.architecture, Architecture, open_net, "architecture")
     places = math.prod(architecture.code(shape, 1))
-    penalties = estimator.penalties
-    if isinstance(penalties, Penalty):
+    penalties = () if estimator.penalties is None else estimator.penalties
+    if not isinstance(penalties, (tuple, list)):
         penalties = (penalties,)
     return Parts(
         architecture=architecture,

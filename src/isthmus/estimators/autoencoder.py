@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from isthmus.architecture import Architecture
@@ -33,6 +33,19 @@ from isthmus.training.trainer import Trainer
 
 SAMPLE, DRAW = 6, 7
 KEPT_CODES = 4096
+
+
+def seed_of(random_state: Any) -> int:
+    """Return a seed from what scikit-learn takes as one; a RandomState moves on.
+
+    Raises:
+        ValueError: something else.
+    """
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError:
+        remedy = "give a whole number from 0 up, a numpy.random.RandomState or None"
+        raise ValueError(f"random_state={random_state!r} is not a seed; {remedy}") from None
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParameters):
@@ -141,7 +154,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Pass once over the rows of X, going on from where the last call ended; nothing is held out."""
         first = not hasattr(self, "objective_")
-        x, weight = self._begin(X, sample_weight) if first else (self._checked(X), self._weights(X, sample_weight))
+        x, weight = self._begin(X, sample_weight) if first else self._continued(X, sample_weight)
         self._moments = self.trainer_.partial(
             self.objective_, self._rows(x, weight), self._noise, getattr(self, "_moments", None)
         )
@@ -150,11 +163,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         self._finish(x)
         return self
 
+    def _continued(self, X: Any, sample_weight: Any) -> tuple[Array, Array | None]:
+        x = self._checked(X)
+        return x, self._weights(x, sample_weight)
+
     def _begin(self, X: Any, sample_weight: Any) -> tuple[Array, Array | None]:
         """Look at the data, name every part and build the model."""
         X = gather(X)
         given = row_shape(X)
         x = validated(self, X, reset=True)
+        assembly.refuse_too_little(x)
         shape = self._shape(given, x.shape[1])
         names = getattr(self, "feature_names_in_", None)
         parts = assembly.resolve(self, x, shape)
@@ -179,17 +197,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
     def _seed(self) -> int:
         if self.random_state is None:
             return int(np.random.default_rng().integers(2**31))
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
+        return seed_of(self.random_state)
 
     def _shape(self, given: tuple[int, ...], width: int) -> tuple[int, ...]:
-        shape = tuple(self.shape) if self.shape is not None else given
-        if len(shape) == 2 and self.shape is None:
-            shape = (1, *shape)
+        if self.shape is None:
+            return (1, *given) if len(given) == 2 else given
+        shape = tuple(self.shape) if isinstance(self.shape, (tuple, list)) else ()
+        if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
+            raise ValueError(f"shape={self.shape!r} is not the shape of a row; give whole numbers, as in (3, 32, 32)")
         if math.prod(shape) != width:
-            raise ValueError(
-                f"shape={self.shape} has {math.prod(shape)} numbers, a row of X has {width}; correct shape"
-            )
-        return shape
+            raise ValueError(f"shape={shape} has {math.prod(shape)} numbers, but a row of X has {width}; correct shape")
+        return tuple(int(n) for n in shape)
 
     def _weights(self, X: Any, sample_weight: Any) -> Array | None:
         """Check row weights and scale them to mean one."""
@@ -217,9 +235,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
 
     def _checked(self, X: Any) -> Array:
         check_is_fitted(self, "objective_")
+        X = gather(X)
         x = validated(self, X, reset=False)
+        self._refuse_other_shape(row_shape(X))
         assembly.refuse_unsupported(x, self.parts_.likelihood, getattr(self, "feature_names_in_", None))
         return x
+
+    def _refuse_other_shape(self, given: tuple[int, ...]) -> None:
+        """Refuse pictures of another shape with as many numbers; flat rows are read in the shape of the fit."""
+        known = (self.row_shape_, self.spec_.shape, self.spec_.shape[1:])
+        if len(given) > 1 and given not in known:
+            raise ValueError(f"rows of X have the shape {given}, those of the fit had {self.row_shape_}; transpose X")
 
     @property
     def answers(self) -> Inference:
@@ -237,20 +263,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
     def inverse_transform(self, X: Any) -> Array:
         """Return the expected data of codes, (rows, n_features_in_), in the units of the fit."""
         check_is_fitted(self, "objective_")
-        codes = np.asarray(gather(X))
-        codes = codes if codes.dtype in (np.float32, np.float64) else codes.astype(np.float64)
-        if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
+        codes = check_array(gather(X), dtype=[np.float64, np.float32], input_name="X")
+        if codes.shape[1] != self._n_features_out:
             raise ValueError(
-                f"X holds codes of shape {codes.shape[1:]}, the model has {self._n_features_out} numbers per code; "
+                f"X holds codes of {codes.shape[1]} numbers, the model has {self._n_features_out} per code; "
                 "pass what transform returned"
             )
         return self.answers.decode(codes)
 
     def reconstruct(self, X: Any) -> Any:
         """Return the expected value of every entry given the row's code, as the caller gave X: frame, names, shape."""
-        X = gather(X)
-        values = self.answers.reconstructions(self._checked(X))
-        return like(X, values.reshape(len(values), *row_shape(X)))
+        rows = gather(X)
+        values = self.answers.reconstructions(self._checked(rows))
+        return like(X, values.reshape(len(values), *row_shape(rows)))
 
     def feature_errors(self, X: Any) -> Array:
         """Return -log p(x_j | code(x)) of every entry, (rows, n_features_in_), in nats of the caller's units."""
@@ -277,17 +302,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
 
         Codes come from the prior where they have one, else from a Gaussian mixture on the codes of training rows (Ghosh
         et al., 2020, "From Variational to Deterministic Autoencoders"). ``mean`` returns the expected value of each
-        entry; without it entries are drawn from the likelihood too.
+        entry; without it entries are drawn from the likelihood too. Without ``random_state`` the seed of the fit is
+        used, so that every call returns the same rows.
         """
         check_is_fitted(self, "objective_")
-        if n_samples < 1:
-            raise ValueError(f"n_samples={n_samples} is not a number of rows; give 1 or more")
-        seed = (
-            self._noise.branch(DRAW).seed
-            if random_state is None
-            else check_random_state(random_state).randint(2**31 - 1)
-        )
-        noise = Noise(int(seed))
+        if isinstance(n_samples, bool) or not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
+            raise ValueError(f"n_samples={n_samples!r} is not a number of rows; give a whole number from 1 up")
+        noise = Noise(self._noise.branch(DRAW).seed if random_state is None else seed_of(random_state))
         codes = self._draw_codes(n_samples, noise)
         values = self.answers.decode(codes) if mean else self.answers.draw(codes, noise)
         return values.reshape(n_samples, *self.row_shape_)

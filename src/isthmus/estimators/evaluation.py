@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ class Evaluation:
         lines = [
             f"rows {self.rows}, variables {self.variables}, numbers per code {self.code}",
             f"squared error per row  {self.squared_error:.6g}   ({self._beside_pca()}; the mean alone {self.mean:.6g})",
-            f"variance explained     {100 * self.explained:.2f} %",
+            f"variance explained     {self._share()}",
             f"log-likelihood         {self.score:.6g} nats per row given its code",
         ]
         if self.nll is not None:
@@ -68,6 +69,9 @@ class Evaluation:
             smaller = f"{size:g} bytes per row, {self.bytes_in / size:.1f}x smaller"
             lines.append(f"  code in {bits:2d} bits      {smaller}, squared error {error:.6g}")
         return "\n".join([*lines, *self.verdict])
+
+    def _share(self) -> str:
+        return "undefined, as these rows do not vary" if math.isnan(self.explained) else f"{100 * self.explained:.2f} %"
 
     def _beside_pca(self) -> str:
         if self.pca <= 1e-12 * self.mean:
@@ -79,11 +83,20 @@ class Evaluation:
 def evaluate(
     model: Autoencoder, X: Any, x: Array, *, draws: int, random_state: int, bytes_per_row: float | None
 ) -> Evaluation:
-    """Measure a fitted model on checked rows ``x``; ``X`` is what the caller gave."""
+    """Measure a fitted model on checked rows ``x``; ``X`` is what the caller gave.
+
+    Raises:
+        ValueError: draws that are none, or that a code without a density cannot give.
+    """
+    if draws < 0:
+        raise ValueError(f"draws={draws} is not a number of draws; give 0 or more")
     answers, baseline = model.answers, model.baseline_
     codes, reconstruction = answers.codes(x), answers.reconstructions(x)
     has_density = "density" in model.parts_.bottleneck.provides
-    nll = float(answers.bound(x, Noise(random_state), draws).mean()) if draws and has_density else None
+    if draws and not has_density:
+        name = type(model.parts_.bottleneck).__name__
+        raise ValueError(f"draws={draws} need a code with a density, which {name} lacks; leave draws out")
+    nll = float(answers.bound(x, Noise(random_state), draws).mean()) if draws else None
     found = Evaluation(
         rows=len(x),
         variables=x.shape[1],

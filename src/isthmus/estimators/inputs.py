@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -9,28 +10,72 @@ import numpy as np
 import torch
 from sklearn.utils.validation import validate_data
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+ENCODE = "drop it or encode it first, for example with sklearn.preprocessing.OneHotEncoder"
+FILL = "drop those rows or fill them first, for example with sklearn.impute.SimpleImputer"
+EXPECTED = "give an array, a data frame, a torch tensor, Dataset or DataLoader"
+
 
 def gather(X: Any) -> Any:
-    """Turn torch tensors, data sets and loaders into an array (the first item of each element); leave the rest."""
-    if hasattr(X, "detach"):
-        return X.detach().cpu().numpy()
-    module = type(X).__module__
-    if hasattr(X, "dataset") and hasattr(X, "batch_size"):
-        return np.concatenate([_first(batch) for batch in X])
-    is_torch = module.startswith("torch.utils.data") or any(
-        c.__module__.startswith("torch.utils.data") for c in type(X).__mro__
-    )
-    if is_torch and hasattr(X, "__getitem__"):
-        return np.stack([_first(X[i]) for i in range(len(X))])
-    return X if hasattr(X, "shape") else np.asarray(X)
+    """Turn torch tensors, data sets and loaders into an array (the first item of each element); leave the rest.
+
+    Raises:
+        ValueError: something that holds no rows, or rows of different shapes.
+    """
+    if isinstance(X, Tensor):
+        return _plain(X)
+    if isinstance(X, DataLoader):
+        return _joined(np.concatenate, X, "DataLoader")
+    if isinstance(X, IterableDataset):
+        return _joined(np.stack, X, "Dataset")
+    if isinstance(X, Dataset):
+        return _joined(np.stack, (X[i] for i in range(len(X))), "Dataset")  # type: ignore[arg-type]
+    if isinstance(X, np.ma.MaskedArray):
+        return np.ma.filled(X.astype(np.float64), np.nan)
+    return X if hasattr(X, "shape") else _array(X)
 
 
-def _first(element: Any) -> Array:
-    value = element[0] if isinstance(element, (tuple, list)) else element
-    return value.detach().cpu().numpy() if hasattr(value, "detach") else np.asarray(value)
+def _plain(X: Tensor) -> Array:
+    """Return a tensor as an array; numpy has no bfloat16."""
+    X = X.detach().cpu()
+    return np.asarray((X.float() if X.dtype == torch.bfloat16 else X).numpy())
+
+
+def _joined(join: Any, elements: Iterable[Any], name: str) -> Array:
+    """Join the first items of elements, with torch's generator as it was: loaders draw a seed from it."""
+    with torch.random.fork_rng([]):
+        items = [_first(element, name) for element in elements]
+    if not items:
+        raise ValueError(f"the {name} is empty: found array with 0 sample(s); give at least one row")
+    shapes = {item.shape[1:] if join is np.concatenate else item.shape for item in items}
+    if len(shapes) > 1:
+        raise ValueError(f"the {name} holds rows of different shapes, {' and '.join(map(str, sorted(shapes)[:2]))}")
+    return np.asarray(join(items))
+
+
+def _first(element: Any, name: str) -> Array:
+    value = element[0] if isinstance(element, (tuple, list)) and len(element) else element
+    found = _plain(value) if isinstance(value, Tensor) else np.asarray(value)
+    if found.ndim == 0:
+        raise ValueError(
+            f"the {name} gives elements of type {type(element).__name__}, in which no row is found; "
+            "let it give a row, or a pair of a row and something else"
+        )
+    return found
+
+
+def _array(X: Any) -> Array:
+    try:
+        made = np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"the rows of X have different lengths ({error}); {EXPECTED}") from None
+    if made.ndim == 0 and made.dtype == object:
+        hint = "collect() it first" if hasattr(X, "collect") else EXPECTED
+        raise ValueError(f"Expected 2D array, got a {type(X).__name__} instead; {hint}")
+    return made
 
 
 def tensor(x: Array) -> Tensor:
@@ -44,20 +89,35 @@ def row_shape(X: Any) -> tuple[int, ...]:
 
 
 def refuse_text(X: Any) -> None:
-    """Refuse text columns of a data frame by name.
+    """Refuse columns of a data frame or array that hold no numbers, by name.
 
     Raises:
-        ValueError: a column that holds no numbers.
+        ValueError: text, dates, categories or complex numbers.
     """
     frame = nw.from_native(X, eager_only=True, pass_through=True)
-    if not isinstance(frame, nw.DataFrame):
-        return
-    for name, dtype in zip(frame.columns, frame.schema.values(), strict=True):
-        if not (dtype.is_numeric() or dtype == nw.Boolean):
-            raise ValueError(
-                f"could not convert column {name!r} to numbers: it holds {dtype}; drop it or encode it first, "
-                "for example with sklearn.preprocessing.OneHotEncoder"
-            )
+    if isinstance(frame, nw.DataFrame):
+        for name, dtype in zip(frame.columns, frame.schema.values(), strict=True):
+            if not (dtype.is_numeric() or dtype == nw.Boolean):
+                raise ValueError(f"could not convert column {name!r} to numbers: it holds {dtype}; {ENCODE}")
+    elif isinstance(X, np.ndarray) and X.dtype.kind == "c":
+        raise ValueError("Complex data not supported: give real and imaginary parts as columns of their own")
+    elif isinstance(X, np.ndarray) and X.dtype.kind in "OSU" and X.ndim == 2:
+        _refuse_words(X)
+
+
+def _refuse_words(X: Array) -> None:
+    for column in range(X.shape[1]):
+        for row, cell in enumerate(X[:, column]):
+            if isinstance(cell, (str, bytes)) and not _reads_as_number(cell):
+                raise ValueError(f"could not convert column {column} to numbers: row {row} holds {cell!r}; {ENCODE}")
+
+
+def _reads_as_number(cell: str | bytes) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def validated(estimator: Any, X: Any, *, reset: bool) -> Array:
@@ -68,28 +128,47 @@ def validated(estimator: Any, X: Any, *, reset: bool) -> Array:
     """
     X = gather(X)
     refuse_text(X)
+    given = X
     if len(X.shape) > 2:
-        X = np.asarray(X).reshape(len(X), -1)
-    X = validate_data(estimator, X, dtype=[np.float64, np.float32], reset=reset, ensure_all_finite=False)
+        X = np.asarray(X).reshape(len(X), -1) if len(X) else np.empty((0, 1))
+    try:
+        X = validate_data(estimator, X, dtype=[np.float64, np.float32], reset=reset, ensure_all_finite=False)
+    except ValueError as error:
+        raise ValueError(f"{error}{_about_columns(estimator, given, str(error))}") from None
     bad = ~np.isfinite(X)
     if bad.any():
         column = int(bad.any(0).argmax())
         names = getattr(estimator, "feature_names_in_", None)
         label = repr(str(names[column])) if names is not None else str(column)
         what = "NaN" if np.isnan(X).any() else "infinity"
-        raise ValueError(
-            f"Input X contains {what}: column {label} has {int(bad[:, column].sum())} such cells; "
-            "drop those rows or fill them first, for example with sklearn.impute.SimpleImputer"
-        )
-    return X
+        cells = "such cell" if bad[:, column].sum() == 1 else "such cells"
+        raise ValueError(f"Input X contains {what}: column {label} has {bad[:, column].sum()} {cells}; {FILL}")
+    return np.asarray(X)
+
+
+def _about_columns(estimator: Any, X: Any, reason: str) -> str:
+    """Say what to do about columns that are not those of the fit, and which one is out of place."""
+    if not reason.startswith("The feature names should match"):
+        return ""
+    moved = ""
+    if "same order" in reason:
+        pairs = zip(X.columns, estimator.feature_names_in_, strict=True)
+        moved = next(f"Found {now!r} where the fit had {fit!r}.\n" for now, fit in pairs if now != fit)
+    return f"{moved}Give the columns of the fit in their order: X[list(model.feature_names_in_)]"
 
 
 def like(X: Any, values: Array) -> Any:
-    """Give ``values`` the type, columns and row shape of the caller's X (a data frame stays one)."""
+    """Give ``values`` the type of the caller's X: a tensor, or a data frame with its columns, index and precision."""
+    if isinstance(X, Tensor):
+        made = torch.from_numpy(values).to(X.device)
+        return made.to(X.dtype) if X.is_floating_point() else made
     frame = nw.from_native(X, eager_only=True, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
-        columns = {name: values[:, i] for i, name in enumerate(frame.columns)}
-        made = nw.from_dict(columns, backend=frame.implementation)
-        index = nw.maybe_get_index(frame)
-        return (made if index is None else nw.maybe_set_index(made, index=index)).to_native()
-    return values
+    if not isinstance(frame, nw.DataFrame):
+        return values
+    columns = [
+        nw.new_series(
+            name, values[:, i], nw.Float32 if dtype == nw.Float32 else nw.Float64, backend=frame.implementation
+        )
+        for i, (name, dtype) in enumerate(frame.schema.items())
+    ]
+    return frame.with_columns(*columns).to_native()

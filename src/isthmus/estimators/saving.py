@@ -99,13 +99,29 @@ def load(path: str | Path, *, architecture: Architecture | None = None) -> Autoe
 def _rebuild(
     manifest: dict[str, Any], tensors: dict[str, torch.Tensor], architecture: Architecture | None
 ) -> Autoencoder:
-    described = manifest["parts"]
+    parts = _parts(manifest["parts"], architecture)
+    model = _unbuilt(manifest, tensors, parts)
+    try:
+        model._build(parts)
+        _restore(model, manifest, tensors)
+    except (ValueError, RuntimeError) as error:
+        if architecture is None:
+            raise
+        reason = f"the {type(architecture).__name__} given differs from the saved architecture"
+        raise ValueError(f"{reason} ({error}); give one with the same layers") from None
+    return model
+
+
+def _parts(described: dict[str, Any], architecture: Architecture | None) -> Parts:
     named = {name: from_dict(kind, described[name]) for name, kind in KINDS.items() if name != "architecture"}
-    given = architecture is not None
     if architecture is None:
         architecture = from_dict(Architecture, described["architecture"])
     penalties = tuple(from_dict(Penalty, item) for item in described["penalties"])
-    parts = Parts(architecture=architecture, penalties=penalties, units=described["units"], **named)
+    return Parts(architecture=architecture, penalties=penalties, units=described["units"], **named)
+
+
+def _unbuilt(manifest: dict[str, Any], tensors: dict[str, torch.Tensor], parts: Parts) -> Autoencoder:
+    """Return the estimator with its parameters and what it knows of the data, but without a network."""
     parameters = manifest["parameters"]
     shape = parameters.pop("shape")
     chosen: dict[str, Any] = {name: None if name in manifest["chosen"] else getattr(parts, name) for name in KINDS}
@@ -128,14 +144,6 @@ def _rebuild(
     model.n_features_in_ = manifest["n_features_in"]
     if manifest["columns"]:
         model.feature_names_in_ = np.array(manifest["columns"], dtype=object)
-    try:
-        model._build(parts)
-        _restore(model, manifest, tensors)
-    except (ValueError, RuntimeError) as error:
-        if not given:
-            raise
-        reason = f"the {type(architecture).__name__} given differs from the saved architecture"
-        raise ValueError(f"{reason} ({error}); give one with the same layers") from None
     return model
 
 
