@@ -242,8 +242,8 @@ def test_wrong_paths_and_endings(tmp_path):
     ("platform", "variables", "expected"),
     [
         ("linux", {"XDG_CACHE_HOME": "/cache"}, "/cache/isthmus"),
-        ("linux", {"HOME": "/home/u"}, "/home/u/.cache/isthmus"),
-        ("darwin", {"HOME": "/home/u"}, "/home/u/Library/Caches/isthmus"),
+        ("linux", {"HOME": "/u/me"}, "/u/me/.cache/isthmus"),
+        ("darwin", {"HOME": "/u/me"}, "/u/me/Library/Caches/isthmus"),
         ("win32", {"LOCALAPPDATA": "/local"}, "/local/isthmus"),
         ("linux", {"ISTHMUS_DATA": "/sets", "XDG_CACHE_HOME": "/cache"}, "/sets"),
     ],
