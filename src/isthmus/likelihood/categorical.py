@@ -19,7 +19,7 @@ class Categorical(Likelihood):
     """x ~ Categorical(softmax(output)), one softmax for each variable over its ``levels`` 0, 1, ..., levels - 1.
 
     -log p(x) = log sum_l exp(o_l) - o_x. The outputs of a variable's levels lie next to each other along axis 1, as the
-    indicators that the encoder reads: shape (columns * levels, *places). ``levels=0`` leaves the number to the data,
+    indicators that the encoder reads: ``(columns * levels, *places)``. ``levels=0`` leaves the number to the data,
     that of the column with most levels (:meth:`suited`).
 
     >>> Categorical(levels=3).outputs(Spec((4,)))
@@ -76,5 +76,5 @@ class Categorical(Likelihood):
 
 
 def by_variable(output: Tensor, variables: int) -> Tensor:
-    """Give levels an axis of their own: (rows, variables, levels, *places)."""
+    """Give levels an axis of their own: ``(rows, variables, levels, *places)``."""
     return output.reshape(len(output), variables, -1, *output.shape[2:])
