@@ -1,6 +1,8 @@
 """How the documentation is built: Markdown pages, one page per module, and every ``pycon`` block run and compared."""
 
 import importlib.metadata
+import re
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
 
 from docutils.nodes import Node
 from sphinx.application import Sphinx
@@ -29,8 +31,10 @@ myst_heading_anchors = 3
 
 # Docstrings are run by the tests. A page is run from top to bottom as one program, in an empty folder.
 doctest_test_doctest_blocks = ""
+doctest_default_flags = ELLIPSIS | NORMALIZE_WHITESPACE
 doctest_global_setup = """
 import os, tempfile
+os.environ.setdefault("MPLBACKEND", "agg")
 _start, _folder = os.getcwd(), tempfile.TemporaryDirectory()
 os.chdir(_folder.name)
 """
@@ -45,6 +49,9 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autosummary_ignore_module_all = True
 napoleon_numpy_docstring = False
+
+# The model and the estimator around it are both called Autoencoder, on purpose; short type names cannot tell them apart.
+suppress_warnings = ["ref.python"]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "isthmus"
@@ -61,6 +68,26 @@ class Example(DoctestDirective):
         return super().run()
 
 
+def plain_text(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
+    """Keep ``(rows, *shape)`` and ``n_iter_`` in prose from being read as emphasis and as links."""
+    for i, line in enumerate(lines):
+        if line.lstrip().startswith((">>>", "...")):
+            continue
+        pieces = re.split(r"(`+[^`]*`+)", line)
+        for j in range(0, len(pieces), 2):
+            starred = re.sub(r"(?<![\\*\w])\*(\w+)(?![\w*])", r"\\*\1", pieces[j])
+            pieces[j] = re.sub(r"(?<=\S )(\w+)_(?![\w])", r"\1\\_", starred)
+        lines[i] = "".join(pieces)
+
+
+def skipped(app: Sphinx, what: str, name: str, thing: object, skip: bool, options: object) -> bool | None:
+    """Leave out the methods that scikit-learn adds for metadata routing; it documents them."""
+    return True if re.fullmatch(r"set_\w+_request", name) else None
+
+
 def setup(app: Sphinx) -> None:
     """Make the fence known."""
     app.add_directive("pycon", Example)
+    # Before napoleon, which reads the sections.
+    app.connect("autodoc-process-docstring", plain_text, priority=100)
+    app.connect("autodoc-skip-member", skipped)
