@@ -50,7 +50,7 @@ autodoc_typehints_format = "short"
 autosummary_ignore_module_all = True
 napoleon_numpy_docstring = False
 
-# The model and the estimator around it are both called Autoencoder, on purpose; short type names cannot tell them apart.
+# The model and the estimator around it are both called Autoencoder, on purpose; short names do not tell them apart.
 suppress_warnings = ["ref.python"]
 
 html_theme = "pydata_sphinx_theme"
