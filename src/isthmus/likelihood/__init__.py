@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from isthmus.component import Component, Memory
 from isthmus.layers import weights
@@ -69,40 +69,51 @@ class Likelihood(Component):
                 bias.copy_(resting.flatten().to(bias.dtype))
 
 
-def last_weights(objective: Any) -> Tensor | None:
-    """Return the decoder's last weights, where they may be changed: not those that are tied or the user's own."""
+def carriers(objective: Any) -> list[nn.Parameter]:
+    """Return the weights that carry codes to outputs: the decoder's last, or all of the encoder's where they are tied.
+
+    There are none in a user's own network, whose weights are not to be touched.
+    """
     model = objective.model
-    owned = weights(model.decoder)
-    return owned[-1] if owned and model.architecture.output_bias(model.decoder) is not None else None
+    if model.architecture.output_bias(model.decoder) is None:
+        return []
+    return weights(model.decoder)[-1:] or weights(model.encoder)
 
 
 def silent(objective: Any, sample: Batch) -> Tensor:
-    """Return the outputs (1, ...) that the biases alone give; the data's mean, where the last weights are not free."""
-    last = last_weights(objective)
-    if last is None:
+    """Return the outputs (1, ...) that the biases alone give; the data's mean in a user's own network."""
+    carrying = carriers(objective)
+    if not carrying:
         return average(sample.x, sample).unsqueeze(0)
     with torch.no_grad():
-        drawn = last.clone()
-        last.zero_()
+        drawn = [weight.clone() for weight in carrying]
+        for weight in carrying:
+            weight.zero_()
         output: Tensor = objective.model(Batch(sample.x[:1])).output
-        last.copy_(drawn)
+        for weight, value in zip(carrying, drawn, strict=True):
+            weight.copy_(value)
     return output
 
 
 def calm(objective: Any, sample: Batch, spread: Tensor) -> None:
-    """Shrink the decoder's last weights until the first outputs are about a tenth of ``spread`` from the silent ones.
+    """Shrink the weights that carry codes until first outputs are about a tenth of ``spread`` from the silent ones.
 
     Where an error of one counts exponentially, or in units of a small scale, random weights are far from any solution.
     """
-    last = last_weights(objective)
-    if last is None:
-        return
+    carrying = carriers(objective)
     few = Batch(*(None if t is None else t[:1000] for t in (sample.x, sample.seen, sample.weight)))  # type: ignore[arg-type]
     with torch.no_grad():
         away = (objective.model(few).output - silent(objective, few)) / spread
         squared = average(away.square(), Batch(few.x, weight=few.weight)).flatten()
-        each = squared if len(last) == len(squared) else squared.mean()
-        last.mul_((0.1 / each.sqrt().clamp_min(0.1)).reshape(-1, *[1] * (last.dim() - 1)))
+        if not weights(objective.model.decoder):
+            # Tied weights are passed twice each, so that their factors multiply.
+            shared = (0.1 / squared.mean().sqrt().clamp_min(0.1)) ** (0.5 / max(1, len(carrying)))
+            for weight in carrying:
+                weight.mul_(shared)
+            return
+        for last in carrying:
+            each = squared if len(last) == len(squared) else squared.mean()
+            last.mul_((0.1 / each.sqrt().clamp_min(0.1)).reshape(-1, *[1] * (last.dim() - 1)))
 
 
 def average(values: Tensor, sample: Batch) -> Tensor:
