@@ -167,15 +167,19 @@ def test_ctrl_c_on_a_terminal_saves_the_model_and_ends_with_130(tmp_path):
     ours, theirs = pty.openpty()
     # Wide enough for the bar's columns, as most terminals are.
     shape = {"TERM": "xterm", "COLUMNS": "120"}
-    process = subprocess.Popen([*command, *settings], stderr=theirs, stdout=subprocess.PIPE, env=os.environ | shape)
-    os.close(theirs)
-    said = until(ours, b"rows/s")
-    process.send_signal(signal.SIGINT)
-    said += until(ours, None)
-    assert process.wait(timeout=60) == 130, said
+    with subprocess.Popen(
+        [*command, *settings], stderr=theirs, stdout=subprocess.PIPE, env=os.environ | shape
+    ) as process:
+        os.close(theirs)
+        said = until(ours, b"rows/s")
+        process.send_signal(signal.SIGINT)
+        said += until(ours, None)
+        printed = process.stdout.read()
+    os.close(ours)
+    assert process.returncode == 130, said
     assert b"100000" in said and b"rows/s" in said, "a bar with epochs and rate"
     assert b"best weights so far" in said and b"Traceback" not in said
-    assert str(tmp_path / "model").encode() in process.stdout.read()
+    assert str(tmp_path / "model").encode() in printed
     assert load(tmp_path / "model").n_iter_ >= 1
 
 

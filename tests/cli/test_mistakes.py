@@ -118,6 +118,11 @@ def test_use(shell, files, table_model, command, expected):
     refused(shell(*(word.format(files=files, model=table_model) for word in command)), expected)
 
 
+def test_variables_that_are_no_option_are_refused(shell, files, monkeypatch):
+    monkeypatch.setenv("ISTHMUS_FIT_EPOCS", "3")
+    refused(shell("fit", "digits", "-o", files / "model"), "ISTHMUS_FIT_EPOCS|did you mean ISTHMUS_FIT_EPOCHS?")
+
+
 def test_one_row_can_be_used(shell, files, table_model):
     assert shell("encode", table_model, files / "one.csv", "-o", files / "code.npy").code == 0
     assert np.load(files / "code.npy").shape == (1, 3)

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from cyclopts import App, CycloptsError
-from cyclopts.config import Env
 
 import isthmus
-from isthmus.cli.config import ConfigFile
+from isthmus.cli.config import ConfigFile, Environment
 from isthmus.cli.fitting import fit
 from isthmus.cli.listing import parts
 from isthmus.cli.using import encode, evaluate, reconstruct, sample, score
@@ -27,7 +26,8 @@ app = App(
 Begin with: isthmus fit digits -o model --figures figures""",
     version=isthmus.__version__,
     # The first one wins: flags, then the environment (ISTHMUS_FIT_EPOCHS=20), then the file.
-    config=[Env("ISTHMUS_", show=False), ConfigFile()],
+    config=[Environment(), ConfigFile()],
+    suppress_keyboard_interrupt=False,
 )
 COMMANDS: tuple[Callable[..., int | None], ...] = (fit, encode, reconstruct, score, sample, evaluate, parts)
 for place, command in enumerate(COMMANDS):

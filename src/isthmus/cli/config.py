@@ -1,17 +1,42 @@
-"""Settings from a TOML file: the option names of the command line, and parts as tables."""
+"""Settings from the environment and from a TOML file, under the option names of the command line."""
 
 from __future__ import annotations
 
+import difflib
 import json
+import os
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cyclopts.config import Dict
+from cyclopts.config import Dict, Env
 
 if TYPE_CHECKING:
     from cyclopts import App
     from cyclopts.argument import ArgumentCollection
+
+
+PREFIX = "ISTHMUS_"
+
+
+class Environment:
+    """Fill in what flags did not give from variables such as ISTHMUS_FIT_EPOCHS; refuse those that are no option."""
+
+    def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        """Look at the variables of the command that is run.
+
+        Raises:
+            ValueError: a variable that no option has, with a suggestion.
+        """
+        prefix = PREFIX + "".join(f"{command.upper()}_" for command in commands)
+        options = [name.strip("-") for argument in arguments for name in argument.names]
+        known = {prefix + option.upper().replace("-", "_") for option in options}
+        for name in os.environ:
+            if commands and name.startswith(prefix) and name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {close[0]}?" if close else "unset it"
+                raise ValueError(f"the environment's {name} is no option of {' '.join(commands)}; {hint}")
+        Env(PREFIX)(app, commands, arguments)
 
 
 class ConfigFile:

@@ -108,7 +108,7 @@ def _measured(data: str, given: Data, test: str | None, reading: Reading, quiet:
 
 def summary(model: Autoencoder, measured: Data, claim: str, folder: Path | None, data: str) -> str:
     """Measure the model, say what was found, and write it beside the figures."""
-    found = model.evaluate(rows.frame(measured))
+    found = model.evaluate(rows.frame(measured), bytes_per_row=measured.bytes_per_row)
     text = f"{model.parts_}\n\n{claim}:\n{found}"
     if folder is not None:
         from isthmus.data import atomic

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import shutil
+import sys
+import textwrap
 from dataclasses import MISSING, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +25,7 @@ def parts(kind: str | None = None, name: str | None = None, /) -> None:
     known = kinds()
     if kind is None:
         for title, found in known.items():
-            print(f"{title}\n" + "\n".join(f"  {label:30} {_sentence(item)}" for label, item in found.items()))
+            print(f"{title}\n" + "\n".join(_line(label, item) for label, item in found.items()))
         print("\nisthmus parts KIND shows their settings, isthmus parts KIND NAME all of one")
         return
     kind = next((word for word in known if kind.lower() in (word, f"{word}s", f"{word[:-1]}ies")), kind)
@@ -62,6 +65,13 @@ def _sentence(item: Any) -> str:
     return " ".join(_doc(item).split("\n\n")[0].replace("``", "").split())
 
 
+def _line(label: str, item: Any) -> str:
+    line = f"  {label:30} {_sentence(item)}"
+    # Not in a pipe, where one line per part is easier to search.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else len(line)
+    return textwrap.fill(line, max(width, 60), subsequent_indent=" " * 33, break_on_hyphens=False)
+
+
 def _settings(item: Any) -> str:
     lines = [f"    {label} = {default}" for label, default in _defaults(item).items()]
     return "\n".join([*lines, ""])
@@ -84,4 +94,4 @@ def _whole(found: dict[str, Any], kind: str, name: str) -> str:
 
         raise ValueError(f"unknown {kind} {name!r}; {suggest(name, list(found))}")
     item = found[key]
-    return f"{key}\n\n{_doc(item)}\n\nSettings:\n{_settings(item)}"
+    return f"{key}\n\n{_doc(item).replace('``', '')}\n\nSettings:\n{_settings(item)}"

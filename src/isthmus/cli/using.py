@@ -53,8 +53,7 @@ def encode(
 
     small = quantise(codes.reshape(len(codes), *fitted.objective_.model.code_shape), int(bits))
     write_arrays(out, small.to_arrays())
-    share = given.flat.shape[1] * given.X.itemsize / small.bytes_per_row
-    size = f"{small.bytes_per_row} bytes per row ({share:.1f}x smaller than DATA) and {small.header_bytes} once"
+    size = f"{small.bytes_per_row} bytes per row instead of {given.bytes_per_row}, and {small.header_bytes} once"
     print(f"{out}: {len(codes)} codes in {bits} bits, {size}")
 
 
@@ -188,7 +187,7 @@ def evaluate(
         reading: how DATA is read.
     """
     fitted, given = rows.model_at(model), rows.read(data, reading)
-    found = fitted.evaluate(rows.frame(given), draws=draws)
+    found = fitted.evaluate(rows.frame(given), draws=draws, bytes_per_row=given.bytes_per_row)
     if json_file is not None:
         from isthmus.data import atomic
 
