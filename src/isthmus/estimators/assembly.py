@@ -165,12 +165,12 @@ def resolve(estimator: Any, x: np.ndarray[Any, Any], shape: Shape) -> Parts:
     Raises:
         ValueError: a parameter of the wrong kind.
     """
-    bottleneck = _part(estimator.bottleneck, Bottleneck, Undercomplete(), "bottleneck")
+    bottleneck = part_of(estimator.bottleneck, Bottleneck, Undercomplete(), "bottleneck")
     likelihood = estimator.likelihood
-    likelihood = pick_likelihood(x) if likelihood is None else _part(likelihood, Likelihood, None, "likelihood")
+    likelihood = pick_likelihood(x) if likelihood is None else part_of(likelihood, Likelihood, None, "likelihood")
     likelihood = likelihood.suited(tensor(x))
     open_net = default_architecture(likelihood, bottleneck)
-    architecture = _part(estimator.architecture, Architecture, open_net, "architecture")
+    architecture = part_of(estimator.architecture, Architecture, open_net, "architecture")
     places = math.prod(architecture.code(shape, 1))
     penalties = () if estimator.penalties is None else estimator.penalties
     if not isinstance(penalties, (tuple, list)):
@@ -178,10 +178,10 @@ def resolve(estimator: Any, x: np.ndarray[Any, Any], shape: Shape) -> Parts:
     return Parts(
         architecture=architecture,
         bottleneck=bottleneck,
-        corruption=_part(estimator.corruption, Corruption, Clean(), "corruption"),
+        corruption=part_of(estimator.corruption, Corruption, Clean(), "corruption"),
         likelihood=likelihood,
-        penalties=tuple(_part(penalty, Penalty, None, "penalties") for penalty in penalties),
-        trainer=_part(estimator.trainer, Trainer, Trainer(), "trainer"),
+        penalties=tuple(part_of(penalty, Penalty, None, "penalties") for penalty in penalties),
+        trainer=part_of(estimator.trainer, Trainer, Trainer(), "trainer"),
         units=pick_units(estimator.n_components, shape, places, x),
     )
 
@@ -192,7 +192,12 @@ def default_architecture(likelihood: Likelihood, bottleneck: Bottleneck) -> Arch
     return Dense(hidden=(256, 128)) if not at_pca else replace(Dense(hidden=(256, 128)), shortcut=True)
 
 
-def _part(value: Any, kind: type[Any], default: Any, name: str) -> Any:
+def part_of(value: Any, kind: type[Any], default: Any, name: str) -> Any:
+    """Return a part of a kind, or the default where there is one and none was given.
+
+    Raises:
+        ValueError: something else.
+    """
     if value is None and default is not None:
         return default
     if isinstance(value, kind):

@@ -21,7 +21,7 @@ from isthmus.estimators import assembly
 from isthmus.estimators.evaluation import Evaluation, evaluate
 from isthmus.estimators.inference import Inference
 from isthmus.estimators.inputs import Array, gather, like, row_shape, tensor, validated
-from isthmus.estimators.parameters import PartParameters
+from isthmus.estimators.parameters import PartParameters, whole
 from isthmus.likelihood import Likelihood
 from isthmus.measures.baseline import Baseline
 from isthmus.measures.density import fit_code_density
@@ -136,6 +136,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         Raises:
             ValueError: unusable data, or parts that do not fit together or to the data.
         """
+        with whole(self):
+            return self._fit(X, sample_weight, held_out, checkpoint, callbacks)
+
+    def _fit(self, X: Any, sample_weight: Any, held_out: Any, checkpoint: Any, callbacks: Sequence[Callback]) -> Self:
         x, weight = self._begin(X, sample_weight)
         held = None if held_out is None else self._rows(self._checked(held_out), None)
         callbacks = [*callbacks, *([Progress()] if self.verbose else [])]
@@ -154,10 +158,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Pass once over the rows of X, going on from where the last call ended; nothing is held out."""
         first = not hasattr(self, "objective_")
-        x, weight = self._begin(X, sample_weight) if first else self._continued(X, sample_weight)
-        self._moments = self.trainer_.partial(
-            self.objective_, self._rows(x, weight), self._noise, getattr(self, "_moments", None)
-        )
+        with whole(self):
+            x, weight = self._begin(X, sample_weight) if first else self._continued(X, sample_weight)
+            rows = self._rows(x, weight)
+            self._moments = self.trainer_.partial(self.objective_, rows, self._noise, getattr(self, "_moments", None))
         self.history_ = self._moments.history
         self.n_iter_ = len(self.history_)
         self._finish(x)
@@ -237,15 +241,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         check_is_fitted(self, "objective_")
         X = gather(X)
         x = validated(self, X, reset=False)
-        self._refuse_other_shape(row_shape(X))
-        assembly.refuse_unsupported(x, self.parts_.likelihood, getattr(self, "feature_names_in_", None))
+        self._refuse_strange(x, row_shape(X))
         return x
 
-    def _refuse_other_shape(self, given: tuple[int, ...]) -> None:
-        """Refuse pictures of another shape with as many numbers; flat rows are read in the shape of the fit."""
+    def _refuse_strange(self, x: Array, given: tuple[int, ...]) -> None:
+        """Refuse rows of another shape with as many numbers, and values that the likelihood does not know."""
         known = (self.row_shape_, self.spec_.shape, self.spec_.shape[1:])
         if len(given) > 1 and given not in known:
             raise ValueError(f"rows of X have the shape {given}, those of the fit had {self.row_shape_}; transpose X")
+        assembly.refuse_unsupported(x, self.parts_.likelihood, getattr(self, "feature_names_in_", None))
 
     @property
     def answers(self) -> Inference:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -12,11 +13,11 @@ from sklearn.base import ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted
 
-from isthmus.corruption import Corruption
-from isthmus.estimators.assembly import Parts
+from isthmus.corruption import Clean, Corruption
+from isthmus.estimators.assembly import Parts, part_of
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.inputs import Array, gather, tensor, validated
-from isthmus.estimators.parameters import PartParameters
+from isthmus.estimators.inputs import Array, gather, row_shape, tensor, validated
+from isthmus.estimators.parameters import PartParameters, whole
 from isthmus.noise import Noise
 from isthmus.records import Batch, Rows
 from isthmus.training.callbacks import Callback
@@ -33,6 +34,8 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
     Args:
         autoencoder: where the encoder comes from: a fitted one is copied as it is, an unfitted one is cloned and fitted
             on X first; None is ``Autoencoder()``. ``Trainer(epochs=0)`` in it gives the same net without pretraining.
+            Cross-validation clones its estimators, which forgets fits: give it ``FrozenEstimator(fitted)`` of
+            scikit-learn, or an unfitted one.
         trainer: how the classifier and the encoder are trained; None is ``Trainer()``.
         corruption: how inputs are damaged while fine-tuning; None is Clean().
         l2: weight of 1/2 ||W||^2 over the encoder's weights and the classifier's.
@@ -74,26 +77,39 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
         Raises:
             ValueError: unusable data, or fewer than two classes.
         """
-        X = gather(X)
+        with whole(self):
+            return self._fit(gather(X), y, held_out, callbacks)
+
+    def _fit(self, X: Any, y: Any, held_out: Any, callbacks: Sequence[Callback]) -> Self:
         x = validated(self, X, reset=True)
         labels = self._labels(y, x)
+        trainer = part_of(self.trainer, Trainer, Trainer(), "trainer")
+        corruption = part_of(self.corruption, Corruption, Clean(), "corruption")
+        self._refuse_settings()
         self.autoencoder_ = self._pretrained(X)
         noise = Noise(self.autoencoder_._noise.seed if self.random_state is None else self._seed()).branch(FINE)
         self.task_ = FineTuning(
             self.autoencoder_.objective_,
             len(self.classes_),
-            corruption=self.corruption,
+            corruption=corruption,
             l2=self.l2,
             frozen=self.frozen,
         )
-        trainer = self.trainer if self.trainer is not None else Trainer()
-        held = None if held_out is None else self._rows(self._checked(held_out[0]), self._encoded(held_out[1]))
+        held = None if held_out is None else self._held_out(held_out)
         loop = trainer.fit(
             self.task_, self._rows(x, labels), noise, held_out=held, callbacks=callbacks, phase="fine-tuning"
         )
         self.history_, self.n_iter_ = loop.history, loop.epoch
         self._copies: dict[torch.dtype, FineTuning] = {}
         return self
+
+    def _refuse_settings(self) -> None:
+        if isinstance(self.l2, bool) or not isinstance(self.l2, (int, float)) or not 0 <= self.l2 < math.inf:
+            raise ValueError(f"l2={self.l2!r} is not a weight; give a number from 0 up")
+        if self.autoencoder is not None and not hasattr(self.autoencoder, "reconstruct"):
+            raise ValueError(f"autoencoder={self.autoencoder!r} is none; give isthmus.Autoencoder() or a recipe")
+        if isinstance(self.autoencoder, type):
+            raise ValueError(f"autoencoder is the class {self.autoencoder.__name__}; give an instance of it")
 
     def _seed(self) -> int:
         seed: int = Autoencoder(random_state=self.random_state)._seed()
@@ -102,6 +118,7 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
     def _pretrained(self, X: Any) -> Autoencoder:
         given = self.autoencoder if self.autoencoder is not None else Autoencoder()
         if hasattr(given, "objective_"):
+            given._checked(X)
             return copy.deepcopy(given)
         made: Autoencoder = clone(given)
         if made.random_state is None:
@@ -112,19 +129,25 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         y = _check_y(gather(y), estimator=self)
-        check_classification_targets(y)
         check_consistent_length(x, y)
-        self.classes_, numbers = np.unique(y, return_inverse=True)
+        try:
+            check_classification_targets(y)
+            self.classes_, numbers = np.unique(y, return_inverse=True)
+        except TypeError as error:
+            raise ValueError(f"labels of y cannot be compared ({error}); use one type, and drop rows without") from None
         if len(self.classes_) < 2:
-            raise ValueError(f"y holds one class only, {self.classes_[0]!r}; a classifier needs two or more")
+            raise ValueError(f"y holds one class only, {self.classes_[0]}; a classifier needs two or more")
         return numbers
 
-    def _encoded(self, y: Any) -> Array:
-        y = np.asarray(gather(y))
+    def _held_out(self, pair: Any) -> Rows:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ValueError("held_out of a classifier is rows and their labels; give a pair (X, y)")
+        x, y = self._checked(pair[0]), np.asarray(gather(pair[1]))
+        check_consistent_length(x, y)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
-            raise ValueError(f"held_out holds the label {unknown[0]!r}, which y lacks; leave those rows out")
-        return np.searchsorted(self.classes_, y)
+            raise ValueError(f"held_out holds the label {unknown[0]}, which y lacks; leave those rows out")
+        return self._rows(x, np.searchsorted(self.classes_, y))
 
     def _rows(self, x: Array, labels: Array) -> Rows:
         rows = self.autoencoder_._rows(x, None)
@@ -132,7 +155,10 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
 
     def _checked(self, X: Any) -> Array:
         check_is_fitted(self, "task_")
-        return validated(self, X, reset=False)
+        X = gather(X)
+        x = validated(self, X, reset=False)
+        self.autoencoder_._refuse_strange(x, row_shape(X))
+        return x
 
     @torch.no_grad()
     def decision_function(self, X: Any) -> Array:
@@ -162,6 +188,12 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
         """Return the most probable label of each row."""
         scores = self.decision_function(X)
         return np.asarray(self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(1)])
+
+    def _part(self, name: str) -> Any:
+        value = getattr(self, name)
+        if value is None and name in ("trainer", "autoencoder"):
+            return Trainer() if name == "trainer" else Autoencoder()
+        return value
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave copies made for inference behind."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
 
@@ -59,6 +61,18 @@ def changed(value: Any, path: str, new: Any, owner: str) -> Any:
     raise ValueError(f"Invalid parameter {path!r}: {owner}={value!r} has no settings; give {owner} a part first")
 
 
+@contextmanager
+def whole(estimator: BaseEstimator) -> Iterator[None]:
+    """Leave an estimator as it was where a fit is refused, so that a mistake does not cost the model of the last."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except Exception:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
 class PartParameters(BaseEstimator):
     """``get_params`` and ``set_params`` that see inside parts; parts are values, so setting one replaces it."""
 
@@ -90,9 +104,9 @@ class PartParameters(BaseEstimator):
             value = self._part(head)
             if hasattr(value, "set_params"):
                 value.set_params(**dict(changes))
-                continue
-            for rest, new in changes:
-                value = changed(value, rest, new, head)
+            else:
+                for rest, new in changes:
+                    value = changed(value, rest, new, head)
             setattr(self, head, value)
         return self
 

@@ -107,7 +107,7 @@ def _rebuild(
     except (ValueError, RuntimeError) as error:
         if architecture is None:
             raise
-        reason = f"the {type(architecture).__name__} given differs from the saved architecture"
+        reason = f"{architecture!r} differs from the architecture that was saved"
         raise ValueError(f"{reason} ({error}); give one with the same layers") from None
     return model
 
