@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import struct
 from importlib import import_module
 from pathlib import Path
@@ -71,6 +72,11 @@ def test_every_row_has_a_place_on_the_page(script):
     assert table.name == script
     assert set(table.targets) <= set(table.rows)
     assert f"<!-- table: {script} -->" in render.PAGE.read_text()
+
+
+def test_the_tests_that_the_page_names_exist():
+    named = re.findall(r"`(tests/[\w/]+\.py)`", render.PAGE.read_text())
+    assert named and not [path for path in named if not (ROOT / path).is_file()]
 
 
 def test_missing_data_is_named_with_its_remedy(tmp_path, monkeypatch):
