@@ -145,7 +145,7 @@ def test_kernels_of_the_first_layer_are_small_pictures(maps):
 def test_the_atom_of_a_linear_decoder_is_its_weight(linear):
     weight = linear.objective_.parts()["architecture"].atoms(linear.objective_.model.decoder).detach().numpy()
     # In the units of the data, and as large as the unit's spread.
-    expected = weight * linear.code_sample_.std(0)[:, None] * linear.scaling_.factor.ravel()
+    expected = weight * linear.past.codes.std(0)[:, None] * linear.scaling_.factor.ravel()
     np.testing.assert_allclose(DecoderAtomsDisplay.from_estimator(linear).patterns, expected, rtol=1e-4, atol=1e-6)
 
 
@@ -246,7 +246,7 @@ def test_a_code_of_one_number_spans_no_plane(digits):
 
 def test_a_traversal_moves_one_unit_within_its_range(variational):
     shown = TraversalDisplay.from_estimator(variational, units=[2, 0], steps=5, span=50.0)
-    codes = variational.code_sample_.astype(np.float64)
+    codes = variational.past.codes.astype(np.float64)
     mean = codes.mean(0)
     np.testing.assert_allclose(shown.rows[0, 2], variational.inverse_transform(mean[None])[0], rtol=1e-5)
     far = mean.copy()

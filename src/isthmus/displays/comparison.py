@@ -43,9 +43,9 @@ class PCAComparisonDisplay:
         """Measure both on rows X."""
         x = flat_rows(model, X)
         errors = squared_error(x, model.answers.reconstructions(x))
-        return cls(errors, pca_curve(x, model.baseline_.mean, model.baseline_.axes), math.prod(code_shape(model))).plot(
-            ax=ax
-        )
+        return cls(
+            errors, pca_curve(x, model.past.baseline.mean, model.past.baseline.axes), math.prod(code_shape(model))
+        ).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw on a new figure, or in the place of ``ax``."""

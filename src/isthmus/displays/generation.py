@@ -59,7 +59,7 @@ class TraversalDisplay:
         offsets = np.linspace(-span, span, steps)
         rows = model.answers.decode(traversed(model, units, offsets)).reshape(len(units), steps, -1)
         look = row_look(model, rows, shape)
-        known = model.answers.decode(model.code_sample_)
+        known = model.answers.decode(model.past.codes)
         (drawn,) = standardised(look, known, rows)
         return cls(drawn, units, offsets, row_look(model, drawn, shape)).plot(ax=ax)
 
@@ -83,7 +83,7 @@ class TraversalDisplay:
 def traversed(model: Autoencoder, units: Sequence[int], offsets: Array) -> Array:
     """Return the codes of a traversal, (units * steps, numbers per code)."""
     shape = code_shape(model)
-    known = model.code_sample_.reshape(len(model.code_sample_), shape[0], -1).astype(np.float64)
+    known = model.past.codes.reshape(len(model.past.codes), shape[0], -1).astype(np.float64)
     mean, spread = known.mean(0), known.std(axis=(0, 2))
     low, high = known.min(axis=(0, 2)), known.max(axis=(0, 2))
     codes = np.tile(mean, (len(units), len(offsets), 1, 1))

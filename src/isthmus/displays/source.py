@@ -66,7 +66,7 @@ def code_shape(model: Autoencoder) -> tuple[int, ...]:
 
 def code_spread(model: Autoencoder) -> Array:
     """Return the standard deviation of every unit over training rows (and places), (units,)."""
-    codes = model.code_sample_.reshape(len(model.code_sample_), code_shape(model)[0], -1)
+    codes = model.past.codes.reshape(len(model.past.codes), code_shape(model)[0], -1)
     spread: Array = codes.std(axis=(0, 2), dtype=np.float64)
     return spread
 

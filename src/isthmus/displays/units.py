@@ -231,5 +231,5 @@ def atoms(model: Autoencoder, units: Sequence[int]) -> Array:
 
 def spread_of_columns(model: Autoencoder) -> Array:
     """Return the standard deviation of every column, as the model reproduces training rows."""
-    spread: Array = model.answers.decode(model.code_sample_).std(axis=0)
+    spread: Array = model.answers.decode(model.past.codes).std(axis=0)
     return spread

@@ -22,8 +22,8 @@ from isthmus.estimators.evaluation import Evaluation, evaluate
 from isthmus.estimators.inference import Inference
 from isthmus.estimators.inputs import Array, gather, like, row_shape, tensor, validated
 from isthmus.estimators.parameters import PartParameters, whole
+from isthmus.estimators.past import Past, TrainingRows
 from isthmus.likelihood import Likelihood
-from isthmus.measures.baseline import Baseline
 from isthmus.measures.density import fit_code_density
 from isthmus.noise import Noise
 from isthmus.penalty import Penalty
@@ -32,7 +32,6 @@ from isthmus.training.callbacks import Callback, Progress
 from isthmus.training.trainer import Trainer
 
 SAMPLE, DRAW = 6, 7
-KEPT_CODES = 4096
 
 
 def seed_of(random_state: Any) -> int:
@@ -152,19 +151,26 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
             save_to=None if checkpoint is None else Path(checkpoint),
         )
         self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
-        self._finish(x)
+        self._answer_anew()
+        self._seen.look(x, self.answers)
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Pass once over the rows of X, going on from where the last call ended; nothing is held out."""
+        """Pass once over the rows of X, going on from where the last call or fit ended; nothing is held out.
+
+        The first rows choose what was left open: likelihood, scaling, number of units. After a fit, ``history_`` starts
+        anew.
+        """
         first = not hasattr(self, "objective_")
         with whole(self):
             x, weight = self._begin(X, sample_weight) if first else self._continued(X, sample_weight)
             rows = self._rows(x, weight)
-            self._moments = self.trainer_.partial(self.objective_, rows, self._noise, getattr(self, "_moments", None))
+            moments = getattr(self, "_moments", None)
+            self._moments = self.trainer_.partial(self.objective_, rows, self._noise, moments, start=first)
         self.history_ = self._moments.history
-        self.n_iter_ = len(self.history_)
-        self._finish(x)
+        self.n_iter_ = self.best_epoch_ = len(self.history_)
+        self._answer_anew()
+        self._seen.let_pass(x)
         return self
 
     def _continued(self, X: Any, sample_weight: Any) -> tuple[Array, Array | None]:
@@ -195,6 +201,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         self.parts_, self.trainer_ = parts, parts.trainer
         self.n_components_ = parts.units
         self._n_features_out = math.prod(self.objective_.model.code_shape)
+        self._seen = TrainingRows(self._n_features_out, self._noise.branch(SAMPLE))
         for name in ("_answers", "_moments", "_density"):
             self.__dict__.pop(name, None)
 
@@ -227,13 +234,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         values = tensor(self.scaling_.forward(x)).reshape(-1, *self.spec_.shape)
         return Rows(values, weight=None if weight is None else torch.from_numpy(weight))
 
-    def _finish(self, x: Array) -> None:
-        """Keep what later answers need of the training rows: a sample of codes, and PCA at equal size."""
+    def _answer_anew(self) -> None:
+        """Forget what depends on the weights as they were."""
         self._answers = Inference(self.objective_, self.scaling_)
         self.__dict__.pop("_density", None)
-        keep = self._noise.branch(SAMPLE).permutation(len(x))[:KEPT_CODES].numpy()
-        self.baseline_ = Baseline.fit(x, self._n_features_out)
-        self.code_sample_ = self._answers.codes(x[np.sort(keep)]).astype(np.float32)
+
+    @property
+    def past(self) -> Past:
+        """What is known of the training rows: PCA at equal size, and a sample of codes."""
+        return self._seen.past(self.answers)
 
     # -- use --------------------------------------------------------------------------------------------------------
 
@@ -322,7 +331,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
             drawn = noise.normal(torch.empty(n, self._n_features_out))
             return np.asarray(drawn.numpy())
         if "_density" not in self.__dict__:
-            self._density = fit_code_density(self.code_sample_, self._noise.seed % 2**31)
+            self._density = fit_code_density(self.past.codes, self._noise.seed % 2**31)
         return np.asarray(self._density.sample(n, noise.seed % 2**31), dtype=np.float32)
 
     def evaluate(

@@ -90,7 +90,7 @@ def evaluate(
     """
     if draws < 0:
         raise ValueError(f"draws={draws} is not a number of draws; give 0 or more")
-    answers, baseline = model.answers, model.baseline_
+    answers, baseline = model.answers, model.past.baseline
     codes, reconstruction = answers.codes(x), answers.reconstructions(x)
     has_density = "density" in model.parts_.bottleneck.provides
     if draws and not has_density:

@@ -99,6 +99,7 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
         loop = trainer.fit(
             self.task_, self._rows(x, labels), noise, held_out=held, callbacks=callbacks, phase="fine-tuning"
         )
+        self.autoencoder_._answer_anew()
         self.history_, self.n_iter_ = loop.history, loop.epoch
         self._copies: dict[torch.dtype, FineTuning] = {}
         return self

@@ -17,6 +17,7 @@ from isthmus.corruption import Corruption
 from isthmus.data.arrays import Scaling
 from isthmus.estimators.assembly import Parts
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.past import Past
 from isthmus.likelihood import Likelihood
 from isthmus.measures.baseline import Baseline
 from isthmus.noise import Noise
@@ -51,7 +52,7 @@ def save(model: Autoencoder, path: str | Path) -> Path:
         "n_features_in": model.n_features_in_,
         "seed": model._noise.seed,
         "epochs": model.n_iter_,
-        "best_epoch": getattr(model, "best_epoch_", model.n_iter_),
+        "best_epoch": model.best_epoch_,
         "history": model.history_.rows,
     }
     tensors = {f"objective.{name}": t for name, t in model.objective_.state_dict().items()}
@@ -69,8 +70,8 @@ def _arrays(model: Autoencoder) -> dict[str, Any]:
     return {
         "scaling.centre": model.scaling_.centre,
         "scaling.factor": model.scaling_.factor,
-        "code_sample": model.code_sample_,
-    } | {f"baseline.{name}": array for name, array in model.baseline_.arrays().items()}
+        "code_sample": model.past.codes,
+    } | {f"baseline.{name}": array for name, array in model.past.baseline.arrays().items()}
 
 
 def load(path: str | Path, *, architecture: Architecture | None = None) -> Autoencoder:
@@ -153,11 +154,10 @@ def _restore(model: Autoencoder, manifest: dict[str, Any], tensors: dict[str, to
     refuse_other_shapes(state, model.objective_.state_dict())
     model.objective_.to(dtype).load_state_dict(state)
     model.objective_.eval()
-    model.code_sample_ = tensors["code_sample"].numpy()
     model.history_ = History(manifest["history"])
     model.n_iter_, model.best_epoch_ = manifest["epochs"], manifest["best_epoch"]
     found = {name.removeprefix("baseline."): t.numpy() for name, t in tensors.items() if name.startswith("baseline.")}
-    model.baseline_ = Baseline(**found)
+    model._seen.known = Past(Baseline(**found), tensors["code_sample"].numpy())
 
 
 def refuse_other_shapes(saved: dict[str, torch.Tensor], here: dict[str, torch.Tensor]) -> None:

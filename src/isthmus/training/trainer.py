@@ -168,11 +168,13 @@ class Trainer(Component):
             loop.interrupted = True
         return loop
 
-    def partial(self, task: Task, rows: Rows, noise: Noise, previous: Progressed | None = None) -> Progressed:
+    def partial(
+        self, task: Task, rows: Rows, noise: Noise, previous: Progressed | None = None, *, start: bool = True
+    ) -> Progressed:
         """Pass once over rows, going on from the moments, step and epoch at which the previous pass ended.
 
-        Nothing is held out, and schedules count the passes as epochs; one that spans the fit stays at its start, since
-        a stream has no last pass.
+        Without ``start`` a first pass keeps the values of the task. Nothing is held out, and schedules count the passes
+        as epochs; one that spans the fit stays at its start, since a stream has no last pass.
         """
         task.epochs = math.inf
         rows, _ = replace(self, validation=0.0).place_rows(task, rows, None, noise)
@@ -180,7 +182,7 @@ class Trainer(Component):
         loop = Loop(Phase("fit", self, task, rows, None, noise), history=history)
         if previous is not None:
             loop.restore(previous.state)
-        else:
+        elif start:
             task.start(rows.all())
         loop.one_epoch()
         task.eval()
