@@ -66,14 +66,14 @@ class Parts:
         )
 
 
-def pick_likelihood(x: np.ndarray[Any, Any]) -> Likelihood:
-    """Choose a likelihood from data.
+def pick_likelihood(x: np.ndarray[Any, Any], scaling: str) -> Likelihood:
+    """Choose a likelihood from data, and from a scaling that was asked for: scaled numbers are no probabilities.
 
     Zeros and ones, or numbers in [0, 1] of which at least half lie within 0.05 of an end (ink on paper), are
     Bernoulli; everything else is Normal. Counts and categories must be named: a whole number may be a count, a level or
     a rounded measurement, and data cannot tell.
     """
-    if x.size and x.min() >= 0 and x.max() <= 1:
+    if scaling in ("auto", "none") and x.size and x.min() >= 0 and x.max() <= 1:
         extreme = float(np.mean((x <= 0.05) | (x >= 0.95)))
         if extreme >= 0.5 and x.max() > x.min():
             return Bernoulli()
@@ -167,7 +167,11 @@ def resolve(estimator: Any, x: np.ndarray[Any, Any], shape: Shape) -> Parts:
     """
     bottleneck = part_of(estimator.bottleneck, Bottleneck, Undercomplete(), "bottleneck")
     likelihood = estimator.likelihood
-    likelihood = pick_likelihood(x) if likelihood is None else part_of(likelihood, Likelihood, None, "likelihood")
+    likelihood = (
+        pick_likelihood(x, estimator.scaling)
+        if likelihood is None
+        else part_of(likelihood, Likelihood, None, "likelihood")
+    )
     likelihood = likelihood.suited(tensor(x))
     open_net = default_architecture(likelihood, bottleneck)
     architecture = part_of(estimator.architecture, Architecture, open_net, "architecture")
