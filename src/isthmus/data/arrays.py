@@ -39,8 +39,8 @@ class Scaling:
     factor: Array
 
     @classmethod
-    def fit(cls, X: Array, mode: str) -> Self:
-        """Measure shift and scale on the rows ``X``, shaped (rows, *shape).
+    def fit(cls, X: Array, mode: str, weight: Array | None = None) -> Self:
+        """Measure shift and scale on the rows ``X``, shaped (rows, *shape), by their weights where these are given.
 
         Raises:
             ValueError: The mode is unknown, there is no row, or the numbers are too large to be squared.
@@ -51,7 +51,7 @@ class Scaling:
             raise ValueError(f"scaling needs rows of numbers, not an array of shape {X.shape}; give (rows, columns)")
         if mode == "none":
             return cls(mode, np.zeros(X.shape[1:]), np.ones(X.shape[1:]))
-        centre, variance = _moments(X)
+        centre, variance = _moments(X, np.ones(len(X)) if weight is None else weight)
         if mode == "common":
             variance = np.full_like(variance, variance.mean())
         return cls(mode, centre, _usable(np.sqrt(variance), X.dtype))
@@ -90,21 +90,22 @@ class Scaling:
         return scaling
 
 
-def _moments(X: Array) -> tuple[Array, Array]:
+def _moments(X: Array, weight: Array) -> tuple[Array, Array]:
     """Return mean and variance over rows in float64, without a float64 copy of X; exact 0 for constant entries."""
+    total, weight = weight.sum(), weight.reshape(-1, *[1] * (X.ndim - 1))
     low = X.min(axis=0).astype(np.float64)
     shift = np.zeros(X.shape[1:])
     square = np.zeros(X.shape[1:])
     # Differences to a row of the data, because sums of large numbers lose the digits that the variance needs.
     for start in range(0, len(X), _CHUNK):
-        shift += (X[start : start + _CHUNK] - low).sum(axis=0)
-    centre = low + shift / len(X)
+        shift += ((X[start : start + _CHUNK] - low) * weight[start : start + _CHUNK]).sum(axis=0)
+    centre = low + shift / total
     with np.errstate(over="ignore"):
         for start in range(0, len(X), _CHUNK):
-            square += np.square(X[start : start + _CHUNK] - centre).sum(axis=0)
+            square += (np.square(X[start : start + _CHUNK] - centre) * weight[start : start + _CHUNK]).sum(axis=0)
     if not np.isfinite(square).all():
         raise ValueError(f"numbers up to {np.abs(X).max():.1e} are too large to be squared; divide the data first")
-    return centre, np.where(X.max(axis=0) == low, 0.0, square / len(X))
+    return centre, np.where(X.max(axis=0) == low, 0.0, square / total)
 
 
 def _usable(factor: Array, dtype: np.dtype[Any]) -> Array:

@@ -127,7 +127,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         Args:
             X: rows; a 2-D array or data frame, images or signals as (rows, *shape), a torch tensor, Dataset or loader.
             y: ignored.
-            sample_weight: a weight per row.
+            sample_weight: a weight per row; rows of weight zero are left out.
             held_out: rows that choose the weights; None holds out ``trainer.validation`` of X.
             checkpoint: a file to write checkpoints to, and to go on from where it exists.
             callbacks: see ``isthmus.training.callbacks``.
@@ -182,18 +182,20 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         X = gather(X)
         given = row_shape(X)
         x = validated(self, X, reset=True)
+        weight = self._weights(x, sample_weight)
+        if weight is not None:
+            x, weight = x[weight > 0], weight[weight > 0]
         assembly.refuse_too_little(x)
         shape = self._shape(given, x.shape[1])
         names = getattr(self, "feature_names_in_", None)
         parts = assembly.resolve(self, x, shape)
         assembly.refuse_unsupported(x, parts.likelihood, names)
         mode = assembly.pick_scaling(self.scaling, parts.likelihood)
-        self.scaling_ = Scaling.fit(x, mode)
+        self.scaling_ = Scaling.fit(x, mode, weight)
         self.spec_ = assembly.describe(x, shape, parts.likelihood, self.scaling_, names)
         self._noise = Noise(self._seed())
         self._build(parts)
         self.row_shape_ = given
-        weight = self._weights(x, sample_weight)
         return x, weight
 
     def _build(self, parts: assembly.Parts) -> None:
