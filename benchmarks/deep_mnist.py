@@ -29,7 +29,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
     "plain": {"epochs": 70},
     "denoising": {"epochs": 70, "corruption": GaussianNoise(0.2)},
     "contractive": {"epochs": 20, "penalties": (Contractive(0.01),)},
-    "L2": {"epochs": 70, "penalties": (L2(1e-3),)},
+    "L2": {"epochs": 70, "penalties": (L2(5e-4),)},
 }
 
 TABLE = Table(
