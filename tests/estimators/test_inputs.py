@@ -1,0 +1,251 @@
+"""What users pass as X, and what comes back: in their units, types, names and shapes."""
+
+import hypothesis.strategies as st
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import torch
+from hypothesis import given, settings
+from numpy.testing import assert_allclose
+from quick import TWO, convolutional, quick, rows, unit_rows
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+from isthmus.parts import Bernoulli, Conv
+
+NAMES = list("abcdefgh")
+X = rows()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return quick().fit(pd.DataFrame(X, columns=NAMES))
+
+
+# -- data frames ------------------------------------------------------------------------------------------------------
+
+
+FRAMES = {
+    "plain": pd.DataFrame(X, columns=NAMES),
+    "index": pd.DataFrame(X, columns=NAMES, index=pd.Index(range(100, 160), name="patient")),
+    "two indices": pd.DataFrame(X, columns=NAMES, index=pd.MultiIndex.from_product([range(6), range(10)])),
+    "index twice": pd.DataFrame(X, columns=NAMES, index=[0, 1] * 30),
+    "float32": pd.DataFrame(X, columns=NAMES, dtype="float32"),
+    "one float32": pd.DataFrame(X, columns=NAMES).astype({"c": "float32"}),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_pandas_comes_back_with_its_names_index_and_precision(model, name):
+    frame = FRAMES[name]
+    back = model.reconstruct(frame)
+    pd.testing.assert_index_equal(back.index, frame.index)
+    assert list(back.columns) == NAMES and list(back.dtypes) == list(frame.dtypes)
+    assert_allclose(back, quick().fit(X).reconstruct(X), rtol=1e-4)
+
+
+@pytest.mark.parametrize("columns", [range(8), pd.MultiIndex.from_product([["u", "v"], list("abcd")])], ids=type)
+def test_columns_need_not_be_called_by_words(columns):
+    frame = pd.DataFrame(X).set_axis(columns, axis=1)
+    back = quick().fit(frame).reconstruct(frame)
+    assert list(back.columns) == list(columns)
+
+
+@pytest.mark.parametrize("kind", ["Float64", "float64[pyarrow]"])
+def test_nullable_columns_without_holes_are_numbers(kind):
+    frame = pd.DataFrame(X, columns=NAMES).astype(kind)
+    assert_allclose(quick().fit(frame).transform(frame), quick().fit(X).transform(X))
+
+
+def test_whole_numbers_and_truth_values_come_back_as_expected_values():
+    frame = pd.DataFrame(X, columns=NAMES).assign(a=range(60), b=[True, False] * 30)
+    back = quick().fit(frame).reconstruct(frame)
+    assert (back.dtypes == "float64").all() and not (back["a"] == back["a"].round()).any()
+
+
+@pytest.mark.parametrize("dtype", [pl.Float64, pl.Float32])
+def test_polars_comes_back_as_polars(model, dtype):
+    frame = pl.DataFrame(X, schema=NAMES).cast(dtype)
+    back = model.reconstruct(frame)
+    assert isinstance(back, pl.DataFrame) and back.schema == frame.schema
+    assert_allclose(back.to_numpy(), model.reconstruct(pd.DataFrame(X, columns=NAMES)), rtol=1e-4)
+
+
+def test_arrow_comes_back_as_arrow(model):
+    table = pa.table(dict(zip(NAMES, X.T, strict=True)))
+    back = model.reconstruct(table)
+    assert isinstance(back, pa.Table) and back.schema == table.schema
+
+
+@settings(max_examples=10)
+@given(
+    names=st.lists(st.text(min_size=1, max_size=5), min_size=8, max_size=8, unique=True),
+    index=st.lists(st.integers() | st.text(), min_size=4, max_size=4),
+)
+def test_any_names_and_index_are_kept(names, index):
+    frame = pd.DataFrame(X[:4], columns=names, index=pd.Index(index, dtype=object))
+    back = quick(trainer=TWO).fit(pd.DataFrame(X, columns=names)).reconstruct(frame)
+    assert list(back.columns) == names and list(back.index) == index
+
+
+def test_an_array_after_a_frame_is_read_with_a_warning(model):
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        codes = model.transform(X)
+    assert_allclose(codes, model.transform(pd.DataFrame(X, columns=NAMES)))
+
+
+# -- arrays -----------------------------------------------------------------------------------------------------------
+
+
+def test_arrays_of_every_layout_give_the_same_codes():
+    known, model = quick().fit(X).transform(X), quick().fit(X.tolist())
+    read_only = X.copy()
+    read_only.flags.writeable = False
+    for same in (np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2], read_only, X.tolist(), X.astype(object)):
+        assert_allclose(model.transform(same), known)
+
+
+@pytest.mark.parametrize(("given", "answered"), [("float32", "float32"), ("float64", "float64"), ("int16", "float64")])
+def test_answers_have_the_precision_of_the_rows(given, answered):
+    x = (X * 10).astype(given)
+    model = quick().fit(x)
+    codes = model.transform(x)
+    for array in (codes, model.reconstruct(x), model.inverse_transform(codes), model.feature_errors(x)):
+        assert array.dtype == answered
+    assert model.score_samples(x).dtype == "float64"
+
+
+def test_masked_cells_are_holes():
+    mask = np.zeros(X.shape, dtype=bool)
+    mask[3, 4] = True
+    with pytest.raises(ValueError, match="column 4 has 1 such cell;"):
+        quick().fit(np.ma.array(X, mask=mask))
+
+
+# -- pictures and signals ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (1, 6, 5), (3, 6, 5), (2, 15)])
+@pytest.mark.parametrize("make", [quick, convolutional])
+def test_rows_keep_their_shape(make, shape):
+    x = unit_rows(20, int(np.prod(shape))).reshape(20, *shape)
+    model = make().fit(x)
+    assert model.row_shape_ == shape and model.reconstruct(x).shape == x.shape
+    assert model.sample(4).shape == (4, *shape)
+    assert model.transform(x).shape == (20, 3) and model.feature_errors(x).shape == (20, x[0].size)
+    flat = x.reshape(20, -1)
+    assert_allclose(model.transform(flat), model.transform(x))
+    assert model.reconstruct(flat).shape == flat.shape
+
+
+def test_flat_rows_are_given_a_shape():
+    x = unit_rows(20, 30)
+    pictures, flat = convolutional().fit(x.reshape(20, 1, 6, 5)), convolutional(shape=(1, 6, 5)).fit(x)
+    assert_allclose(flat.transform(x), pictures.transform(x.reshape(20, 1, 6, 5)))
+    assert flat.reconstruct(x).shape == (20, 30) and flat.sample(2).shape == (2, 30)
+    assert_allclose(flat.transform(x.reshape(20, 6, 5)), flat.transform(x))
+
+
+def test_channels_of_a_signal_are_said_by_shape():
+    x = unit_rows(20, 30).reshape(20, 2, 15)
+    model = convolutional(shape=(2, 15)).fit(x)
+    assert model.spec_.shape == (2, 15) and model.reconstruct(x).shape == x.shape
+
+
+def test_code_maps_are_flattened_and_restored():
+    x = unit_rows(20, 64).reshape(20, 8, 8)
+    model = quick(2, architecture=Conv((2, 2), head="map")).fit(x)
+    codes = model.transform(x)
+    assert codes.shape == (20, len(model.get_feature_names_out())) and codes.shape[1] > 2
+    assert_allclose(model.inverse_transform(codes).reshape(x.shape), model.reconstruct(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("other", [(5, 6), (1, 5, 6), (30, 1)])
+def test_pictures_of_another_shape_with_as_many_pixels_are_refused(other):
+    model = quick().fit(unit_rows(20, 30).reshape(20, 6, 5))
+    with pytest.raises(ValueError, match=r"those of the fit had \(6, 5\)"):
+        model.transform(unit_rows(20, 30).reshape(20, *other))
+
+
+# -- torch ------------------------------------------------------------------------------------------------------------
+
+
+class Pairs(Dataset):
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        return torch.as_tensor(self.rows[index]), index % 2
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter(torch.tensor(X))
+
+
+TORCH = {
+    "tensor": torch.tensor(X),
+    "with a gradient": torch.tensor(X, requires_grad=True),
+    "tensors": TensorDataset(torch.tensor(X), torch.zeros(60)),
+    "pairs": Pairs(X),
+    "stream": Stream(),
+    "loader": DataLoader(TensorDataset(torch.tensor(X)), batch_size=16),
+    "loader of pairs": DataLoader(Pairs(X), batch_size=7),
+    "loader of a stream": DataLoader(Stream(), batch_size=13),
+    "list of tensors": list(torch.tensor(X)),
+}
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_torch_is_read_as_the_array_it_holds(name, untouched_generators):
+    model = quick().fit(TORCH[name])
+    assert_allclose(model.transform(TORCH[name]), quick().fit(X).transform(X), rtol=1e-10)
+    assert model.reconstruct(TORCH[name]).shape == X.shape
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_a_tensor_comes_back_as_a_tensor(dtype):
+    x = torch.tensor(X, dtype=dtype)
+    back = quick().fit(x).reconstruct(x)
+    assert isinstance(back, torch.Tensor) and back.dtype == dtype and back.shape == x.shape
+
+
+def test_pictures_of_a_dataset_have_channels_first():
+    pictures = Pairs(unit_rows(20, 90).reshape(20, 3, 6, 5))
+    model = convolutional(likelihood=Bernoulli()).fit(DataLoader(pictures, batch_size=6))
+    assert model.row_shape_ == (3, 6, 5) and model.reconstruct(pictures).shape == (20, 3, 6, 5)
+
+
+class Named(Pairs):
+    def __getitem__(self, index):
+        return {"x": torch.as_tensor(self.rows[index])}
+
+
+class Uneven(Pairs):
+    def __getitem__(self, index):
+        return self.rows[index][: 3 + index % 2]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (Pairs(X[:0]), "the Dataset is empty"),
+        (DataLoader(Pairs(X[:0])), "the DataLoader is empty"),
+        (Named(X), "elements of type dict"),
+        (DataLoader(Named(X)), "elements of type dict"),
+        (Uneven(X), r"different shapes, \(3,\) and \(4,\)"),
+        ([[1.0, 2.0], [1.0]], "rows of X have different lengths"),
+        ({"a": [1.0, 2.0]}, "got a dict instead; give an array"),
+        ((row for row in X), "got a generator instead"),
+        (pl.DataFrame(X).lazy(), "got a LazyFrame instead; collect"),
+        (None, "got a NoneType instead"),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, str) else type(value).__name__,
+)
+def test_what_holds_no_rows_is_refused_by_name(given, expected):
+    with pytest.raises(ValueError, match=expected):
+        quick().fit(given)
