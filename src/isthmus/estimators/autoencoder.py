@@ -20,7 +20,7 @@ from isthmus.data.arrays import Scaling
 from isthmus.estimators import assembly
 from isthmus.estimators.evaluation import Evaluation, evaluate
 from isthmus.estimators.inference import Inference
-from isthmus.estimators.inputs import Array, gather, like, row_shape, tensor, validated
+from isthmus.estimators.inputs import Array, gather, like, refuse_flat, row_shape, tensor, validated
 from isthmus.estimators.parameters import PartParameters, whole
 from isthmus.estimators.past import Past, TrainingRows
 from isthmus.likelihood import Likelihood
@@ -278,7 +278,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
     def inverse_transform(self, X: Any) -> Array:
         """Return the expected data of codes, (rows, n_features_in_), in the units of the fit."""
         check_is_fitted(self, "objective_")
-        codes = check_array(gather(X), dtype=[np.float64, np.float32], input_name="X")
+        X = gather(X)
+        refuse_flat(X)
+        codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
         if codes.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X holds codes of {codes.shape[1]} numbers, the model has {self._n_features_out} per code; "

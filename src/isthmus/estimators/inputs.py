@@ -78,6 +78,19 @@ def _array(X: Any) -> Array:
     return made
 
 
+def refuse_flat(X: Any) -> None:
+    """Refuse a single row or column, which could be either.
+
+    Raises:
+        ValueError: an array that has not two axes or more.
+    """
+    if len(X.shape) < 2:
+        raise ValueError(
+            f"Expected 2D array, got {len(X.shape)}D array instead. Reshape your data: X.reshape(-1, 1) if it has a "
+            "single feature, X.reshape(1, -1) if it contains a single sample"
+        )
+
+
 def tensor(x: Array) -> Tensor:
     """Return an array as a tensor; shared memory where that can be written, else a copy."""
     return torch.from_numpy(np.require(x, requirements=["C", "W"]))
@@ -127,6 +140,7 @@ def validated(estimator: Any, X: Any, *, reset: bool) -> Array:
         ValueError: text, NaN, infinity, no rows, another width or other columns than in the fit.
     """
     X = gather(X)
+    refuse_flat(X)
     refuse_text(X)
     given = X
     if len(X.shape) > 2:
