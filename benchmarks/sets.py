@@ -19,6 +19,11 @@ def mnist(part: str) -> Array:
     return np.asarray(read(f"mnist:{part}").flat)
 
 
+def mnist_labels(part: str) -> Array:
+    """Return the digit, 0 to 9, that each picture of :func:`mnist` shows."""
+    return np.asarray(read(f"mnist:{part}").y)
+
+
 def digits() -> Array:
     """Return scikit-learn's 1,797 digits as rows of 64 pixels in [0, 1]."""
     return np.asarray(read("digits").flat)

@@ -32,9 +32,13 @@ class Settings:
     rate: float = 1e-3
     batch: int = 100
     activation: str = "relu"
+    norm: str = "none"
 
 
-VARIANTS = {"plain": Settings(), "masked inputs": Settings(Masking(0.15), warmup=10.0)}
+VARIANTS = {
+    "plain": Settings(),
+    "batch-normalised": Settings(norm="batch", rate=3e-3, epochs=200),
+}
 
 TABLE = Table(
     name="variational_nll",
@@ -47,7 +51,7 @@ TABLE = Table(
         "cpu_minutes": Column("minutes", "{:.1f}"),
     },
     rows=tuple(VARIANTS),
-    targets={"masked inputs": "≤ 89.8"},
+    targets={"batch-normalised": "≤ 89.8"},
 )
 
 
@@ -57,7 +61,7 @@ def fitted(X: sets.Array, validation: sets.Array, settings: Settings, epochs: in
     trainer = Trainer(epochs=epochs, batch_size=settings.batch, patience=0, optimiser=optimiser, device="cpu")
     return Autoencoder(
         40,
-        architecture=Dense(hidden=(400,), activation=settings.activation),
+        architecture=Dense(hidden=(400,), activation=settings.activation, norm=settings.norm),
         bottleneck=Variational(),
         corruption=settings.corruption,
         likelihood=Bernoulli(),

@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -86,3 +87,11 @@ def test_scripts_are_short_and_can_be_run() -> None:
     for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run"]:
         assert len(path.read_text().splitlines()) <= 40, path.name
         assert path.stat().st_mode & 0o100, f"{path.name} is not executable"
+
+
+def test_importing_it_draws_nothing_from_anybodys_generator():
+    code = (
+        "import random; before = random.getstate(); import isthmus; isthmus.Autoencoder, isthmus.parts;"
+        "import sys; sys.exit(random.getstate() != before)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

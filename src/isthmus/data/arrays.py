@@ -66,6 +66,14 @@ class Scaling:
         X, centre, factor = self._cast(X)
         return X if self.mode == "none" else X * factor + centre
 
+    def comparable(self, X: Array) -> Array:
+        """Return rows in units in which errors of different entries add up.
+
+        These are standard deviations under ``standard``, whose entries may be kilograms beside millimetres, and else
+        the units that :meth:`fit` saw.
+        """
+        return X / self._cast(X)[2] if self.mode == "standard" else X
+
     def _cast(self, X: Array) -> tuple[Array, Array, Array]:
         if X.shape[1:] != self.centre.shape:
             raise ValueError(f"rows of shape {X.shape[1:]} do not fit a scaling of {self.centre.shape}; give these")

@@ -40,12 +40,12 @@ class PCAComparisonDisplay:
 
     @classmethod
     def from_estimator(cls, model: Autoencoder, X: Any, *, ax: Axes | None = None) -> Self:
-        """Measure both on rows X."""
+        """Measure both on rows X, in standard deviations if the model scales every column by its own."""
         x = flat_rows(model, X)
-        errors = squared_error(x, model.answers.reconstructions(x))
-        return cls(
-            errors, pca_curve(x, model.past.baseline.mean, model.past.baseline.axes), math.prod(code_shape(model))
-        ).plot(ax=ax)
+        comparable, baseline = model.scaling_.comparable, model.past.baseline
+        seen, back = comparable(x), comparable(model.answers.reconstructions(x))
+        curve = pca_curve(seen, baseline.mean, baseline.axes)
+        return cls(squared_error(seen, back), curve, math.prod(code_shape(model))).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw on a new figure, or in the place of ``ax``."""

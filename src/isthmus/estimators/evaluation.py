@@ -23,6 +23,9 @@ BITS = (32, 16, 8, 4)
 class Evaluation:
     """What :meth:`isthmus.Autoencoder.evaluate` measured; errors are in the caller's units, squared.
 
+    Where the model scales every column by its own deviation, errors are in standard deviations, as no other sum over
+    columns would mean anything.
+
     Attributes:
         rows, variables, code: sizes; ``code`` counts the numbers per code.
         squared_error, pca, mean: summed over variables, averaged over rows: the model's, PCA's at equal code size
@@ -32,6 +35,7 @@ class Evaluation:
         nll: importance-weighted estimate of -log p(x), nats per row, where asked for.
         bytes_in, bits: bytes per row of the input as given; (bits, bytes per row, squared error) per code precision.
         dead: units that never move on these rows.
+        standardised: whether errors are in standard deviations of the columns.
         verdict: sentences.
     """
 
@@ -48,6 +52,7 @@ class Evaluation:
     bytes_in: float
     bits: tuple[tuple[int, float, float], ...]
     dead: int
+    standardised: bool = False
     verdict: tuple[str, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,7 +63,8 @@ class Evaluation:
         """Print a small table and the verdict."""
         lines = [
             f"rows {self.rows}, variables {self.variables}, numbers per code {self.code}",
-            f"squared error per row  {self.squared_error:.6g}   ({self._beside_pca()}; the mean alone {self.mean:.6g})",
+            f"squared error per row  {self.squared_error:.6g}   ({self._beside_pca()}; the mean alone {self.mean:.6g})"
+            + (", in standard deviations of the columns" if self.standardised else ""),
             f"variance explained     {self._share()}",
             f"log-likelihood         {self.score:.6g} nats per row given its code",
         ]
@@ -90,8 +96,8 @@ def evaluate(
     """
     if draws < 0:
         raise ValueError(f"draws={draws} is not a number of draws; give 0 or more")
-    answers, baseline = model.answers, model.past.baseline
-    codes, reconstruction = answers.codes(x), answers.reconstructions(x)
+    answers, baseline, comparable = model.answers, model.past.baseline, model.scaling_.comparable
+    codes, seen, back = answers.codes(x), comparable(x), comparable(answers.reconstructions(x))
     has_density = "density" in model.parts_.bottleneck.provides
     if draws and not has_density:
         name = type(model.parts_.bottleneck).__name__
@@ -101,16 +107,17 @@ def evaluate(
         rows=len(x),
         variables=x.shape[1],
         code=codes.shape[1],
-        squared_error=float(squared_error(x, reconstruction).mean()),
-        pca=float(baseline.errors(x).mean()),
-        mean=float(baseline.errors_of_mean(x).mean()),
-        explained=explained_variance(x, reconstruction),
+        squared_error=float(squared_error(seen, back).mean()),
+        pca=float(baseline.errors(seen).mean()),
+        mean=float(baseline.errors_of_mean(seen).mean()),
+        explained=explained_variance(seen, back),
         score=model.score(X),
         nll=nll,
         draws=draws,
         bytes_in=bytes_per_row if bytes_per_row is not None else _bytes_per_row(X, x),
-        bits=tuple(_stored(model, x, codes, bits) for bits in BITS),
+        bits=tuple(_stored(model, seen, codes, bits) for bits in BITS),
         dead=_unmoved(codes),
+        standardised=model.scaling_.mode == "standard",
     )
     return replace(found, verdict=tuple(_verdict(model, found)))
 
@@ -126,10 +133,10 @@ def _bytes_per_row(X: Any, x: Array) -> float:
     return float(x.shape[1] * getattr(getattr(X, "dtype", x.dtype), "itemsize", x.itemsize))
 
 
-def _stored(model: Autoencoder, x: Array, codes: Array, bits: int) -> tuple[int, float, float]:
+def _stored(model: Autoencoder, seen: Array, codes: Array, bits: int) -> tuple[int, float, float]:
     stored = quantise(codes, bits)
-    decoded = model.answers.decode(restore(stored).astype(codes.dtype))
-    return bits, float(stored.bytes_per_row), float(squared_error(x, decoded).mean())
+    decoded = model.scaling_.comparable(model.answers.decode(restore(stored).astype(codes.dtype)))
+    return bits, float(stored.bytes_per_row), float(squared_error(seen, decoded).mean())
 
 
 def _verdict(model: Autoencoder, found: Evaluation) -> list[str]:

@@ -27,7 +27,7 @@ class Past:
     def of(cls, x: Array, answers: Inference, size: int, noise: Noise) -> Self:
         """Look at training rows; ``size`` is the number of principal axes, as many as a code has numbers."""
         some = np.sort(noise.permutation(len(x))[:ROWS].numpy())
-        return cls(Baseline.fit(x, size), answers.codes(x[some]).astype(np.float32))
+        return cls(Baseline.fit(answers.scaling.comparable(x), size), answers.codes(x[some]).astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)

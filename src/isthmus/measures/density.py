@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
 
 from isthmus.measures.reconstruction import Array
 
@@ -118,9 +120,6 @@ def _point() -> tuple[Array, Array, Array]:
 
 def _mixture(rows: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
     """Return weights, means and covariance factors of the best mixture, in the rows' own units."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
-
     centre, scale = rows.mean(axis=0), rows.std(axis=0)
     scaled = (rows - centre) / scale
     units = rows.shape[1]
