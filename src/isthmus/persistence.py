@@ -40,7 +40,9 @@ def write(path: str | Path, manifest: dict[str, Any], tensors: dict[str, Tensor]
         text = json.dumps(content | {"checksum": checksum(content)}, indent=2)
         (fresh / MANIFEST).write_text(text + "\n", encoding="utf-8")
         _flush(fresh / WEIGHTS, fresh / MANIFEST)
+        # Temporary folders and safetensors' files are for their owner alone; a model is a file like any other.
         fresh.chmod(0o777 & ~_umask())
+        (fresh / WEIGHTS).chmod(0o666 & ~_umask())
         _swap(fresh, target)
     except (OSError, SafetensorError) as error:
         reason = f"cannot save to {path} ({_reason(error)})"
