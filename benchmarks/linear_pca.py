@@ -74,7 +74,7 @@ def trainer(data: str, case: str, quick: bool) -> Trainer:
     if case == "Adam, an epoch on":
         return Trainer(epochs=1, validation=0, device="cpu")
     if case == "random start" and large:
-        epochs = 3 if quick else 12
+        epochs = 3 if quick else 30
         return Trainer(epochs=epochs, validation=0, batch_size=256, optimiser=Adam(Cosine(3e-3)), device="cpu")
     epochs = {(False, False): 40, (True, False): 3}.get((large, quick), 1 if large else 5)
     optimiser, precision = LBFGS(iterations=100), "float32" if large else "float64"

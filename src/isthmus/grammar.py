@@ -1,4 +1,7 @@
-"""The one-line grammar of parts: ``top_k:k=8``, ``emphasised:base=(masking:rate=0.3),alpha=2``."""
+"""The one-line grammar of parts: ``top_k:k=8``, ``emphasised:base=(masking:rate=0.3),alpha=2``.
+
+A part inside a part stands in brackets, and so does each of several: ``greedy:penalties=((l1:weight=0.1),(l2))``.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +38,10 @@ def _read(text: str) -> dict[str, Any]:
 def _literal(text: str) -> Any:
     if text.startswith("(") and text.endswith(")"):
         inner = text[1:-1].strip()
-        items = _split(inner)
-        if (len(items) > 1 and all("(" not in i and "=" not in i for i in items)) or not inner:
-            return tuple(_literal(item.strip()) for item in items)
+        items = [item.strip() for item in _split(inner)]
+        values = len(items) > 1 and all("(" not in item and "=" not in item for item in items)
+        if values or all(item.startswith("(") for item in items):
+            return tuple(_literal(item) for item in items)
         if ":" in inner or inner.isidentifier():
             return _read(inner)
     try:

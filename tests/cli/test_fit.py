@@ -68,6 +68,14 @@ def test_every_part_can_be_named(fitted):
     assert settings == {"batch_size": 50, "validation": 0.2, "patience": 3, "clip": 1.0, "precision": "float64"}
 
 
+def test_layers_can_be_pretrained(fitted):
+    line = "greedy:epochs=1,corruption=(masking:rate=0.25)"
+    model = fitted("--pretraining", line)
+    told = model["parts"]["trainer"]["pretraining"]
+    assert (told["epochs"], told["corruption"]["type"], told["corruption"]["rate"]) == (1, "masking", 0.25)
+    assert {row["phase"] for row in model["history"]} >= {"layer 1", "layer 2"}
+
+
 def test_flags_win_over_the_environment_and_that_over_the_file(fitted, tmp_path, monkeypatch):
     config = tmp_path / "run.toml"
     config.write_text(

@@ -11,6 +11,7 @@ from isthmus.cli.options import Parts, Training
 
 if TYPE_CHECKING:
     from isthmus.catalogue import P
+    from isthmus.component import Part
     from isthmus.estimators import Autoencoder
     from isthmus.penalty import Penalty
 
@@ -119,10 +120,11 @@ def penalties(given: Sequence[Penalty], texts: Sequence[str]) -> tuple[Penalty, 
 
 def trainer(given: Any, training: Training) -> Any:
     """Return a recipe's trainer with the settings that options give."""
+    from isthmus.training.greedy import Greedy
     from isthmus.training.optimiser import Optimiser
     from isthmus.training.trainer import Trainer
 
+    kinds: dict[str, type[Part]] = {"optimiser": Optimiser, "pretraining": Greedy}
     changes = {f.name: value for f in fields(training) if (value := getattr(training, f.name)) is not None}
-    if "optimiser" in changes:
-        changes["optimiser"] = part(Optimiser, changes["optimiser"])
+    changes |= {name: part(kind, changes[name]) for name, kind in kinds.items() if name in changes}
     return replace(given if given is not None else Trainer(), **changes)

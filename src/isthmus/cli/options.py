@@ -60,6 +60,9 @@ class Training:
     optimiser: str | None = None
     """How a gradient becomes a step, for example adam:learning_rate=1e-3."""
 
+    pretraining: str | None = None
+    """What happens to the layers before the whole net is trained, for example greedy:epochs=20,corruption=(masking)."""
+
     epochs: int | None = None
     """Passes over the training rows."""
 
