@@ -69,20 +69,27 @@ class Autoencoder(nn.Module):
         return output
 
     def forward(
-        self, batch: Batch, corrupted: Corrupted | None = None, noise: Noise | None = None, draws: int = 1
+        self,
+        batch: Batch,
+        corrupted: Corrupted | None = None,
+        noise: Noise | None = None,
+        draws: int = 1,
+        *,
+        differentiable: bool = False,
     ) -> Pass:
-        """Encode, draw codes, decode. Without noise nothing is sampled: the code is the posterior's mean."""
+        """Encode, draw codes, decode. Without noise nothing is sampled: the code is the posterior's mean.
+
+        With ``differentiable``, the pass can be differentiated by the encoder's inputs.
+        """
         corrupted = corrupted or Corrupted(batch.x, batch.seen)
         inputs = self.stem(corrupted)
-        if torch.is_grad_enabled() and not inputs.requires_grad and self.differentiates_inputs:
+        if differentiable and torch.is_grad_enabled() and not inputs.requires_grad:
             inputs = inputs.detach().requires_grad_()
         features = self._features(inputs, noise)
         posterior = self.bottleneck(features, self.memory)
         code = posterior.rsample(noise, draws)
         output = self.decode(code, noise)
         return Pass(self, batch, corrupted, inputs, features, posterior, code, output, draws, self.memory, noise)
-
-    differentiates_inputs = False
 
     def output_bias(self) -> nn.Parameter | None:
         """Return the bias of the decoder's last layer, where it has one that may be trained."""

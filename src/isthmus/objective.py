@@ -103,7 +103,7 @@ class Objective(Task):
             }
         )
         self._noting = {f"layer.{name}": layer for name, layer in noting(model).items()}
-        model.differentiates_inputs = any("input gradient" in part.requires for part in self.penalties.values())
+        self._differentiable = any(penalty.differentiates(model) for penalty in self.penalties.values())
 
     def parts(self) -> dict[str, Component]:
         """Return every part by its name in the objective."""
@@ -136,7 +136,8 @@ class Objective(Task):
         if noise is not None:
             corruption = self.corruption.over(self.epochs).at(epoch)
             corrupted = corruption(batch, noise, self._memory("corruption"))
-        return self.model.forward(batch, corrupted, noise, self.draws if noise is not None else 1)
+        draws = self.draws if noise is not None else 1
+        return self.model.forward(batch, corrupted, noise, draws, differentiable=self._differentiable)
 
     def nll(self, p: Pass) -> Tensor:
         """Return -log p(x | code) per entry, shaped as the batch (draws folded into rows), against the clean values."""

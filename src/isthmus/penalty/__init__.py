@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -23,3 +23,7 @@ class Penalty(Component):
     def __call__(self, p: Pass) -> Tensor:
         """Return the unweighted penalty: (rows,) or one number."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__")  # abstract
+
+    def differentiates(self, model: Any) -> bool:
+        """Say whether it differentiates the code of this model by the encoder's inputs, which costs a product more."""
+        return "input gradient" in self.requires

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,10 +38,12 @@ class Contractive(Penalty):
 
     def __call__(self, p: Pass) -> Tensor:
         """Return the squared norm, in closed form where there is one; evaluation needs no gradient mode."""
-        linear = "linear encoder" in p.model.architecture.provides
-        if linear and "elementwise code" in p.model.bottleneck.provides:
-            return closed_form(p)
-        return probed(p, self.probes)
+        return probed(p, self.probes) if self.differentiates(p.model) else closed_form(p)
+
+    def differentiates(self, model: Any) -> bool:
+        """Say whether there is no closed form for this model."""
+        linear = "linear encoder" in model.architecture.provides
+        return not (linear and "elementwise code" in model.bottleneck.provides)
 
 
 def closed_form(p: Pass) -> Tensor:
