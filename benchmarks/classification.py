@@ -37,7 +37,7 @@ from isthmus.parts import (
     TopK,
 )
 
-HELD_OUT = 10_000
+HELD_OUT = 6  # one picture in six
 SPARSE = (ActivationRate(3.0, rho=0.1), L2(3e-3))
 
 
@@ -47,9 +47,9 @@ class Net:
 
     hidden: tuple[int, ...]
     units: int
-    epochs: int
-    fine: int
-    rate: float = 1e-3
+    epochs: int = 20
+    fine: int = 15
+    rate: float = 4e-3
     noise: float = 0.0
     top: int = 0
     frozen: bool = False
@@ -67,10 +67,10 @@ class Start:
     target: str = ""
 
 
-NG = Net((200,), 200, epochs=30, fine=30)
-VINCENT = Net((1000, 1000), 1000, epochs=20, fine=30, rate=5e-4, noise=0.25)
-RIFAI = Net((), 1000, epochs=30, fine=30)
-MAKHZANI = Net((), 1000, epochs=30, fine=30, top=25, frozen=True)
+NG = Net((200,), 200, rate=1e-3)
+VINCENT = Net((1000, 1000), 1000, epochs=15, rate=2e-3, noise=0.25)
+RIFAI = Net((), 1000)
+MAKHZANI = Net((), 1000, fine=20, top=25, frozen=True)
 
 STARTS = {
     "784-200-200, sparse layers, classifier only": Start(NG, SPARSE, frozen=True, target="about 12.3"),
@@ -103,10 +103,10 @@ TABLE = Table(
 )
 
 
-def trainer(epochs: int, rate: float, **settings: Any) -> Trainer:
+def trainer(epochs: int, rate: float, batch: int, **settings: Any) -> Trainer:
     """Return how every net here is trained."""
     optimiser = Adam(Cosine(rate, warmup=1.0))
-    return Trainer(epochs, batch_size=128, optimiser=optimiser, patience=0, device="cpu", **settings)
+    return Trainer(epochs, batch_size=batch, optimiser=optimiser, patience=0, device="cpu", **settings)
 
 
 def autoencoder(start: Start, epochs: int, seed: int) -> Autoencoder:
@@ -122,7 +122,7 @@ def autoencoder(start: Start, epochs: int, seed: int) -> Autoencoder:
         corruption=noise if learns else None,
         penalties=start.penalties if learns else (),
         likelihood=Bernoulli(),
-        trainer=trainer(epochs if learns else 0, 1e-3, pretraining=layers if stacked else None),
+        trainer=trainer(epochs if learns else 0, 2e-3, 256, pretraining=layers if stacked else None),
         random_state=seed,
     )
 
@@ -138,7 +138,7 @@ def measure(start: Start, data: Sequence[sets.Array], quick: bool, seed: int) ->
     frozen = net.frozen or start.frozen
     classifier = FineTunedClassifier(
         model,
-        trainer=trainer(fine, 1e-2 if frozen else net.rate),  # a linear classifier alone stands larger steps
+        trainer=trainer(fine, 1e-2 if frozen else net.rate, 128),  # a linear classifier alone stands larger steps
         corruption=Masking(net.noise) if net.noise else None,
         frozen=frozen,
         random_state=seed,
@@ -154,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pictures, test = sets.mnist("train"), sets.mnist("test")
     labels, test_y = sets.mnist_labels("train"), sets.mnist_labels("test")
     order = np.random.default_rng(0).permutation(len(pictures))
-    held, train = order[:HELD_OUT], order[HELD_OUT:]
+    held, train = np.split(order, [len(order) // HELD_OUT])
     data = (pictures[train], labels[train], pictures[held], labels[held], test, test_y)
     for seed in bench.seeds((0, 1, 2)):
         for name, start in STARTS.items():

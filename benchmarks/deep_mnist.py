@@ -28,7 +28,7 @@ SHARED = {"hidden": (1000, 500, 250), "activation": "silu"}
 MEMBERS: dict[str, dict[str, Any]] = {
     "plain": {"epochs": 70},
     "denoising": {"epochs": 70, "corruption": GaussianNoise(0.2)},
-    "contractive": {"epochs": 20, "penalties": (Contractive(0.01),)},
+    "contractive": {"epochs": 15, "penalties": (Contractive(0.01),)},
     "L2": {"epochs": 70, "penalties": (L2(5e-4),)},
 }
 

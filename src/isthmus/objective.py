@@ -70,9 +70,10 @@ class Task(nn.Module):
 class Objective(Task):
     """Likelihood, penalties and corruption around a model.
 
-    The loss is exactly the sum of the terms that :meth:`forward` names. With ``draws`` > 1 it is the
-    importance-weighted bound (Burda et al., 2016), still a sum of named terms: with r the softmax over draws of minus
-    the per-draw loss, it is sum_s r_s (terms of draw s) + [log draws - entropy(r)], the last called ``tightening``.
+    The loss is exactly the sum of the terms that :meth:`forward` names. With ``draws`` > 1 (None: as many as the
+    bottleneck asks for) it is the importance-weighted bound (Burda et al., 2016), still a sum of named terms: with r
+    the softmax over draws of minus the per-draw loss, it is sum_s r_s (terms of draw s) + [log draws - entropy(r)],
+    the last called ``tightening``.
 
     Raises:
         ValueError: parts that do not fit together, or two penalties of one name.
@@ -84,11 +85,12 @@ class Objective(Task):
         likelihood: Likelihood,
         penalties: Sequence[Penalty] = (),
         corruption: Corruption | None = None,
-        draws: int = 1,
+        draws: int | None = None,
     ) -> None:
         """Check the parts against each other and build their memories."""
         super().__init__()
-        self.model, self.likelihood, self.draws = model, likelihood, draws
+        self.model, self.likelihood = model, likelihood
+        self.draws = model.bottleneck.draws if draws is None else draws
         self.corruption = corruption if corruption is not None else Clean()
         self.penalties = {name_of(penalty): penalty for penalty in penalties}
         if len(self.penalties) < len(penalties):
@@ -203,9 +205,10 @@ def tightened(terms: Terms, draws: int, rows: int) -> Terms:
     """Combine the terms of several draws into the importance-weighted bound, term by term."""
     drawn = {name: t.reshape(draws, rows) for name, t in terms.items() if t.dim() and len(t) == draws * rows}
     total = torch.stack(list(drawn.values())).sum(0)
-    r = torch.softmax(-total, dim=0)
+    log_r = torch.log_softmax(-total, dim=0)
+    r = log_r.exp()
     combined = {name: (r * drawn[name]).sum(0) if name in drawn else t for name, t in terms.items()}
-    combined["tightening"] = math.log(draws) + torch.xlogy(r, r).sum(0)
+    combined["tightening"] = math.log(draws) + (r * log_r).sum(0)  # r may be 0, its logarithm is finite
     return combined
 
 

@@ -185,12 +185,15 @@ def variational(
     n_components: Size = None,
     *,
     beta: float | Schedule = 1.0,
+    draws: int = 1,
     hidden: tuple[int, ...] = (256, 128),
     likelihood: Likelihood | None = None,
     trainer: Trainer | None = None,
     random_state: Any = None,
 ) -> Autoencoder:
     """Return a variational autoencoder (Kingma & Welling, 2014); ``beta`` weighs the divergence (Higgins et al., 2017).
+
+    With several ``draws`` it is the importance-weighted one (Burda et al., 2016).
 
     >>> variational(8, beta=4.0)
     Autoencoder(architecture=Dense(hidden=(256, 128)), bottleneck=Variational(),
@@ -199,7 +202,7 @@ def variational(
     return Autoencoder(
         n_components,
         architecture=Dense(hidden=hidden),
-        bottleneck=Variational(),
+        bottleneck=Variational(draws),
         likelihood=likelihood,
         penalties=(KL(beta),),
         trainer=trainer,

@@ -82,7 +82,7 @@ def _able(name: str, word: Word, culprit: Component, parts: Sequence[Component])
     """Name the parts that would help, or advise to leave the culprit out."""
     bases = [_kind(part) for part in parts if part.kind == word.owner]
     able = [f"{cls.__name__}()" for base in bases for cls in catalogue(base).values() if _offers(cls, name)]
-    return f"use {' or '.join(able)}" if able else f"leave {type(culprit).__name__} out"
+    return f"use {' or '.join(sorted(able))}" if able else f"leave {type(culprit).__name__} out"
 
 
 def _kind(part: Component) -> type[Component]:

@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 
 from isthmus import Trainer, recipes
-from isthmus.parts import KL, Dense, Rectified, Variational
+from isthmus.parts import KL, SGD, Dense, Rectified, Variational
 
 X, NEW = rows(80, rank=5), rows(30, seed=1, rank=5)
 
@@ -93,6 +93,16 @@ def test_the_likelihood_is_estimated_where_asked_for_and_tightens_with_draws():
     one, many = model.evaluate(X, draws=1), model.evaluate(X, draws=500)
     assert one.nll > many.nll and "500 importance-weighted draws" in str(many)
     assert model.evaluate(X).nll is None
+
+
+def test_several_draws_train_the_importance_weighted_bound():
+    """At equal weights the bound of more draws is the lower one; its terms still add up to the loss."""
+    settings = {"penalties": (KL(),), "trainer": Trainer(1, validation=0.2, patience=0, optimiser=SGD(0.0))}
+    one, many = (quick(bottleneck=Variational(draws), **settings).fit(X) for draws in (1, 50))
+    losses = [model.history_[-1]["held_out"] for model in (one, many)]
+    assert losses[1]["loss"] < losses[0]["loss"] and "tightening" in losses[1]
+    assert_allclose(sum(value for name, value in losses[1].items() if name != "loss"), losses[1]["loss"])
+    assert recipes.variational(3, draws=5).bottleneck == Variational(draws=5)
 
 
 def test_all_of_it_is_plain_values():

@@ -18,6 +18,11 @@ class Bottleneck(Component):
 
     kind: ClassVar[str] = "bottleneck"
 
+    @property
+    def draws(self) -> int:
+        """How many codes a row has while fitting."""
+        return 1
+
     def features(self, code: Shape) -> Shape:
         """Return the shape that the encoder must deliver for codes of shape ``code``."""
         return code

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from isthmus.bottleneck import Bottleneck
-from isthmus.component import Memory
+from isthmus.component import Memory, count
 from isthmus.posterior import Gaussian, Posterior
 from isthmus.records import Shape
 
@@ -17,11 +17,14 @@ class Variational(Bottleneck):
     """q(h | x) = N(mean(x), var(x)) with prior N(0, 1) (Kingma & Welling, 2014, "Auto-Encoding Variational Bayes").
 
     The encoder delivers mean and log-variance. With the penalty KL() the objective is the negative evidence lower
-    bound; in use, the code is the mean.
+    bound; in use, the code is the mean. With more than one of ``draws`` per row, fitting tightens it to the
+    importance-weighted bound (Burda, Grosse & Salakhutdinov, 2016), -log mean_s p(x | h_s) p(h_s) / q(h_s | x).
 
-    >>> Variational().features((8,))
+    >>> Variational(draws=5).features((8,))
     (16,)
     """
+
+    draws: int = count(1)
 
     @property
     def provides(self) -> frozenset[str]:

@@ -47,7 +47,7 @@ class Parts:
     trainer: Trainer
     units: int
 
-    def build(self, spec: Spec, noise: Noise, draws: int = 1) -> Objective:
+    def build(self, spec: Spec, noise: Noise) -> Objective:
         """Build the objective that these parts describe.
 
         Raises:
@@ -55,7 +55,7 @@ class Parts:
         """
         outputs = self.likelihood.outputs(spec)
         model = Model(spec, self.architecture, self.bottleneck, self.units, outputs, noise.branch(INIT))
-        return Objective(model, self.likelihood, self.penalties, self.corruption, draws)
+        return Objective(model, self.likelihood, self.penalties, self.corruption)
 
     def __str__(self) -> str:
         """Write the parts in the formalism's words."""
