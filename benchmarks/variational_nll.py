@@ -1,12 +1,13 @@
 """A variational autoencoder's likelihood of unseen digits, beside what public implementations reach.
 
 Data: MNIST in the fixed binarisation of Larochelle & Murray (2011), 50,000 training, 10,000 validation, 10,000 test
-rows. Model: 784-400-40-400-784, rectified hidden units, cross-entropy, KL of weight 1 (Kingma & Welling, 2014). The
-number is -log p(x) in nats per test row, by importance sampling with 200 codes drawn per row (Burda et al., 2016).
-Pythae prints 89.78 (0.01) after 500 epochs, Rezende & Mohamed (2015) 89.9.
+rows. Model: 784-400-40-400-784, cross-entropy, KL of weight 1 (Kingma & Welling, 2014), batches of 100, Adam with a
+rate that falls along a cosine. The number is -log p(x) in nats per test row, by importance sampling with 200 codes
+drawn per row (Burda et al., 2016). Pythae prints 89.78 (0.01) after 500 epochs with rectified units, Rezende & Mohamed (2015)
+89.9; with several draws per training row Pythae prints 86.82.
 
-The validation rows choose the epoch, by the bound with one draw, and chose the settings among those that the page
-names; test rows are looked at once, after the fit.
+The validation rows choose the epoch, by the bound that is trained, and chose the settings (activation, normalisation,
+weight decay, rate, from runs of 15 to 120 epochs); test rows are looked at once, after the fit.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from benchmarks import sets
 from benchmarks.common import Bench, Column, Table
 from isthmus import Autoencoder, Trainer
-from isthmus.parts import KL, Adam, Bernoulli, Clean, Cosine, Dense, Masking, Ramp, Variational
+from isthmus.parts import KL, Adam, Bernoulli, Cosine, Dense, Variational
 
 DRAWS = 200
 
@@ -26,18 +27,17 @@ DRAWS = 200
 class Settings:
     """What differs between rows."""
 
-    corruption: Clean | Masking = Clean()  # noqa: RUF009  (frozen)
-    warmup: float = 0.0
-    epochs: int = 100
-    rate: float = 1e-3
-    batch: int = 100
-    activation: str = "relu"
+    epochs: int = 400
+    rate: float = 2e-3
+    activation: str = "silu"
     norm: str = "none"
+    draws: int = 1
 
 
 VARIANTS = {
-    "plain": Settings(),
-    "batch-normalised": Settings(norm="batch", rate=3e-3, epochs=200),
+    "silu": Settings(),
+    "silu, 5 draws": Settings(draws=5, epochs=100),
+    "relu, batch-normalised": Settings(activation="relu", norm="batch", rate=3e-3, epochs=200),
 }
 
 TABLE = Table(
@@ -45,27 +45,26 @@ TABLE = Table(
     columns={
         "test": Column("-log p(x), test", "{:.2f}"),
         "validation": Column("validation", "{:.2f}"),
-        "bound": Column("bound with one draw, validation", "{:.2f}"),
+        "bound": Column("trained bound, validation", "{:.2f}"),
         "epochs": Column("epochs", "{:.0f}"),
         "best": Column("best epoch", "{:.0f}"),
         "cpu_minutes": Column("minutes", "{:.1f}"),
     },
     rows=tuple(VARIANTS),
-    targets={"batch-normalised": "≤ 89.8"},
+    targets={"silu": "≤ 89.8"},
 )
 
 
 def fitted(X: sets.Array, validation: sets.Array, settings: Settings, epochs: int, seed: int) -> Autoencoder:
     """Fit one variant; the validation rows keep the best weights."""
     optimiser = Adam(Cosine(settings.rate))
-    trainer = Trainer(epochs=epochs, batch_size=settings.batch, patience=0, optimiser=optimiser, device="cpu")
+    trainer = Trainer(epochs=epochs, batch_size=100, patience=0, optimiser=optimiser, device="cpu")
     return Autoencoder(
         40,
         architecture=Dense(hidden=(400,), activation=settings.activation, norm=settings.norm),
-        bottleneck=Variational(),
-        corruption=settings.corruption,
+        bottleneck=Variational(settings.draws),
         likelihood=Bernoulli(),
-        penalties=(KL(Ramp(epochs=settings.warmup) if settings.warmup else 1.0),),
+        penalties=(KL(),),
         trainer=trainer,
         random_state=seed,
     ).fit(X, held_out=validation)
