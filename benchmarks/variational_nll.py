@@ -3,8 +3,8 @@
 Data: MNIST in the fixed binarisation of Larochelle & Murray (2011), 50,000 training, 10,000 validation, 10,000 test
 rows. Model: 784-400-40-400-784, cross-entropy, KL of weight 1 (Kingma & Welling, 2014), batches of 100, Adam with a
 rate that falls along a cosine. The number is -log p(x) in nats per test row, by importance sampling with 200 codes
-drawn per row (Burda et al., 2016). Pythae prints 89.78 (0.01) after 500 epochs with rectified units, Rezende & Mohamed (2015)
-89.9; with several draws per training row Pythae prints 86.82.
+drawn per row (Burda et al., 2016). Pythae prints 89.78 (0.01) after 500 epochs with rectified units, Rezende & Mohamed
+(2015) 89.9; with several draws per training row Pythae prints 86.82.
 
 The validation rows choose the epoch, by the bound that is trained, and chose the settings (activation, normalisation,
 weight decay, rate, from runs of 15 to 120 epochs); test rows are looked at once, after the fit.
