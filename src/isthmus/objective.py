@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from isthmus.catalogue import name_of, to_dict
 from isthmus.component import Component, Memory
 from isthmus.corruption import Clean, Corruption
-from isthmus.layers import Layer
+from isthmus.layers import Layer, declared, walked
 from isthmus.likelihood import Likelihood
-from isthmus.model import Autoencoder
+from isthmus.model import Autoencoder, Run, run
 from isthmus.noise import Noise
 from isthmus.penalty import Penalty
 from isthmus.records import Batch, Pass, Tallies, Terms, mean_over_rows
@@ -35,6 +35,10 @@ class Task(nn.Module):
     def forward(self, batch: Batch, noise: Noise | None, epoch: float) -> tuple[Terms, Tallies]:
         """Return weighted terms, each (rows,) or one number, and sums for :meth:`learn`."""
         raise NotImplementedError  # abstract
+
+    def descent(self, batch: Batch, noise: Noise | None, epoch: float, *, valued: bool) -> tuple[Terms, Tallies]:
+        """Return terms as :meth:`forward` does, for a step: their gradient is exact, values only where ``valued``."""
+        return self(batch, noise, epoch)  # type: ignore[no-any-return]
 
     def learn(self, tallies: Tallies) -> None:
         """Fold tallies into memories, once per optimiser step."""
@@ -132,14 +136,14 @@ class Objective(Task):
         """Return this objective."""
         return self
 
-    def run(self, batch: Batch, noise: Noise | None, epoch: float = math.inf) -> Pass:
+    def run(self, batch: Batch, noise: Noise | None, epoch: float = math.inf, through: Run = run) -> Pass:
         """Corrupt the batch, where there is noise, and pass it through the model."""
         corrupted = None
         if noise is not None:
             corruption = self.corruption.over(self.epochs).at(epoch)
             corrupted = corruption(batch, noise, self._memory("corruption"))
         draws = self.draws if noise is not None else 1
-        return self.model.forward(batch, corrupted, noise, draws, differentiable=self._differentiable)
+        return self.model.forward(batch, corrupted, noise, draws, differentiable=self._differentiable, through=through)
 
     def nll(self, p: Pass) -> Tensor:
         """Return -log p(x | code) per entry, shaped as the batch (draws folded into rows), against the clean values."""
@@ -150,11 +154,31 @@ class Objective(Task):
     def forward(self, batch: Batch, noise: Noise | None, epoch: float) -> tuple[Terms, Tallies]:
         """Return the weighted terms of one batch and the sums that memories learn from."""
         p = self.run(batch, noise, epoch)
+        return self._terms(p, self._reconstruction(p), epoch)
+
+    def descent(self, batch: Batch, noise: Noise | None, epoch: float, *, valued: bool) -> tuple[Terms, Tallies]:
+        """Return terms with the same gradient, by the derivatives that layers and likelihood declare."""
+        if self._differentiable or self.draws > 1:
+            return self.forward(batch, noise, epoch)
+        p = self.run(batch, noise, epoch, walked)
+        pullback = getattr(self.likelihood, "pullback", None)
+        if pullback is None:
+            return self._terms(p, self._reconstruction(p), epoch)
+        with torch.no_grad():
+            slope = pullback(p.output, p.batch.x, self._memory("likelihood"))
+            for share in (p.batch.seen, p.corrupted.emphasis):
+                slope = slope if share is None else slope * share
+            value = self._reconstruction(p) if valued else p.output.new_zeros(len(p.output))
+        return self._terms(p, declared(p.output, slope, value), epoch)
+
+    def _reconstruction(self, p: Pass) -> Tensor:
         nll = self.nll(p)
         if p.corrupted.emphasis is not None:
             nll = nll * _draw(p.corrupted.emphasis, p.draws)
-        terms = {"reconstruction": nll.flatten(1).sum(1)}
-        tallies: Tallies = {}
+        return nll.flatten(1).sum(1)
+
+    def _terms(self, p: Pass, reconstruction: Tensor, epoch: float) -> tuple[Terms, Tallies]:
+        terms, tallies = {"reconstruction": reconstruction}, Tallies()
         for name, penalty in self.penalties.items():
             now = penalty.over(self.epochs).at(epoch)
             terms[name] = now.weight * now(p.of(self._memory(name)))  # type: ignore[attr-defined]
@@ -163,7 +187,7 @@ class Objective(Task):
         for name, layer in self._noting.items():
             tallies[name] = layer.tally()
         tallies = {name: sums for name, sums in tallies.items() if sums}
-        return (terms if p.draws == 1 else tightened(terms, p.draws, len(batch.x))), tallies
+        return (terms if p.draws == 1 else tightened(terms, p.draws, len(p.batch.x))), tallies
 
     def _memory(self, name: str) -> Memory:
         return self.model.memory if name == "bottleneck" else self.memories[name]  # type: ignore[return-value]

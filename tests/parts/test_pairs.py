@@ -4,6 +4,7 @@ Choices are data x architecture x bottleneck x corruption x likelihood x up to t
 that are valid, every choice without the corruption is run, with corruptions taking turns.
 """
 
+import functools
 import itertools
 import math
 import re
@@ -164,8 +165,9 @@ def refused(parts, words):
 
 
 def run(objective, x):
-    """Pass forward and backward: finite terms, and a gradient on every parameter."""
+    """Pass forward and backward: finite terms, and a gradient on every parameter, also by what the parts declare."""
     weak = without_gradient(objective.train(), x)
+    declared_is_autograd(objective, x)
     if weak:
         # Batch normalisation takes away what shifts the whole batch, so that its parameters act in use only.
         assert getattr(objective.model.architecture, "norm", "") == "batch", (weak, objective.describe())
@@ -188,6 +190,19 @@ def without_gradient(objective, x):
         if g.reshape(len(g), -1).abs().amax(1).min() < 1e-12:  # any unit of it
             weak.add(name)
     return weak
+
+
+def declared_is_autograd(objective, x):
+    """Compare the gradients of the explicit engine with those of autograd."""
+    parameters = [p for p in objective.parameters() if p.requires_grad]
+    found = []
+    for ask in (objective, functools.partial(objective.descent, valued=False)):
+        objective.zero_grad()
+        if parameters:
+            torch.stack(list(averaged(ask(Batch(x), Noise(4), math.inf)[0], None).values())).sum().backward()
+        found.append([torch.zeros_like(p) if p.grad is None else p.grad for p in parameters])
+    for autograd, explicit in zip(*found, strict=True):
+        assert (autograd - explicit).abs().max() <= 1e-12 * max(1.0, float(autograd.abs().max())), objective.describe()
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)

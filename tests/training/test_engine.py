@@ -18,7 +18,7 @@ from isthmus.penalty.l1 import L1
 from isthmus.penalty.l2 import L2
 from isthmus.records import Batch, Rows
 from isthmus.schedule import Cosine, Ramp
-from isthmus.training.engine import AutogradEngine, Means
+from isthmus.training.engine import Engine, Means
 from isthmus.training.optimiser import LBFGS, SGD, Adadelta, Adam, AdamW
 from isthmus.training.supervised import FineTuning
 from isthmus.training.trainer import Trainer
@@ -45,7 +45,7 @@ def test_the_host_never_waits_within_a_step(name, optimiser, monkeypatch):
     task, data, noise = TASKS[name](), rows(labels=True).all(), Noise(0)
     task.start(data)
     task.train()
-    engine = AutogradEngine(task, optimiser, clip=1.0, precision="bf16")
+    engine = Engine(task, optimiser, clip=1.0, precision="bf16")
     engine.step(data, noise, 0.0)
     with monkeypatch.context() as patched:
         for method in WAITS:
@@ -63,7 +63,7 @@ def test_a_step_follows_the_gradient_of_the_sum_of_terms(name):
     before = [p.detach().clone() for p in task.trained()]
     terms = averaged(task(data, noise, 0.5)[0], None)
     gradient = torch.autograd.grad(torch.stack(list(terms.values())).sum(), task.trained())
-    engine = AutogradEngine(task, SGD(learning_rate=0.1, momentum=0.0))
+    engine = Engine(task, SGD(learning_rate=0.1, momentum=0.0))
     engine.step(data, noise, 0.5)
     for p, old, g in zip(task.trained(), before, gradient, strict=True):
         torch.testing.assert_close(p.detach(), old - 0.1 * g, rtol=1e-12, atol=1e-14)
@@ -75,7 +75,7 @@ def test_clipping_bounds_the_gradient():
         task, data = logistic(), rows().all()
         task.train()
         before = torch.cat([p.detach().flatten() for p in task.trained()])
-        AutogradEngine(task, SGD(learning_rate=1.0, momentum=0.0), clip=clip).step(data, Noise(0), 0.0)
+        Engine(task, SGD(learning_rate=1.0, momentum=0.0), clip=clip).step(data, Noise(0), 0.0)
         return float((torch.cat([p.detach().flatten() for p in task.trained()]) - before).norm())
 
     assert moved(0.0) > 0.5
@@ -109,7 +109,7 @@ def test_lbfgs_reaches_the_optimum_of_a_quadratic():
 
 def test_the_terms_of_a_line_search_are_those_of_the_point_it_took():
     bowl = Bowl()
-    engine = AutogradEngine(bowl, LBFGS(iterations=1))
+    engine = Engine(bowl, LBFGS(iterations=1))
     for _ in range(5):
         engine.step(Batch(torch.zeros(1, 1)), Noise(0), 0.0)
         assert engine.means.read()["height"] == pytest.approx(bowl(None, None, 0.0)[0]["height"].item(), rel=1e-12)
@@ -129,14 +129,14 @@ def test_weight_decay_is_decoupled():
     before = [p.detach().clone() for p in task.trained()]
     other = logistic()
     other.train()
-    AutogradEngine(task, AdamW(0.1, weight_decay=0.5)).step(data, Noise(0), 0.0)
-    AutogradEngine(other, Adam(0.1)).step(data, Noise(0), 0.0)
+    Engine(task, AdamW(0.1, weight_decay=0.5)).step(data, Noise(0), 0.0)
+    Engine(other, Adam(0.1)).step(data, Noise(0), 0.0)
     for p, q, old in zip(task.trained(), other.trained(), before, strict=True):
         torch.testing.assert_close(p, q - 0.1 * 0.5 * old)
 
 
 def test_every_number_of_a_step_may_be_a_schedule():
-    engine = AutogradEngine(logistic(), SGD(Cosine(0.5, epochs=4), momentum=Ramp(0.5, 0.9, epochs=4)))
+    engine = Engine(logistic(), SGD(Cosine(0.5, epochs=4), momentum=Ramp(0.5, 0.9, epochs=4)))
     seen = []
     for epoch in (0.0, 2.0, 4.0):
         engine.step(rows().all(), Noise(0), epoch, rate=0.5)
@@ -253,7 +253,7 @@ def test_means_weigh_batches_by_their_rows():
 
 
 def test_moments_are_copies():
-    engine = AutogradEngine(logistic(), Adam())
+    engine = Engine(logistic(), Adam())
     engine.step(rows().all(), Noise(0), 0.0)
     kept = engine.state_dict()
     for _ in range(2):
@@ -264,7 +264,7 @@ def test_moments_are_copies():
 
 def test_a_memory_of_nan_is_not_finite():
     task = logistic(penalties=(ActivationRate(),))
-    engine = AutogradEngine(task, Adam())
+    engine = Engine(task, Adam())
     assert engine.finite() and finite(task)
     task.memories["activation_rate"].rates.fill_(math.nan)
     assert not engine.finite()

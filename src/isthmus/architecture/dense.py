@@ -26,6 +26,11 @@ class Parallel(Layer):
         super().__init__()
         self.deep, self.straight = deep, straight
 
+    @property
+    def branches(self) -> list[nn.Module]:
+        """The paths whose sum this is, in the order in which they draw noise."""
+        return [self.straight, self.deep]
+
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Add the two paths."""
         straight: Tensor = self.straight(x, noise)

@@ -6,6 +6,7 @@ from isthmus.layers.chain import ACTIVATIONS, Chain, Dropout, Function, Layer, R
 from isthmus.layers.convolution import Adjoint, Convolution, Crop, Enlarge, Pool, Transposed
 from isthmus.layers.linear import INITS, Linear, Shift, Tied, draw, weights
 from isthmus.layers.normalisation import NORMS, BatchNorm, LayerNorm, norm
+from isthmus.layers.walk import declared, walked
 
 __all__ = [
     "ACTIVATIONS",
@@ -27,7 +28,9 @@ __all__ = [
     "Shift",
     "Tied",
     "Transposed",
+    "declared",
     "draw",
     "norm",
+    "walked",
     "weights",
 ]

@@ -24,6 +24,21 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+_OPS = torch.ops.aten
+# g s'(x) from g, x and y = s(x), each one kernel.
+SLOPES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "identity": lambda g, x, y: g,
+    "relu": lambda g, x, y: _OPS.threshold_backward(g, y, 0.0),
+    "leaky_relu": lambda g, x, y: _OPS.leaky_relu_backward(g, x, 0.01, False),
+    "elu": lambda g, x, y: _OPS.elu_backward(g, 1.0, 1.0, 1.0, True, y),
+    "gelu": lambda g, x, y: _OPS.gelu_backward(g, x),
+    "silu": lambda g, x, y: _OPS.silu_backward(g, x),
+    "softplus": lambda g, x, y: _OPS.softplus_backward(g, x, 1.0, 20.0),
+    "sigmoid": lambda g, x, y: _OPS.sigmoid_backward(g, y),
+    "tanh": lambda g, x, y: _OPS.tanh_backward(g, y),
+}
+
+
 class Layer(nn.Module):
     """A module that may use noise, and may draw its weights."""
 
@@ -75,6 +90,10 @@ class Function(Layer):
         """Apply it."""
         return ACTIVATIONS[self.name](x)
 
+    def pullback(self, g: Tensor, x: Tensor, y: Tensor, inputs: bool) -> Tensor | None:
+        """Return g s'(x)."""
+        return SLOPES[self.name](g, x, y) if inputs else None
+
     def extra_repr(self) -> str:
         """Show the name."""
         return self.name
@@ -91,6 +110,10 @@ class Reshape(Layer):
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Reshape rows."""
         return x.reshape(len(x), *self.shape)
+
+    def pullback(self, g: Tensor, x: Tensor, y: Tensor, inputs: bool) -> Tensor | None:
+        """Reshape back."""
+        return g.reshape(x.shape) if inputs else None
 
     def extra_repr(self) -> str:
         """Show the shape."""

@@ -60,6 +60,12 @@ class Linear(Layer):
         """Map rows."""
         return F.linear(x, self.weight, self.bias)
 
+    def pullback(self, g: Tensor, x: Tensor, y: Tensor, inputs: bool) -> Tensor | None:
+        """Add g^T x to W's gradient and the sum of g to b's; return g W."""
+        accumulate(self.weight, g.T, x)
+        accumulate_bias(self.bias, g)
+        return g @ self.weight if inputs else None
+
     def reset(self, noise: Noise) -> None:
         """Draw W by its rule; b is zero, or uniform as W where the rule is ``torch``."""
         with torch.no_grad():
@@ -98,6 +104,17 @@ class Tied(Layer):
         """Map rows with the transposed weight."""
         return F.linear(x, self.weight, self.bias)
 
+    def pullback(self, g: Tensor, x: Tensor, y: Tensor, inputs: bool) -> Tensor | None:
+        """Add x^T g to the owner's gradient and the sum of g to b's; return g W."""
+        owner = self._owner[0].weight
+        if self.units is None or self.units == len(owner):
+            accumulate(owner, x.T, g)
+        elif owner.requires_grad:
+            owner.grad = torch.zeros_like(owner) if owner.grad is None else owner.grad
+            owner.grad[: self.units].addmm_(x.T, g)
+        accumulate_bias(self.bias, g)
+        return g @ self.weight if inputs else None
+
     def extra_repr(self) -> str:
         """Show the sizes."""
         return f"{self.weight.shape[1]} -> {self.weight.shape[0]}, tied"
@@ -118,6 +135,23 @@ class Shift(Layer):
     def extra_repr(self) -> str:
         """Show the shape of a row."""
         return str(tuple(self.bias.shape))
+
+
+def accumulate(parameter: Tensor, a: Tensor, b: Tensor) -> None:
+    """Add the product a b to a parameter's gradient."""
+    if not parameter.requires_grad:
+        return
+    if parameter.grad is None:
+        parameter.grad = a @ b
+    else:
+        parameter.grad.addmm_(a, b)
+
+
+def accumulate_bias(bias: Tensor | None, g: Tensor) -> None:
+    """Add the sum of g over rows to a bias's gradient."""
+    if bias is not None and bias.requires_grad:
+        total = g.sum(0)
+        bias.grad = total if bias.grad is None else bias.grad.add_(total)
 
 
 def weights(module: nn.Module) -> list[nn.Parameter]:

@@ -118,6 +118,8 @@ def calm(objective: Any, sample: Batch, spread: Tensor) -> None:
 
 def average(values: Tensor, sample: Batch) -> Tensor:
     """Average each variable over the rows of a sample, by their weights and only where it was seen."""
+    if sample.weight is None and sample.seen is None:
+        return values.mean(0)
     share = torch.ones_like(values)
     if sample.weight is not None:
         share = share * sample.weight.reshape(-1, *[1] * (values.dim() - 1))

@@ -55,13 +55,24 @@ def copied(tree: Any) -> Any:
     return [copied(value) for value in tree] if isinstance(tree, list) else tree
 
 
-class AutogradEngine:
-    """Forward, backward by autograd, one optimiser step."""
+class Engine:
+    """Forward, backward, one optimiser step.
 
-    name = "autograd"
+    ``explicit`` engines go back through what layers and likelihood declare as their derivatives, and know the loss of
+    the steps that are ``valued`` alone; the others leave all to autograd.
+    """
 
-    def __init__(self, task: Task, optimiser: Optimiser, *, clip: float = 0.0, precision: str = "float32") -> None:
+    def __init__(
+        self,
+        task: Task,
+        optimiser: Optimiser,
+        *,
+        clip: float = 0.0,
+        precision: str = "float32",
+        explicit: bool = False,
+    ) -> None:
         """Bind an optimiser to the task's trainable parameters."""
+        self.explicit = explicit and not optimiser.full_batch
         self.task, self.description = task, optimiser
         self.parameters = task.trained()
         if not self.parameters:
@@ -70,24 +81,30 @@ class AutogradEngine:
         self.clip, self.precision = clip, precision
         self.means = Means()
 
-    def step(self, batch: Batch, noise: Noise, epoch: float, rate: float = 1.0) -> None:
-        """Take one optimiser step; ``rate`` multiplies the learning rate."""
+    @property
+    def name(self) -> str:
+        """Which engine this is."""
+        return "explicit" if self.explicit else "autograd"
+
+    def step(self, batch: Batch, noise: Noise, epoch: float, rate: float = 1.0, *, valued: bool = True) -> None:
+        """Take one optimiser step; ``rate`` multiplies the learning rate, ``valued`` asks for the terms' values."""
         now = self.description.at(epoch).settings()
         for group in self.optimiser.param_groups:
             group.update(now | {"lr": now["lr"] * rate})
         advance = self._search if self.description.full_batch else self._descend
-        means, tallies = advance(batch, noise, epoch)
+        means, tallies = advance(batch, noise, epoch, valued)
         self.task.learn(tallies)
-        self.means.add(means, len(batch.x))
+        if valued or not self.explicit:
+            self.means.add(means, len(batch.x))
 
-    def _descend(self, batch: Batch, noise: Noise, epoch: float) -> tuple[Terms, Tallies]:
+    def _descend(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> tuple[Terms, Tallies]:
         self.optimiser.zero_grad()
-        means, tallies = self._forward(batch, noise, epoch)
+        means, tallies = self._forward(batch, noise, epoch, valued)
         self._backward(means)
         self.optimiser.step()
         return means, tallies
 
-    def _search(self, batch: Batch, noise: Noise, epoch: float) -> tuple[Terms, Tallies]:
+    def _search(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> tuple[Terms, Tallies]:
         """Let the optimiser look at many points, with the same noise at each of them."""
 
         def closure() -> Tensor:
@@ -99,9 +116,13 @@ class AutogradEngine:
         with torch.no_grad():
             return self._forward(batch, noise, epoch)
 
-    def _forward(self, batch: Batch, noise: Noise, epoch: float) -> tuple[Terms, Tallies]:
+    def _forward(self, batch: Batch, noise: Noise, epoch: float, valued: bool = True) -> tuple[Terms, Tallies]:
+        noise = noise.at(noise.step)
+        if self.explicit:
+            terms, tallies = self.task.descent(batch, noise, epoch, valued=valued)
+            return averaged(terms, batch.weight), tallies
         with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            terms, tallies = self.task(batch, noise.at(noise.step), epoch)
+            terms, tallies = self.task(batch, noise, epoch)
         return averaged(terms, batch.weight), tallies
 
     def _backward(self, means: Terms) -> Tensor:

@@ -16,7 +16,7 @@ from isthmus.objective import averaged
 from isthmus.records import Rows
 from isthmus.training.callbacks import Callback
 from isthmus.training.checkpoint import Checkpoint
-from isthmus.training.engine import AutogradEngine, Means
+from isthmus.training.engine import Engine, Means
 from isthmus.training.history import History, Row
 from isthmus.training.phase import Phase
 from isthmus.training.threads import threads_for
@@ -25,6 +25,7 @@ log = logging.getLogger("isthmus")
 ORDER, STEP, HELD_OUT = 1, 2, 3
 MAX_ROLLBACKS = 8
 CHUNK = 1024
+VALUED = 16
 NUMBERS = ("epoch", "step", "rate", "rollbacks", "stale", "best_epoch", "best_verdict")
 
 
@@ -74,9 +75,9 @@ class Loop:
         self._good: dict[str, Any] | None = None
 
     @cached_property
-    def engine(self) -> AutogradEngine:
+    def engine(self) -> Engine:
         """What executes the steps; made at the first one, so that a fit of no epochs needs nothing to train."""
-        return self.trainer.engine(self.task)
+        return self.trainer.bound(self.task)
 
     def run(self, state: dict[str, Any] | None = None) -> History:
         """Train until the epochs are over, patience ends, a callback stops it or the user interrupts.
@@ -147,10 +148,12 @@ class Loop:
         n = len(self.rows)
         order = self.noise.branch(ORDER).at(self.epoch).permutation(n, self.rows.x.device)
         steps = math.ceil(n / self.batch_size)
+        every = max(1, min(VALUED, steps // 8))
         # Even batches: the last one is not a crumb whose gradient is mostly noise.
         for i, index in enumerate(order.tensor_split(steps)):
             batch = self.rows.all() if steps == 1 else self.rows.take(index)
-            self.engine.step(batch, self.noise.branch(STEP).at(self.step), self.epoch + i / steps, self.rate)
+            noise, epoch = self.noise.branch(STEP).at(self.step), self.epoch + i / steps
+            self.engine.step(batch, noise, epoch, self.rate, valued=i % every == 0)
             self.step += 1
         return summed(self.engine.means.read())
 

@@ -17,7 +17,7 @@ from isthmus.records import Rows
 from isthmus.schedule import Cosine
 from isthmus.training.callbacks import Callback
 from isthmus.training.checkpoint import Checkpoint, fingerprint
-from isthmus.training.engine import AutogradEngine
+from isthmus.training.engine import Engine
 from isthmus.training.greedy import Greedy
 from isthmus.training.history import History
 from isthmus.training.loop import Loop
@@ -50,6 +50,8 @@ class Trainer(Component):
         precision: ``float32``, ``float64``, or ``bf16`` (bfloat16 products with float32 weights: faster on recent
             hardware, about three significant digits in activations).
         device: ``auto`` takes CUDA, then Apple's MPS, then the CPU; or a torch device name.
+        engine: how a step is executed: ``explicit`` by the derivatives that parts declare, which looks at the loss in
+            every sixteenth step only; ``autograd`` by torch's; ``auto`` is explicit wherever that gives the same.
         checkpoint_seconds: shortest time between two checkpoints, where a checkpoint file is asked for.
         pretraining: how the layers are trained one by one before the whole; None trains the whole from the start.
 
@@ -69,6 +71,7 @@ class Trainer(Component):
     clip: float = number(0.0, low=0.0)
     precision: str = choice("float32", ("float32", "float64", "bf16"))
     device: str = "auto"
+    engine: str = choice("auto", ("auto", "explicit", "autograd"))
     checkpoint_seconds: float = number(30.0, low=0.0)
     pretraining: Greedy | None = None
 
@@ -96,9 +99,12 @@ class Trainer(Component):
             raise ValueError(f"device={self.device!r} cannot be used ({reason}); use device='auto'") from None
         return device, dtype
 
-    def engine(self, task: Task) -> AutogradEngine:
+    def bound(self, task: Task) -> Engine:
         """Return the engine that executes this trainer's steps on a task."""
-        return AutogradEngine(task, self.optimiser.over(task.epochs), clip=self.clip, precision=self.precision)
+        explicit = self.engine != "autograd" and self.precision != "bf16"
+        return Engine(
+            task, self.optimiser.over(task.epochs), clip=self.clip, precision=self.precision, explicit=explicit
+        )
 
     def split(self, rows: Rows, noise: Noise) -> tuple[Rows, Rows | None]:
         """Hold out a share of the rows, drawn by the noise; none where fewer than ten rows could be split."""
