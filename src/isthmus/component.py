@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import difflib
 import math
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from torch import Tensor, nn
@@ -49,6 +51,8 @@ class Part:
 
     def __post_init__(self) -> None:
         """Refuse values outside a field's declared range, naming the part, the field and the range."""
+        kind: Any = type(self)
+        hints = _hints(kind)
         for f in fields(self):
             value = getattr(self, f.name)
             if isinstance(value, np.generic):
@@ -62,6 +66,9 @@ class Part:
                     "the model is built; give a plain value"
                 )
             self._check(f.name, value, f.metadata)
+            hint = hints[f.name]
+            if not _fits(value, hint):
+                raise ValueError(f"{type(self).__name__}: {f.name}={value!r} is not {_wanted(hint)}")
 
     def _check(self, name: str, value: Any, rule: Any) -> None:
         label = f"{type(self).__name__}: {name}={value!r}"
@@ -102,6 +109,36 @@ class Part:
         """Keep this ``repr`` in dataclasses that are declared below."""
         if "__repr__" not in cls.__dict__:
             cls.__repr__ = Part.__repr__  # type: ignore[method-assign]
+
+
+@cache
+def _hints(cls: Any) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Say whether a value is of a type that a field takes."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return any(_fits(value, one) for one in get_args(hint))
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_fits(item, get_args(hint)[0]) for item in value)
+    if hint in _NUMBERS:
+        return isinstance(value, (*_NUMBERS[hint], Tensor)) and not isinstance(value, bool)
+    return not isinstance(hint, type) or isinstance(value, hint)
+
+
+_NUMBERS: dict[Any, tuple[type, ...]] = {int: (int, np.integer), float: (int, float, np.number)}
+
+
+def _wanted(hint: Any) -> str:
+    """Say what a field takes."""
+    if hint is bool:
+        return "True or False"
+    several, kinds = get_origin(hint) is tuple, [hint, *get_args(hint)]
+    names = [kind.kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Part)]
+    if not names:
+        return "a tuple of numbers" if several else "of the kind that this setting takes"
+    return f"a tuple of parts of the kind {names[0]}" if several else f"a part of the kind {names[0]}"
 
 
 def _range(low: float, high: float) -> str:

@@ -126,11 +126,6 @@ class Rows:
         """Return the same rows with weights of mean one, so that means divide by the number of rows."""
         return self if self.weight is None else replace(self, weight=self.weight / self.weight.mean())
 
-    def joined(self, other: Rows) -> Rows:
-        """Return these rows followed by others of the same kind."""
-        pairs = zip((self.x, self.seen, self.weight, self.y), (other.x, other.seen, other.weight, other.y), strict=True)
-        return Rows(*[None if a is None or b is None else torch.cat([a, b]) for a, b in pairs])  # type: ignore[arg-type]
-
     def all(self) -> Batch:
         """Return every row as one batch."""
         return Batch(self.x, self.seen, self.weight, self.y)

@@ -3,6 +3,8 @@
 import json
 
 import numpy as np
+import pytest
+import torch
 from numpy.testing import assert_allclose
 from quick import START, TWO, linear, quick, rows, unit_rows
 from sklearn.decomposition import PCA
@@ -109,3 +111,36 @@ def test_all_of_it_is_plain_values():
     found = quick().fit(unit_rows()).evaluate(unit_rows())
     again = json.loads(json.dumps(found.to_dict()))
     assert again["squared_error"] == found.squared_error and again["verdict"] == list(found.verdict)
+
+
+@pytest.mark.parametrize("draws", [-1, 1.5, True, "2"])
+def test_draws_that_are_no_number_of_draws(draws):
+    model = quick(bottleneck=Variational(), penalties=(KL(),)).fit(X)
+    with pytest.raises(ValueError, match="draws="):
+        model.evaluate(X, draws=draws)
+
+
+def test_a_seed_of_none_and_rows_that_can_be_read_once():
+    model = quick(bottleneck=Variational(), penalties=(KL(),)).fit(X)
+    assert np.isfinite(model.evaluate(X, draws=2, random_state=None).nll)
+
+    class Once(torch.utils.data.IterableDataset):
+        def __init__(self):
+            self.rows = iter(X)
+
+        def __iter__(self):
+            return self.rows
+
+    assert model.evaluate(Once()).rows == len(X)
+
+
+def test_bytes_of_a_frame_are_those_of_its_columns():
+    pandas = pytest.importorskip("pandas")
+    small = (unit_rows() * 255).astype("uint8")
+    model = quick().fit(small)
+    assert model.evaluate(pandas.DataFrame(small)).bytes_in == model.evaluate(small).bytes_in == 8
+
+
+def test_what_is_undefined_for_one_row_is_none_in_json():
+    told = quick().fit(X).evaluate(X[:1]).to_dict()
+    assert told["explained"] is None and "NaN" not in json.dumps(told)

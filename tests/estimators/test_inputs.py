@@ -12,7 +12,9 @@ from numpy.testing import assert_allclose
 from quick import TWO, convolutional, quick, rows, unit_rows
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
-from isthmus.parts import Bernoulli, Conv
+from isthmus import FineTunedClassifier, Trainer, recipes
+from isthmus.measures import pca_error, squared_error
+from isthmus.parts import Adam, Bernoulli, Conv, Dense
 
 NAMES = list("abcdefgh")
 X = rows()
@@ -249,3 +251,46 @@ class Uneven(Pairs):
 def test_what_holds_no_rows_is_refused_by_name(given, expected):
     with pytest.raises(ValueError, match=expected):
         quick().fit(given)
+
+
+# -- rows and what belongs to them ------------------------------------------------------------------------------------
+
+
+def test_a_loader_that_shuffles_is_refused_where_order_counts():
+    """Labels, weights and answers belong to rows by their order; a fit without them may shuffle."""
+    x = rows(40)
+    loader = DataLoader(TensorDataset(torch.tensor(x)), batch_size=8, shuffle=True)
+    model = quick().fit(loader)
+    for ask in (model.transform, model.score_samples, model.evaluate, lambda r: quick().fit(r, sample_weight=x[:, 0])):
+        with pytest.raises(ValueError, match="shuffle=False"):
+            ask(loader)
+    with pytest.raises(ValueError, match="shuffle=False"):
+        FineTunedClassifier(quick(), trainer=TWO).fit(loader, np.arange(40) % 2)
+
+
+def test_rows_that_the_caller_holds_out_are_never_trained_on():
+    """Where no epoch beats the start, it is made anew: from all rows of the fit, and from no others."""
+    x, held = rows(60), rows(60, seed=5) * 5
+    alone = recipes.pca(2, random_state=0).set_params(trainer__validation=0.0).fit(x)
+    watched = recipes.pca(2, random_state=0).fit(x, held_out=held)
+    assert_allclose(watched.reconstruct(x), alone.reconstruct(x), rtol=1e-5)
+    standing = Trainer(epochs=3, optimiser=Adam(0.0))
+    still = quick(architecture=Dense((6,), shortcut=True), trainer=standing).fit(x, held_out=held)
+    assert still.best_epoch_ == 0
+    assert_allclose(squared_error(x, still.reconstruct(x)).mean(), quick_pca_error(x), rtol=1e-4)
+
+
+def quick_pca_error(x):
+    return pca_error(x, x, 3)
+
+
+def test_weights_decide_the_start_the_samples_and_the_baseline():
+    near, far = rows(60), rows(60) + 50.0
+    x, weight = np.concatenate([near, far]), np.repeat([1.0, 1e-9], 60)
+    model = recipes.pca(2, random_state=0).fit(x, sample_weight=weight)
+    assert (np.abs(model.sample(200).mean(1) - near.mean()) < 25).all(), "no sample comes from rows of no weight"
+    found = model.evaluate(near)
+    assert_allclose(found.squared_error, found.pca, rtol=1e-3)
+    assert_allclose(found.pca, pca_error(near, near, 2), rtol=1e-3)
+    stream = quick().partial_fit(near).partial_fit(far, sample_weight=np.r_[1.0, np.zeros(59)])
+    assert len(stream.past.codes) == 61

@@ -10,7 +10,23 @@ from quick import START, TWO, identical, quick, rows, unit_rows
 from sklearn.exceptions import NotFittedError
 
 from isthmus import Autoencoder, Trainer, recipes
-from isthmus.parts import KL, L1, Bernoulli, Categorical, Dense, Overcomplete, Poisson, TopK, Undercomplete, Variational
+from isthmus.parts import (
+    KL,
+    L1,
+    Bernoulli,
+    Categorical,
+    Compose,
+    Dense,
+    Emphasised,
+    Masking,
+    Normal,
+    Overcomplete,
+    Poisson,
+    Steps,
+    TopK,
+    Undercomplete,
+    Variational,
+)
 
 NAMES = list("abcdefgh")
 X = rows()
@@ -268,3 +284,31 @@ def test_a_default_size_is_lowered_with_a_warning_and_a_chosen_one_refused():
 def test_what_is_refused_by_a_wider_code_is_taken_by_overcomplete():
     assert quick(9, bottleneck=Overcomplete()).fit(X).transform(X).shape == (60, 9)
     refused(lambda: quick(9, bottleneck=Undercomplete()).fit(X), "Overcomplete()")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Dense(tied="no"), "tied='no' is not True or False"),
+        (lambda: Trainer(optimiser="adam"), "optimiser='adam' is not a part of the kind optimiser"),
+        (lambda: Trainer(pretraining=True), "pretraining=True is not a part of the kind pretraining"),
+        (lambda: Emphasised("x"), "base='x' is not a part of the kind corruption"),
+        (lambda: Compose((Masking(0.1), "x")), "is not a tuple of parts of the kind corruption"),
+        (lambda: Steps(milestones=3), "milestones=3 is not a tuple of numbers"),
+        (lambda: quick(likelihood=Normal(link="logistic")).fit(rows()), r"values in \[0, 1\]"),
+    ],
+)
+def test_settings_of_another_type(make, said):
+    with pytest.raises(ValueError, match=said):
+        make()
+
+
+def test_a_likelihood_that_data_chose_is_named_where_new_data_leave_it():
+    """Codes need no likelihood; scores do, and say why they cannot be had."""
+    x = (unit_rows() > 0.5).astype(float)
+    model = quick().fit(x)
+    outside = np.where(x == 1, 1.1, x)
+    assert np.isfinite(model.transform(outside)).all() and np.isfinite(model.reconstruct(outside)).all()
+    for ask in (model.score_samples, model.feature_errors, model.evaluate, model.partial_fit):
+        with pytest.raises(ValueError, match=r"holds 1\.1 .*Normal\(\)\. It was chosen .*MinMaxScaler\(clip=True\)"):
+            ask(outside)

@@ -28,6 +28,7 @@ from isthmus.parts import (
     UnitNorm,
     Variational,
 )
+from isthmus.training.callbacks import Callback
 
 X = rows(90)
 Y = np.arange(90) % 3
@@ -123,7 +124,7 @@ def test_no_method_touches_a_global_generator(fitted, tmp_path, untouched_genera
     fitted.inverse_transform(codes)
     fitted.reconstruct(torch.tensor(X))
     fitted.score(X)
-    fitted.feature_errors(DataLoader(TensorDataset(torch.tensor(X)), batch_size=16, shuffle=True))
+    fitted.feature_errors(DataLoader(TensorDataset(torch.tensor(X)), batch_size=16))
     fitted.sample(7, mean=False)
     fitted.sample(7, random_state=3)
     str(fitted.evaluate(X, draws=2 if "density" in fitted.parts_.bottleneck.provides else 0))
@@ -195,3 +196,17 @@ def test_pictures_too():
     model = quick(architecture=Conv((2, 2), head="map"), bottleneck=Overcomplete(), likelihood=Bernoulli()).fit(x)
     pieces = np.concatenate([model.score_samples(piece) for piece in np.array_split(x, [1, 8])])
     assert_allclose(pieces, model.score_samples(x), rtol=1e-7)
+
+
+def test_a_fit_without_a_seed_goes_on_from_its_checkpoint(tmp_path):
+    class Killed(Callback):
+        def epoch_end(self, loop, row):
+            if loop.epoch == 2:
+                raise MemoryError
+
+    kept, trainer = tmp_path / "fit.checkpoint", Trainer(epochs=4, checkpoint_seconds=0.0)
+    with pytest.raises(MemoryError):
+        quick(random_state=None, trainer=trainer).fit(X, checkpoint=kept, callbacks=[Killed()])
+    model = quick(random_state=None, trainer=trainer).fit(X, checkpoint=kept)
+    assert identical(model, quick(random_state=None, trainer=trainer).fit(X, checkpoint=kept)), "it is over"
+    assert model.n_iter_ == 4 and len(model.history_) == 4

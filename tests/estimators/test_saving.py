@@ -197,3 +197,11 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
             quick().fit(X).save(tmp_path / "model")
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    x = unit_rows(50, 12)
+    model = quick(random_state=np.int64(3), shape=(np.int64(1), np.int64(3), np.int64(4)), architecture=Conv((2,)))
+    back = load(model.fit(x).save(tmp_path / "model"))
+    assert back.random_state == 3 and back.shape == (1, 3, 4)
+    assert_array_equal(back.fit(x).transform(x), model.transform(x))

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from isthmus import Autoencoder, Trainer, recipes
-from isthmus.parts import L1, L2, Adam, Dense, Emphasised, Masking, Ramp, TopK
+from isthmus.parts import L1, L2, SGD, Adam, Dense, Emphasised, Masking, Ramp, TopK
 
 X = rows()
 
@@ -152,3 +152,10 @@ def test_what_is_fitted_shows_its_parts():
     fitted = quick(penalties=(L1(0.5),), corruption=Masking(0.3)).fit(X)
     parts = "Dense(hidden=(6,)) > Undercomplete(), 3 units | Normal() + L1(weight=0.5), Masking(rate=0.3)"
     assert repr(fitted).endswith(f"# fitted: {parts}")
+
+
+def test_settings_are_set_before_their_parts_whatever_their_order():
+    paths = {"trainer__optimiser": SGD(), "trainer__optimiser__learning_rate": 0.3}
+    for names in (paths, reversed(paths)):
+        model = quick().set_params(**{name: paths[name] for name in names})
+        assert model.trainer.optimiser == SGD(0.3)

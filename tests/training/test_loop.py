@@ -174,7 +174,7 @@ def test_the_task_holds_the_best_weights_and_memories_of_the_held_out_rows():
 def test_a_start_that_nothing_beats_is_made_from_all_rows(make, epochs):
     task, expected = make(), make()
     loop = Trainer(epochs=epochs, optimiser=SGD(50.0)).fit(task, rows(), Noise(0))
-    expected.start(loop.rows.joined(loop.held_out).all())
+    expected.start(rows().all())
     assert loop.best_epoch == 0 and identical(state(task), state(expected))
 
 
@@ -378,7 +378,7 @@ def test_an_interruption_before_the_first_epoch_leaves_the_start():
     task = logistic()
     loop = Trainer(epochs=6).fit(task, rows(), Noise(0), callbacks=[AtOnce()])
     fresh = logistic()
-    fresh.start(loop.rows.joined(loop.held_out).all())
+    fresh.start(rows().all())
     assert loop.interrupted and len(loop.history) == 0 and not task.training
     assert identical(state(task), state(fresh))
 

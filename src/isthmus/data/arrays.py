@@ -46,7 +46,7 @@ class Scaling:
             ValueError: The mode is unknown, there is no row, or the numbers are too large to be squared.
         """
         if mode not in MODES:
-            raise ValueError(f"scaling {mode!r} is unknown; use one of {', '.join(MODES)}")
+            raise ValueError(f"scaling {mode!r} is unknown; use one of {', '.join(MODES)} (a model takes auto, too)")
         if X.ndim < 2 or X.size == 0:
             raise ValueError(f"scaling needs rows of numbers, not an array of shape {X.shape}; give (rows, columns)")
         if mode == "none":

@@ -142,8 +142,11 @@ def refuse_too_little(x: np.ndarray[Any, Any]) -> None:
         raise ValueError(f"all {len(x)} rows of X are equal, so nothing can be learnt; check how X was read")
 
 
-def refuse_unsupported(x: np.ndarray[Any, Any], likelihood: Likelihood, names: Any) -> None:
-    """Refuse data that cannot occur under the likelihood, naming the column.
+CHOSEN = ". It was chosen as all rows of the fit were in that range: MinMaxScaler(clip=True) keeps new ones there"
+
+
+def refuse_unsupported(x: np.ndarray[Any, Any], likelihood: Likelihood, names: Any, *, chosen: bool = False) -> None:
+    """Refuse data that cannot occur under the likelihood, naming the column; ``chosen`` says that data chose it.
 
     Raises:
         ValueError: an entry outside the support.
@@ -155,7 +158,7 @@ def refuse_unsupported(x: np.ndarray[Any, Any], likelihood: Likelihood, names: A
     label = repr(str(names[column])) if names is not None else str(column)
     raise ValueError(
         f"{type(likelihood).__name__} needs {likelihood.support}, but column {label} holds {x[row, column]:g} "
-        f"(row {row}); {likelihood.remedy}"
+        f"(row {row}); {likelihood.remedy}{CHOSEN if chosen else ''}"
     )
 
 

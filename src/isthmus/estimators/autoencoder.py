@@ -29,6 +29,7 @@ from isthmus.noise import Noise
 from isthmus.penalty import Penalty
 from isthmus.records import Rows
 from isthmus.training.callbacks import Callback, Progress
+from isthmus.training.checkpoint import seed_in
 from isthmus.training.trainer import Trainer
 
 SAMPLE, DRAW = 6, 7
@@ -139,7 +140,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
             return self._fit(X, sample_weight, held_out, checkpoint, callbacks)
 
     def _fit(self, X: Any, sample_weight: Any, held_out: Any, checkpoint: Any, callbacks: Sequence[Callback]) -> Self:
-        x, weight = self._begin(X, sample_weight)
+        x, weight = self._begin(X, sample_weight, checkpoint)
         held = None if held_out is None else self._rows(self._checked(held_out), None)
         callbacks = [*callbacks, *([Progress()] if self.verbose else [])]
         loop = self.trainer_.fit(
@@ -152,7 +153,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         )
         self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
         self._answer_anew()
-        self._seen.look(x, self.answers)
+        self._seen.look(x, weight, self.answers)
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -170,16 +171,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         self.history_ = self._moments.history
         self.n_iter_ = self.best_epoch_ = len(self.history_)
         self._answer_anew()
-        self._seen.let_pass(x)
+        self._seen.let_pass(x, weight)
         return self
 
     def _continued(self, X: Any, sample_weight: Any) -> tuple[Array, Array | None]:
         x = self._checked(X)
         return x, self._weights(x, sample_weight)
 
-    def _begin(self, X: Any, sample_weight: Any) -> tuple[Array, Array | None]:
+    def _begin(self, X: Any, sample_weight: Any, checkpoint: Any = None) -> tuple[Array, Array | None]:
         """Look at the data, name every part and build the model."""
-        X = gather(X)
+        X = gather(X, ordered=sample_weight is not None)
         given = row_shape(X)
         x = validated(self, X, reset=True)
         weight = self._weights(x, sample_weight)
@@ -193,7 +194,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         mode = assembly.pick_scaling(self.scaling, parts.likelihood)
         self.scaling_ = Scaling.fit(x, mode, weight)
         self.spec_ = assembly.describe(x, shape, parts.likelihood, self.scaling_, names)
-        self._noise = Noise(self._seed())
+        self._noise = Noise(self._seed(checkpoint))
         self._build(parts)
         self.row_shape_ = given
         return x, weight
@@ -207,10 +208,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         for name in ("_answers", "_moments", "_density"):
             self.__dict__.pop(name, None)
 
-    def _seed(self) -> int:
-        if self.random_state is None:
-            return int(np.random.default_rng().integers(2**31))
-        return seed_of(self.random_state)
+    def _seed(self, checkpoint: Any = None) -> int:
+        """Return the seed of this fit: without a ``random_state`` a new one, or that of the fit to go on from."""
+        if self.random_state is not None:
+            return seed_of(self.random_state)
+        begun = seed_in(Path(checkpoint)) if checkpoint is not None else None
+        return int(np.random.default_rng().integers(2**31)) if begun is None else begun
 
     def _shape(self, given: tuple[int, ...], width: int) -> tuple[int, ...]:
         if self.shape is None:
@@ -248,19 +251,24 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
 
     # -- use --------------------------------------------------------------------------------------------------------
 
-    def _checked(self, X: Any) -> Array:
+    def _checked(self, X: Any, *, scored: bool = True) -> Array:
         check_is_fitted(self, "objective_")
         X = gather(X)
         x = validated(self, X, reset=False)
-        self._refuse_strange(x, row_shape(X))
+        self._refuse_strange(x, row_shape(X), scored=scored)
         return x
 
-    def _refuse_strange(self, x: Array, given: tuple[int, ...]) -> None:
-        """Refuse rows of another shape with as many numbers, and values that the likelihood does not know."""
+    def _refuse_strange(self, x: Array, given: tuple[int, ...], *, scored: bool = True) -> None:
+        """Refuse rows of another shape with as many numbers, and values that the likelihood does not know.
+
+        A code and what is made of it need no likelihood, unless the values are levels.
+        """
         known = (self.row_shape_, self.spec_.shape, self.spec_.shape[1:])
         if len(given) > 1 and given not in known:
             raise ValueError(f"rows of X have the shape {given}, those of the fit had {self.row_shape_}; transpose X")
-        assembly.refuse_unsupported(x, self.parts_.likelihood, getattr(self, "feature_names_in_", None))
+        if scored or self.spec_.levels:
+            names = getattr(self, "feature_names_in_", None)
+            assembly.refuse_unsupported(x, self.parts_.likelihood, names, chosen=self.likelihood is None)
 
     @property
     def answers(self) -> Inference:
@@ -272,7 +280,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
 
     def transform(self, X: Any) -> Array:
         """Return the code of each row, (rows, n_components); code maps are flattened, units first."""
-        x = self._checked(X)
+        x = self._checked(X, scored=False)
         return self.answers.codes(x)
 
     def inverse_transform(self, X: Any) -> Array:
@@ -291,7 +299,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
     def reconstruct(self, X: Any) -> Any:
         """Return the expected value of every entry given the row's code, as the caller gave X: frame, names, shape."""
         rows = gather(X)
-        values = self.answers.reconstructions(self._checked(rows))
+        values = self.answers.reconstructions(self._checked(rows, scored=False))
         return like(X, values.reshape(len(values), *row_shape(rows)))
 
     def feature_errors(self, X: Any) -> Array:
@@ -299,16 +307,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         x = self._checked(X)
         return self.answers.errors(x)
 
+    def _scores(self, x: Array) -> Array:
+        score = -self.answers.errors(x).sum(1, dtype=np.float64)
+        if "density" in self.parts_.bottleneck.provides:
+            score = score - self.answers.divergences(x)
+        return np.asarray(score)
+
     def score_samples(self, X: Any) -> Array:
         """Return the log-likelihood of each row given its code, less KL(q || prior) where codes have a density.
 
         In nats of the caller's units; ``-feature_errors(X).sum(1)`` is its first term. No randomness is used.
         """
-        x = self._checked(X)
-        score = -self.answers.errors(x).sum(1, dtype=np.float64)
-        if "density" in self.parts_.bottleneck.provides:
-            score = score - self.answers.divergences(x)
-        return np.asarray(score)
+        return self._scores(self._checked(X))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean of :meth:`score_samples`: what cross-validation compares."""
@@ -339,7 +349,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         return np.asarray(self._density.sample(n, noise.seed % 2**31), dtype=np.float32)
 
     def evaluate(
-        self, X: Any, *, draws: int = 0, random_state: int = 0, bytes_per_row: float | None = None
+        self, X: Any, *, draws: int = 0, random_state: Any = 0, bytes_per_row: float | None = None
     ) -> Evaluation:
         """Measure the model on rows X: errors beside PCA's, likelihood, code, compression, and a verdict in words.
 
@@ -349,8 +359,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
             random_state: seed of those draws.
             bytes_per_row: what a row takes at its source; None counts the bytes of X.
         """
+        X = gather(X)
         x = self._checked(X)
-        return evaluate(self, X, x, draws=draws, random_state=random_state, bytes_per_row=bytes_per_row)
+        return evaluate(self, X, x, draws=draws, seed=seed_of(random_state), bytes_per_row=bytes_per_row)
 
     def save(self, path: str | Path) -> Path:
         """Write the model to a folder: ``model.json`` and ``weights.safetensors``.

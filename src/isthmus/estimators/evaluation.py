@@ -56,8 +56,9 @@ class Evaluation:
     verdict: tuple[str, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
+        """Return plain values, for JSON; what is undefined is None."""
+        plain = asdict(self)
+        return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in plain.items()}
 
     def __str__(self) -> str:
         """Print a small table and the verdict."""
@@ -86,23 +87,21 @@ class Evaluation:
         return f"PCA at equal size {self.pca:.6g}, so {abs(gain):.1f} % {'better' if gain >= 0 else 'worse'}"
 
 
-def evaluate(
-    model: Autoencoder, X: Any, x: Array, *, draws: int, random_state: int, bytes_per_row: float | None
-) -> Evaluation:
+def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, bytes_per_row: float | None) -> Evaluation:
     """Measure a fitted model on checked rows ``x``; ``X`` is what the caller gave.
 
     Raises:
         ValueError: draws that are none, or that a code without a density cannot give.
     """
-    if draws < 0:
-        raise ValueError(f"draws={draws} is not a number of draws; give 0 or more")
+    if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 0:
+        raise ValueError(f"draws={draws!r} is not a number of draws; give a whole number from 0 up")
     answers, baseline, comparable = model.answers, model.past.baseline, model.scaling_.comparable
     codes, seen, back = answers.codes(x), comparable(x), comparable(answers.reconstructions(x))
     has_density = "density" in model.parts_.bottleneck.provides
     if draws and not has_density:
         name = type(model.parts_.bottleneck).__name__
         raise ValueError(f"draws={draws} need a code with a density, which {name} lacks; leave draws out")
-    nll = float(answers.bound(x, Noise(random_state), draws).mean()) if draws else None
+    nll = float(answers.bound(x, Noise(seed), draws).mean()) if draws else None
     found = Evaluation(
         rows=len(x),
         variables=x.shape[1],
@@ -111,7 +110,7 @@ def evaluate(
         pca=float(baseline.errors(seen).mean()),
         mean=float(baseline.errors_of_mean(seen).mean()),
         explained=explained_variance(seen, back),
-        score=model.score(X),
+        score=float(model._scores(x).mean()),
         nll=nll,
         draws=draws,
         bytes_in=bytes_per_row if bytes_per_row is not None else _bytes_per_row(X, x),
@@ -130,6 +129,8 @@ def _unmoved(codes: Array) -> int:
 
 
 def _bytes_per_row(X: Any, x: Array) -> float:
+    if hasattr(X, "dtypes"):  # a frame: a width per column; text and categories count as what they became
+        return float(sum(getattr(dtype, "itemsize", x.itemsize) for dtype in X.dtypes))
     return float(x.shape[1] * getattr(getattr(X, "dtype", x.dtype), "itemsize", x.itemsize))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -92,7 +93,7 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
             self.autoencoder_.objective_,
             len(self.classes_),
             corruption=corruption,
-            l2=self.l2,
+            l2=float(self.l2),
             frozen=self.frozen,
         )
         held = None if held_out is None else self._held_out(held_out)
@@ -105,8 +106,11 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
         return self
 
     def _refuse_settings(self) -> None:
-        if isinstance(self.l2, bool) or not isinstance(self.l2, (int, float)) or not 0 <= self.l2 < math.inf:
+        l2: Any = self.l2
+        if isinstance(self.l2, bool) or not isinstance(l2, numbers.Real) or not 0 <= float(l2) < math.inf:
             raise ValueError(f"l2={self.l2!r} is not a weight; give a number from 0 up")
+        if not isinstance(self.frozen, (bool, np.bool_)):
+            raise ValueError(f"frozen={self.frozen!r} is neither True nor False")
         if self.autoencoder is not None and not hasattr(self.autoencoder, "reconstruct"):
             raise ValueError(f"autoencoder={self.autoencoder!r} is none; give isthmus.Autoencoder() or a recipe")
         if isinstance(self.autoencoder, type):

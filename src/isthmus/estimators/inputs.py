@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import validate_data
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -19,15 +19,21 @@ FILL = "drop those rows or fill them first, for example with sklearn.impute.Simp
 EXPECTED = "give an array, a data frame, a torch tensor, Dataset or DataLoader"
 
 
-def gather(X: Any) -> Any:
+def gather(X: Any, *, ordered: bool = True) -> Any:
     """Turn torch tensors, data sets and loaders into an array (the first item of each element); leave the rest.
 
     Raises:
-        ValueError: something that holds no rows, or rows of different shapes.
+        ValueError: something that holds no rows, or rows of different shapes, or a loader that shuffles where answers,
+            labels or weights belong to rows by their order.
     """
     if isinstance(X, Tensor):
         return _plain(X)
     if isinstance(X, DataLoader):
+        if ordered and isinstance(X.sampler, RandomSampler):
+            raise ValueError(
+                "the DataLoader shuffles, so that nothing could be told apart by the order of its rows; give it "
+                "shuffle=False, or give its dataset"
+            )
         return _joined(np.concatenate, X, "DataLoader")
     if isinstance(X, IterableDataset):
         return _joined(np.stack, X, "Dataset")

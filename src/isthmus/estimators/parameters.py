@@ -105,7 +105,7 @@ class PartParameters(BaseEstimator):
             if hasattr(value, "set_params"):
                 value.set_params(**dict(changes))
             else:
-                for rest, new in changes:
+                for rest, new in sorted(changes, key=lambda change: change[0].count("__")):
                     value = changed(value, rest, new, head)
             setattr(self, head, value)
         return self

@@ -44,7 +44,7 @@ def save(model: Autoencoder, path: str | Path) -> Path:
         "parts": {name: to_dict(getattr(parts, name)) for name in KINDS}
         | {"penalties": [to_dict(penalty) for penalty in parts.penalties], "units": parts.units},
         "parameters": {name: _plain(getattr(model, name)) for name in PLAIN}
-        | {"random_state": model.random_state if isinstance(model.random_state, int) else None},
+        | {"random_state": int(model.random_state) if isinstance(model.random_state, (int, np.integer)) else None},
         "chosen": [name for name in KINDS if getattr(model, name) is None],
         "data": asdict(model.spec_) | {"provides": sorted(model.spec_.provides), "given": list(model.row_shape_)},
         "scaling": {"mode": model.scaling_.mode},
@@ -63,7 +63,7 @@ def save(model: Autoencoder, path: str | Path) -> Path:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
 def _arrays(model: Autoencoder) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class _Walk(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, None, None, None]:
         return ctx.pull(g), None, None, None
 
 
@@ -53,7 +53,7 @@ class _Declared(torch.autograd.Function):
         return value.clone()
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
         return ctx.slope.mul_(g.reshape(-1, *[1] * (ctx.slope.dim() - 1))), None, None
 
 
@@ -89,11 +89,11 @@ def _in_a_row(chain: Chain, x: Tensor, noise: Noise | None, inputs: bool) -> tup
 
 def _side_by_side(branches: list[nn.Module], x: Tensor, noise: Noise | None, inputs: bool) -> tuple[Tensor, Pull]:
     traced = [trace(branch, x, noise, inputs=inputs) for branch in branches]
-    y = torch.stack([y for y, _ in traced]).sum(0) if len(traced) > 2 else traced[0][0] + traced[-1][0]
+    y = torch.stack([y for y, _ in traced]).sum(0)
 
     def back(g: Tensor) -> Tensor | None:
         found = [pull(g) for _, pull in traced]
-        return sum(found[1:], found[0]) if inputs else None  # type: ignore[arg-type]
+        return torch.stack([g for g in found if g is not None]).sum(0) if inputs else None
 
     return y, back
 

@@ -41,8 +41,8 @@ class Normal(Likelihood):
 
     @property
     def requires(self) -> frozenset[str]:
-        """Levels of a category have no distance."""
-        return frozenset({"numbers"})
+        """Levels of a category have no distance, and a logistic mean lies between 0 and 1."""
+        return frozenset({"numbers", "unit interval"} if self.link == "logistic" else {"numbers"})
 
     @property
     def provides(self) -> frozenset[str]:

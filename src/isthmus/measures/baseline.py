@@ -25,12 +25,13 @@ class Baseline:
     rows: Array
 
     @classmethod
-    def fit(cls, X: Array, k: int) -> Self:
+    def fit(cls, X: Array, k: int, weight: Array | None = None) -> Self:
         """Measure mean and axes on the rows ``X``; k is lowered to what the rows can support."""
         n, d = X.shape
         allowed = max(k + 1, int(WORK / (d * min(n, d))))
-        used = X[np.linspace(0, n - 1, allowed).astype(int)] if n > allowed else X
-        found = principal_axes(used)
+        some = np.linspace(0, n - 1, allowed).astype(int) if n > allowed else slice(None)
+        used = X[some]
+        found = principal_axes(used, None if weight is None else weight[some])
         # Directions in which the rows do not vary are rounding, and would explain other rows by chance.
         varying = found.variances > 1e-12 * found.variances.sum()
         axes = found.axes[:k][varying[:k]]

@@ -84,13 +84,15 @@ class PrincipalAxes:
         return np.concatenate([_squares(_without(chunk - self.centre, kept)) for chunk in _chunks(X)])
 
 
-def principal_axes(X: Array) -> PrincipalAxes:
-    """Return the exact principal axes in float64, by whichever way is shorter.
+def principal_axes(X: Array, weight: Array | None = None) -> PrincipalAxes:
+    """Return the exact principal axes in float64, by whichever way is shorter; ``weight`` counts rows so many times.
 
     Many rows: the eigenvectors of the covariance, collected chunk by chunk. Few rows: the singular vectors of the
     centred rows.
     """
     rows = _flat(X)
+    if weight is not None:
+        return _weighted_axes(rows, weight / weight.sum())
     centre = rows.mean(axis=0, dtype=np.float64)
     if len(rows) > 2 * len(centre):
         covariance = sum((c.T @ c for c in (chunk - centre for chunk in _chunks(rows))), np.zeros(2 * centre.shape))
@@ -98,6 +100,12 @@ def principal_axes(X: Array) -> PrincipalAxes:
         return PrincipalAxes(centre, vectors.T[::-1], variances[::-1].clip(0))
     _, singular, axes = np.linalg.svd(rows - centre, full_matrices=False)
     return PrincipalAxes(centre, axes, singular**2 / len(rows))
+
+
+def _weighted_axes(rows: Array, share: Array) -> PrincipalAxes:
+    centre = share @ rows.astype(np.float64)
+    _, singular, axes = np.linalg.svd((rows - centre) * np.sqrt(share)[:, None], full_matrices=False)
+    return PrincipalAxes(centre, axes, singular**2)
 
 
 def pca_error(X_train: Array, X_test: Array, k: int) -> float:

@@ -62,6 +62,11 @@ def difference(there: Any, here: Any, path: str = "") -> str:
     return "" if there == here else f"{path} was {there!r} and is {here!r} here"
 
 
+def seed_in(path: Path) -> int | None:
+    """Return the seed of the fit whose checkpoint lies there, None where there is none."""
+    return int(statefile.read(path)["marks"]["seed"]) if path.exists() else None
+
+
 class Checkpoint:
     """The file of one fit with all its phases. Without a path it keeps nothing.
 

@@ -144,6 +144,7 @@ class Trainer(Component):
             ValueError: labels or weights that cannot be used, or a checkpoint that is unreadable or of another fit.
         """
         task.epochs = self.epochs
+        everything, own = rows, held_out is None
         rows, held_out = self.place_rows(task, rows, held_out, noise)
         marks = fingerprint(self, task, rows, held_out, noise) if save_to is not None else {}
         checkpoint = Checkpoint(save_to, task, marks, self.checkpoint_seconds)
@@ -151,9 +152,9 @@ class Trainer(Component):
             task.start(rows.all())
         phases = self.phases(task, rows, held_out, noise, phase)
         loop = self._run(phases, callbacks, history if history is not None else History(), checkpoint)
-        if start and held_out is not None and loop.best_epoch == 0 and self.pretraining is None:
-            # No epoch beat the start, and what it is made of need not go without the held-out rows.
-            task.start(rows.joined(held_out).all())
+        if start and own and held_out is not None and loop.best_epoch == 0 and self.pretraining is None:
+            # No epoch beat the start, and what it is made of need not go without the rows held out for choosing.
+            task.start(everything.to(rows.x.device, rows.x.dtype).balanced().all())
         task.eval()
         return loop
 
