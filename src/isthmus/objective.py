@@ -36,9 +36,14 @@ class Task(nn.Module):
         """Return weighted terms, each (rows,) or one number, and sums for :meth:`learn`."""
         raise NotImplementedError  # abstract
 
+    @property
+    def needs_autograd(self) -> str:
+        """Why steps are left to autograd; empty where :meth:`descent` has a shorter way."""
+        return f"{type(self).__name__} declares no derivatives"
+
     def descent(self, batch: Batch, noise: Noise | None, epoch: float, *, valued: bool) -> tuple[Terms, Tallies]:
         """Return terms as :meth:`forward` does, for a step: their gradient is exact, values only where ``valued``."""
-        return self(batch, noise, epoch)  # type: ignore[no-any-return]
+        raise NotImplementedError(self.needs_autograd)  # abstract where needs_autograd is empty
 
     def learn(self, tallies: Tallies) -> None:
         """Fold tallies into memories, once per optimiser step."""
@@ -156,10 +161,16 @@ class Objective(Task):
         p = self.run(batch, noise, epoch)
         return self._terms(p, self._reconstruction(p), epoch)
 
+    @property
+    def needs_autograd(self) -> str:
+        """A penalty by the encoder's inputs needs a second derivative, shares of draws need every value."""
+        if self._differentiable:
+            by_inputs = [type(part).__name__ for part in self.penalties.values() if part.differentiates(self.model)]
+            return f"{by_inputs[0]} differentiates the code by the inputs"
+        return "several draws are weighed by their losses" if self.draws > 1 else ""
+
     def descent(self, batch: Batch, noise: Noise | None, epoch: float, *, valued: bool) -> tuple[Terms, Tallies]:
         """Return terms with the same gradient, by the derivatives that layers and likelihood declare."""
-        if self._differentiable or self.draws > 1:
-            return self.forward(batch, noise, epoch)
         p = self.run(batch, noise, epoch, walked)
         pullback = getattr(self.likelihood, "pullback", None)
         if pullback is None:

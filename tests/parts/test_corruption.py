@@ -149,9 +149,10 @@ def test_clipping_keeps_noisy_pixels_in_their_range_and_leaves_the_rest():
     assert new.min() == 0 and new.max() == 1
     far = x + 5
     kept = corrupted(Clipped(Masking(0.5)), Batch(far))
+    assert (kept.x[kept.touched] >= far.min()).all(), "what is masked stays among the values of the data"
     assert torch.equal(kept.x[~kept.touched], far[~kept.touched])
     with pytest.raises(ValueError, match=r"Clipped: low=2.0 is above high=1.0; swap them"):
-        Clipped(low=2.0)
+        Clipped(low=2.0, high=1.0)
 
 
 def test_emphasis_weighs_touched_entries_by_alpha_and_the_others_by_beta():

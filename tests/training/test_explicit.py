@@ -102,7 +102,7 @@ TASKS = {
 @pytest.mark.parametrize("name", TASKS)
 def test_steps_and_terms_are_those_of_autograd(name, weighted):
     weights, found = [], []
-    for explicit in (False, True):
+    for explicit in (False, not TASKS[name]().needs_autograd):
         task, data = TASKS[name]().double(), rows(labels=True).to(torch.device("cpu"), torch.float64)
         data = Rows(data.x, y=data.y, weight=(torch.arange(len(data)) % 3).double() if weighted else None).all()
         task.train()
@@ -138,10 +138,19 @@ def test_the_loss_is_looked_at_in_some_steps_of_every_epoch(monkeypatch):
 
 
 def test_the_engine_says_what_it_is():
-    def name(**settings):
-        return Trainer(**settings).bound(logistic()).name
+    def said(task=None, **settings):
+        trainer, task = Trainer(**settings), task or logistic()
+        assert trainer.bound(task).name == trainer.runs(task).split()[0]
+        return trainer.runs(task)
 
-    assert name() == name(engine="explicit") == "explicit"
-    assert name(engine="autograd") == name(precision="bf16") == name(optimiser=LBFGS()) == "autograd"
+    assert said() == said(engine="explicit") == "explicit"
+    assert said(engine="autograd") == "autograd (asked for)"
+    assert said(precision="bf16") == "autograd (bf16 products are torch's own)"
+    assert said(optimiser=LBFGS()) == "autograd (a line search reads every loss)"
+    assert said(TASKS["input gradient"]()) == "autograd (Contractive differentiates the code by the inputs)"
+    assert said(TASKS["draws"]()) == "autograd (several draws are weighed by their losses)"
+    assert said(TASKS["labels"]()) == "autograd (FineTuning declares no derivatives)"
+    with pytest.raises(ValueError, match=r"engine='explicit' cannot run this fit: Contractive .*engine='auto'"):
+        Trainer(engine="explicit").bound(TASKS["input gradient"]())
     with pytest.raises(ValueError, match="did you mean 'explicit'"):
         Trainer(engine="explicite")

@@ -108,20 +108,29 @@ class SaltAndPepper(Corruption):
 
     def memory(self, spec: Spec, code: Shape) -> Memory:
         """Keep the range of every column."""
-        shape = (spec.shape[0], *[1] * (len(spec.shape) - 1))
-        return Memory(buffers={"low": torch.zeros(shape), "high": torch.ones(shape)})
+        return range_memory(spec)
 
     def remember(self, memory: Any, sample: Batch) -> None:
         """Take the range from data."""
-        low, high = extremes(sample)
-        memory.low.copy_(torch.full_like(low, self.low) if self.low is not None else low)
-        memory.high.copy_(torch.full_like(high, self.high) if self.high is not None else high)
+        remember_range(memory, sample, self.low, self.high)
 
     def __call__(self, batch: Batch, noise: Noise, memory: Any) -> Corrupted:
         """Set the chosen entries to an end of their range."""
         touched = chosen(batch, self.rate, noise)
         end = torch.where(noise.uniform(batch.x) < 0.5, memory.low, memory.high)
         return Corrupted(torch.where(touched, end, batch.x), batch.seen, touched=touched)
+
+
+def range_memory(spec: Spec) -> Memory:
+    """Return a memory for the lowest and highest value of every column (channel)."""
+    shape = (spec.shape[0], *[1] * (len(spec.shape) - 1))
+    return Memory(buffers={"low": torch.zeros(shape), "high": torch.ones(shape)})
+
+
+def remember_range(memory: Any, sample: Batch, low: float | None, high: float | None) -> None:
+    """Keep the ends that are given, and take the others from data."""
+    for kept, given, found in zip((memory.low, memory.high), (low, high), extremes(sample), strict=True):
+        kept.copy_(found if given is None else torch.full_like(found, given))
 
 
 def extremes(sample: Batch) -> tuple[Tensor, Tensor]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from isthmus.component import Memory, Schedule, number, settled
 from isthmus.corruption import Corruption
-from isthmus.corruption.noise import GaussianNoise, Masking
+from isthmus.corruption.noise import GaussianNoise, Masking, range_memory, remember_range
 from isthmus.noise import Noise
 from isthmus.records import Batch, Corrupted, Pass, Shape, Spec
 
@@ -108,20 +109,22 @@ class Compose(_Wrapper):
 class Clipped(_Wrapper):
     """Keep corrupted values between ``low`` and ``high``: pixels stay pixels.
 
-    ``Clipped(GaussianNoise(0.4))`` is the denoising example of Keras, which cuts noisy pixels to [0, 1].
+    ``Clipped(GaussianNoise(0.4))`` is the denoising example of Keras, which cuts noisy pixels to [0, 1]. Where ``low``
+    or ``high`` is None it is taken from the data, as the encoder sees them, before training starts: 0 and 1 where all
+    values lie between them, else the smallest and largest value of that column (or channel).
 
     >>> Clipped(GaussianNoise(0.4))
     Clipped(base=GaussianNoise(sigma=0.4))
     """
 
     base: Corruption = GaussianNoise()  # noqa: RUF009  (frozen)
-    low: float = number(0.0)
-    high: float = number(1.0)
+    low: float | None = number(None)
+    high: float | None = number(None)
 
     def __post_init__(self) -> None:
         """Refuse an empty range."""
         super().__post_init__()
-        if self.low > self.high:
+        if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"Clipped: low={self.low!r} is above high={self.high!r}; swap them")
 
     @property
@@ -129,10 +132,27 @@ class Clipped(_Wrapper):
         """The corruption whose values are clipped."""
         return (self.base,)
 
-    def __call__(self, batch: Batch, noise: Noise, memory: Memory) -> Corrupted:
+    @property
+    def requires(self) -> frozenset[str]:
+        """Categories have no lowest and highest level."""
+        return super().requires | {"numbers"}
+
+    def memory(self, spec: Spec, code: Shape) -> Memory:
+        """Keep the range of every column beside the memory inside."""
+        memory = super().memory(spec, code)
+        for name, ends in range_memory(spec).named_buffers():
+            memory.register_buffer(name, ends)
+        return memory
+
+    def remember(self, memory: Memory, sample: Batch) -> None:
+        """Take the range from data."""
+        super().remember(memory, sample)
+        remember_range(memory, sample, self.low, self.high)
+
+    def __call__(self, batch: Batch, noise: Noise, memory: Any) -> Corrupted:
         """Corrupt, then clip what was touched; untouched entries keep their value even outside the range."""
         new = self.base(batch, noise, memories(memory)[0])
-        cut = new.x.clamp(self.low, self.high)
+        cut = torch.maximum(torch.minimum(new.x, memory.high), memory.low)
         return replace(new, x=cut if new.touched is None else torch.where(new.touched, cut, new.x))
 
 

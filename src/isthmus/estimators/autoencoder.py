@@ -152,6 +152,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
             save_to=None if checkpoint is None else Path(checkpoint),
         )
         self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
+        self.engine_ = self.trainer_.runs(self.objective_)
         self._answer_anew()
         self._seen.look(x, weight, self.answers)
         return self

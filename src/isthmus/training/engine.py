@@ -72,7 +72,7 @@ class Engine:
         explicit: bool = False,
     ) -> None:
         """Bind an optimiser to the task's trainable parameters."""
-        self.explicit = explicit and not optimiser.full_batch
+        self.explicit = explicit
         self.task, self.description = task, optimiser
         self.parameters = task.trained()
         if not self.parameters:

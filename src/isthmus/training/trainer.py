@@ -101,10 +101,26 @@ class Trainer(Component):
 
     def bound(self, task: Task) -> Engine:
         """Return the engine that executes this trainer's steps on a task."""
-        explicit = self.engine != "autograd" and self.precision != "bf16"
-        return Engine(
-            task, self.optimiser.over(task.epochs), clip=self.clip, precision=self.precision, explicit=explicit
-        )
+        optimiser, explicit = self.optimiser.over(task.epochs), self.runs(task) == "explicit"
+        return Engine(task, optimiser, clip=self.clip, precision=self.precision, explicit=explicit)
+
+    def runs(self, task: Task) -> str:
+        """Say which engine executes the steps of a task: ``explicit``, or ``autograd`` and why.
+
+        Raises:
+            ValueError: the explicit engine was asked for and cannot be.
+        """
+        reasons = {
+            "bf16 products are torch's own": self.precision == "bf16",
+            "a line search reads every loss": self.optimiser.full_batch,
+            task.needs_autograd: bool(task.needs_autograd),
+        }
+        why = next((reason for reason, holds in reasons.items() if holds), "")
+        if self.engine == "explicit" and why:
+            raise ValueError(f"engine='explicit' cannot run this fit: {why}; use engine='auto'")
+        if self.engine == "autograd":
+            return "autograd (asked for)"
+        return f"autograd ({why})" if why else "explicit"
 
     def split(self, rows: Rows, noise: Noise) -> tuple[Rows, Rows | None]:
         """Hold out a share of the rows, drawn by the noise; none where fewer than ten rows could be split."""
