@@ -33,6 +33,7 @@ from isthmus.parts import (
     Dense,
     Greedy,
     Masking,
+    Normal,
     Sigmoid,
     TopK,
 )
@@ -51,6 +52,7 @@ class Net:
     fine: int = 15
     rate: float = 4e-3
     noise: float = 0.0
+    first: float = 2e-3
     top: int = 0
     frozen: bool = False
 
@@ -70,7 +72,7 @@ class Start:
 NG = Net((200,), 200, rate=1e-3)
 VINCENT = Net((1000, 1000), 1000, epochs=15, rate=2e-3, noise=0.25)
 RIFAI = Net((), 1000)
-MAKHZANI = Net((), 1000, fine=20, top=25, frozen=True)
+MAKHZANI = Net((), 1000, epochs=30, fine=20, first=1e-3, top=25, frozen=True)
 
 STARTS = {
     "784-200-200, sparse layers, classifier only": Start(NG, SPARSE, frozen=True, target="about 12.3"),
@@ -118,11 +120,13 @@ def autoencoder(start: Start, epochs: int, seed: int) -> Autoencoder:
     return Autoencoder(
         net.units,
         architecture=Dense(hidden=net.hidden, activation="sigmoid", tied=True),
-        bottleneck=TopK(net.top) if net.top else Sigmoid(),
+        # As in the paper, three times as many speak in use as in training, and the decoder is linear.
+        bottleneck=TopK(net.top, 3 * net.top) if net.top else Sigmoid(),
         corruption=noise if learns else None,
         penalties=start.penalties if learns else (),
-        likelihood=Bernoulli(),
-        trainer=trainer(epochs if learns else 0, 2e-3, 256, pretraining=layers if stacked else None),
+        likelihood=Normal() if net.top else Bernoulli(),
+        scaling="none",
+        trainer=trainer(epochs if learns else 0, net.first, 256, pretraining=layers if stacked else None),
         random_state=seed,
     )
 

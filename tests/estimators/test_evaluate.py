@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 
 from isthmus import Trainer, recipes
-from isthmus.parts import KL, SGD, Dense, Rectified, Variational
+from isthmus.parts import KL, SGD, Categorical, Dense, Rectified, Variational
 
 X, NEW = rows(80, rank=5), rows(30, seed=1, rank=5)
 
@@ -139,6 +139,15 @@ def test_bytes_of_a_frame_are_those_of_its_columns():
     small = (unit_rows() * 255).astype("uint8")
     model = quick().fit(small)
     assert model.evaluate(pandas.DataFrame(small)).bytes_in == model.evaluate(small).bytes_in == 8
+
+
+def test_categories_have_no_distance():
+    x = np.random.default_rng(0).integers(0, 3, size=(60, 4)).astype(float)
+    model = quick(2, likelihood=Categorical()).fit(x)
+    found = model.evaluate(x)
+    assert_allclose(found.squared_error, (model.reconstruct(x) != x).sum(1).mean())
+    assert found.levels and "PCA" not in str(found) and "levels that are wrong" in str(found)
+    assert json.loads(json.dumps(found.to_dict()))["pca"] is None
 
 
 def test_what_is_undefined_for_one_row_is_none_in_json():

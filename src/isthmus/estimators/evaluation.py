@@ -36,6 +36,8 @@ class Evaluation:
         bytes_in, bits: bytes per row of the input as given; (bits, bytes per row, squared error) per code precision.
         dead: units that never move on these rows.
         standardised: whether errors are in standard deviations of the columns.
+        levels: whether columns are categories: then ``squared_error`` counts wrong levels per row, and there is nothing
+            to compare it with but the score.
         verdict: sentences.
     """
 
@@ -53,6 +55,7 @@ class Evaluation:
     bits: tuple[tuple[int, float, float], ...]
     dead: int
     standardised: bool = False
+    levels: bool = False
     verdict: tuple[str, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,6 +65,8 @@ class Evaluation:
 
     def __str__(self) -> str:
         """Print a small table and the verdict."""
+        if self.levels:
+            return self._of_levels()
         lines = [
             f"rows {self.rows}, variables {self.variables}, numbers per code {self.code}",
             f"squared error per row  {self.squared_error:.6g}   ({self._beside_pca()}; the mean alone {self.mean:.6g})"
@@ -75,6 +80,15 @@ class Evaluation:
         for bits, size, error in self.bits:
             smaller = f"{size:g} bytes per row, {self.bytes_in / size:.1f}x smaller"
             lines.append(f"  code in {bits:2d} bits      {smaller}, squared error {error:.6g}")
+        return "\n".join([*lines, *self.verdict])
+
+    def _of_levels(self) -> str:
+        wrong = f"{self.squared_error:.4g} of {self.variables} per row"
+        lines = [
+            f"rows {self.rows}, variables {self.variables}, numbers per code {self.code}",
+            f"levels that are wrong   {wrong}, {100 * self.squared_error / self.variables:.1f} %",
+            f"log-likelihood          {self.score:.6g} nats per row given its code",
+        ]
         return "\n".join([*lines, *self.verdict])
 
     def _share(self) -> str:
@@ -97,6 +111,10 @@ def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, byt
         raise ValueError(f"draws={draws!r} is not a number of draws; give a whole number from 0 up")
     answers, baseline, comparable = model.answers, model.past.baseline, model.scaling_.comparable
     codes, seen, back = answers.codes(x), comparable(x), comparable(answers.reconstructions(x))
+    levels = bool(model.spec_.levels)
+    if levels:
+        # The distance of two levels is whether they differ: as squares of zeros and ones.
+        seen, back = np.zeros_like(seen), (seen != back).astype(seen.dtype)
     has_density = "density" in model.parts_.bottleneck.provides
     if draws and not has_density:
         name = type(model.parts_.bottleneck).__name__
@@ -107,16 +125,17 @@ def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, byt
         variables=x.shape[1],
         code=codes.shape[1],
         squared_error=float(squared_error(seen, back).mean()),
-        pca=float(baseline.errors(seen).mean()),
-        mean=float(baseline.errors_of_mean(seen).mean()),
-        explained=explained_variance(seen, back),
+        pca=math.nan if levels else float(baseline.errors(seen).mean()),
+        mean=math.nan if levels else float(baseline.errors_of_mean(seen).mean()),
+        explained=math.nan if levels else explained_variance(seen, back),
         score=float(model._scores(x).mean()),
         nll=nll,
         draws=draws,
         bytes_in=bytes_per_row if bytes_per_row is not None else _bytes_per_row(X, x),
-        bits=tuple(_stored(model, seen, codes, bits) for bits in BITS),
+        bits=() if levels else tuple(_stored(model, seen, codes, bits) for bits in BITS),
         dead=_unmoved(codes),
         standardised=model.scaling_.mode == "standard",
+        levels=levels,
     )
     return replace(found, verdict=tuple(_verdict(model, found)))
 
