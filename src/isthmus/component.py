@@ -58,8 +58,10 @@ class Part:
             if isinstance(value, np.generic):
                 value = value.item()
                 object.__setattr__(self, f.name, value)
-            if isinstance(value, list):
-                object.__setattr__(self, f.name, tuple(value))
+            single = get_origin(hints[f.name]) is tuple and isinstance(value, (int, float))
+            if isinstance(value, list) or single:
+                value = (value,) if single else tuple(value)
+                object.__setattr__(self, f.name, value)
             if isinstance(value, Schedule) and "Schedule" not in str(f.type):
                 raise ValueError(
                     f"{type(self).__name__}: {f.name}={value!r} changes with the epoch, but this setting is fixed when "
@@ -124,7 +126,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, tuple) and all(_fits(item, get_args(hint)[0]) for item in value)
     if hint in _NUMBERS:
         return isinstance(value, (*_NUMBERS[hint], Tensor)) and not isinstance(value, bool)
-    return not isinstance(hint, type) or isinstance(value, hint)
+    return not (isinstance(hint, type) and issubclass(hint, (Part, bool, types.NoneType))) or isinstance(value, hint)
 
 
 _NUMBERS: dict[Any, tuple[type, ...]] = {int: (int, np.integer), float: (int, float, np.number)}
@@ -137,7 +139,7 @@ def _wanted(hint: Any) -> str:
     several, kinds = get_origin(hint) is tuple, [hint, *get_args(hint)]
     names = [kind.kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Part)]
     if not names:
-        return "a tuple of numbers" if several else "of the kind that this setting takes"
+        return f"a tuple of {'whole ' if int in kinds else ''}numbers" if several else "what this setting takes"
     return f"a tuple of parts of the kind {names[0]}" if several else f"a part of the kind {names[0]}"
 
 

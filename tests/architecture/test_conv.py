@@ -265,7 +265,7 @@ def test_tied_weights_are_refused_where_there_is_no_adjoint_or_another_shape():
     [
         ({"channels": ()}, "no level to convolve"),
         ({"channels": (8, 0)}, r"holds 0; give whole numbers from 1 up"),
-        ({"channels": (8.5,)}, "holds 8.5"),
+        ({"channels": (8.5,)}, "is not a tuple of whole numbers"),
         ({"kernel": 0}, "at least 1"),
         ({"head": "vektor"}, "did you mean 'vector'"),
         ({"down": "max"}, "known: pool, stride"),

@@ -294,7 +294,6 @@ def test_what_is_refused_by_a_wider_code_is_taken_by_overcomplete():
         (lambda: Trainer(pretraining=True), "pretraining=True is not a part of the kind pretraining"),
         (lambda: Emphasised("x"), "base='x' is not a part of the kind corruption"),
         (lambda: Compose((Masking(0.1), "x")), "is not a tuple of parts of the kind corruption"),
-        (lambda: Steps(milestones=3), "milestones=3 is not a tuple of numbers"),
         (lambda: quick(likelihood=Normal(link="logistic")).fit(rows()), r"values in \[0, 1\]"),
     ],
 )

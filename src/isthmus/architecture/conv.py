@@ -86,13 +86,10 @@ class Conv(Architecture):
     def __post_init__(self) -> None:
         """Check the channels, and that tied weights have an adjoint."""
         super().__post_init__()
-        given: Any = self.channels
-        if not isinstance(given, tuple):
-            object.__setattr__(self, "channels", (given,))
         if not self.channels:
             raise ValueError("Conv: channels=() has no level to convolve; give some, or use Dense()")
         for width in self.channels:
-            if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+            if width < 1:
                 raise ValueError(f"Conv: channels={self.channels!r} holds {width!r}; give whole numbers from 1 up")
         if self.tied and self.down != "stride":
             raise ValueError("Conv: tied=True needs an adjoint, which pooling lacks; use down='stride'")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -72,12 +71,9 @@ class Dense(Architecture):
 
     def __post_init__(self) -> None:
         """Check the widths too."""
-        given: Any = self.hidden
-        if isinstance(given, (int, np.integer)):
-            object.__setattr__(self, "hidden", (int(given),))
         super().__post_init__()
         for width in self.hidden:
-            if not isinstance(width, int) or width < 1:
+            if width < 1:
                 raise ValueError(f"Dense: hidden={self.hidden!r} holds {width!r}; widths are whole numbers from 1 up")
 
     @property
