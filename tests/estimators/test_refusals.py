@@ -22,7 +22,6 @@ from isthmus.parts import (
     Normal,
     Overcomplete,
     Poisson,
-    Steps,
     TopK,
     Undercomplete,
     Variational,
