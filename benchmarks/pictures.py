@@ -44,7 +44,7 @@ class Net:
 NETS = {
     "dense 784-32": Net(Dense(hidden=()), 32, 60, 10, "≤ 0.093"),
     "convolutional 16-8-8": Net(Conv((16, 8, 8), head="direct", down="stride"), 8, 50, 4, "≤ 0.094"),
-    "convolutional 16-8-8, pooled": Net(Conv((16, 8, 8), head="direct"), 8, 40, 2, "≤ 0.094"),
+    "convolutional 16-8-8, pooled": Net(Conv((16, 8, 8), head="direct"), 8, 20, 2, "≤ 0.094"),
     "denoising 32-32": Net(Conv((32, 32), kernel=5, head="direct", down="stride"), 32, 30, 2, "≤ 0.0839", noisy=True),
 }
 
