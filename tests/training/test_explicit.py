@@ -143,8 +143,8 @@ def test_the_engine_says_what_it_is():
         assert trainer.bound(task).name == trainer.runs(task).split()[0]
         return trainer.runs(task)
 
-    assert said() == said(engine="explicit") == "explicit"
-    assert said(engine="autograd") == "autograd (asked for)"
+    assert said(engine="explicit") == "explicit"
+    assert said() == said(engine="autograd") == "autograd (asked for or by default)"
     assert said(precision="bf16") == "autograd (bf16 products are torch's own)"
     assert said(optimiser=LBFGS()) == "autograd (a line search reads every loss)"
     assert said(TASKS["input gradient"]()) == "autograd (Contractive differentiates the code by the inputs)"

@@ -51,7 +51,7 @@ class Trainer(Component):
             hardware, about three significant digits in activations).
         device: ``auto`` takes CUDA, then Apple's MPS, then the CPU; or a torch device name.
         engine: how a step is executed: ``explicit`` by the derivatives that parts declare, which looks at the loss in
-            every sixteenth step only; ``autograd`` by torch's; ``auto`` is explicit wherever that gives the same.
+            every sixteenth step only; ``autograd`` by torch's; ``auto`` is autograd, as long as nothing is gained.
         checkpoint_seconds: shortest time between two checkpoints, where a checkpoint file is asked for.
         pretraining: how the layers are trained one by one before the whole; None trains the whole from the start.
 
@@ -118,9 +118,7 @@ class Trainer(Component):
         why = next((reason for reason, holds in reasons.items() if holds), "")
         if self.engine == "explicit" and why:
             raise ValueError(f"engine='explicit' cannot run this fit: {why}; use engine='auto'")
-        if self.engine == "autograd":
-            return "autograd (asked for)"
-        return f"autograd ({why})" if why else "explicit"
+        return "explicit" if self.engine == "explicit" else f"autograd ({why or 'asked for or by default'})"
 
     def split(self, rows: Rows, noise: Noise) -> tuple[Rows, Rows | None]:
         """Hold out a share of the rows, drawn by the noise; none where fewer than ten rows could be split."""
