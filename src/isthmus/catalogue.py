@@ -122,13 +122,7 @@ def from_dict(kind: type[P], data: dict[str, Any] | str) -> P:
     missing = [f.name for f in fields(cls) if f.init and f.default is MISSING and f.name not in data]
     if missing:
         raise ValueError(f"{kind.kind} {name!r} needs {missing[0]!r}; write it as {name}:{missing[0]}=VALUE")
-    return cls(**{field: _field(hints[field], value) for field, value in data.items()})
-
-
-def _field(hint: Any, value: Any) -> Any:
-    """Read the value of a field; one where several may stand is a row of one."""
-    found = _value(hint, value)
-    return (found,) if get_origin(hint) is tuple and not isinstance(found, tuple) else found
+    return cls(**{field: _value(hints[field], value) for field, value in data.items()})
 
 
 def _value(hint: Any, value: Any) -> Any:

@@ -58,7 +58,7 @@ class Part:
             if isinstance(value, np.generic):
                 value = value.item()
                 object.__setattr__(self, f.name, value)
-            single = get_origin(hints[f.name]) is tuple and isinstance(value, (int, float))
+            single = get_origin(hints[f.name]) is tuple and isinstance(value, (int, float, Part))
             if isinstance(value, list) or single:
                 value = (value,) if single else tuple(value)
                 object.__setattr__(self, f.name, value)

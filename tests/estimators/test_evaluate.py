@@ -146,7 +146,7 @@ def test_categories_have_no_distance():
     model = quick(2, likelihood=Categorical()).fit(x)
     found = model.evaluate(x)
     assert_allclose(found.squared_error, (model.reconstruct(x) != x).sum(1).mean())
-    assert found.levels and "PCA" not in str(found) and "levels that are wrong" in str(found)
+    assert found.levels and "PCA" not in str(found) and "wrong levels per row" in str(found)
     assert json.loads(json.dumps(found.to_dict()))["pca"] is None
 
 

@@ -85,3 +85,13 @@ def test_pca_with_30_components_leaves_13_866_of_mnist():
         pytest.skip("the MNIST files are not on this machine")
     train, test = read("mnist"), read("mnist:test")
     assert pca_error(train.X, test.X, 30) == pytest.approx(13.866, abs=5e-4)
+
+
+@pytest.mark.parametrize("rows", [9, 40])
+def test_axes_of_weighted_rows_are_those_of_repeated_rows(rows):
+    rng = np.random.default_rng(0)
+    X, times = rng.normal(size=(rows, 6)) + 3, rng.integers(0, 4, rows)
+    weighted, repeated = principal_axes(X, times.astype(float)), principal_axes(np.repeat(X, times, axis=0))
+    np.testing.assert_allclose(weighted.centre, repeated.centre)
+    np.testing.assert_allclose(weighted.variances, repeated.variances, atol=1e-12)
+    np.testing.assert_allclose(weighted.errors(X, 3), repeated.errors(X, 3))

@@ -65,13 +65,9 @@ class Evaluation:
 
     def __str__(self) -> str:
         """Print a small table and the verdict."""
-        if self.levels:
-            return self._of_levels()
         lines = [
             f"rows {self.rows}, variables {self.variables}, numbers per code {self.code}",
-            f"squared error per row  {self.squared_error:.6g}   ({self._beside_pca()}; the mean alone {self.mean:.6g})"
-            + (", in standard deviations of the columns" if self.standardised else ""),
-            f"variance explained     {self._share()}",
+            *(self._wrong_levels() if self.levels else self._errors()),
             f"log-likelihood         {self.score:.6g} nats per row given its code",
         ]
         if self.nll is not None:
@@ -82,14 +78,17 @@ class Evaluation:
             lines.append(f"  code in {bits:2d} bits      {smaller}, squared error {error:.6g}")
         return "\n".join([*lines, *self.verdict])
 
-    def _of_levels(self) -> str:
-        wrong = f"{self.squared_error:.4g} of {self.variables} per row"
-        lines = [
-            f"rows {self.rows}, variables {self.variables}, numbers per code {self.code}",
-            f"levels that are wrong   {wrong}, {100 * self.squared_error / self.variables:.1f} %",
-            f"log-likelihood          {self.score:.6g} nats per row given its code",
+    def _errors(self) -> list[str]:
+        unit = ", in standard deviations of the columns" if self.standardised else ""
+        beside = f"({self._beside_pca()}; the mean alone {self.mean:.6g})"
+        return [
+            f"squared error per row  {self.squared_error:.6g}   {beside}{unit}",
+            f"variance explained     {self._share()}",
         ]
-        return "\n".join([*lines, *self.verdict])
+
+    def _wrong_levels(self) -> list[str]:
+        share = 100 * self.squared_error / self.variables
+        return [f"wrong levels per row   {self.squared_error:.4g} of {self.variables}, {share:.1f} %"]
 
     def _share(self) -> str:
         return "undefined, as these rows do not vary" if math.isnan(self.explained) else f"{100 * self.explained:.2f} %"

@@ -91,21 +91,21 @@ def principal_axes(X: Array, weight: Array | None = None) -> PrincipalAxes:
     centred rows.
     """
     rows = _flat(X)
-    if weight is not None:
-        return _weighted_axes(rows, weight / weight.sum())
-    centre = rows.mean(axis=0, dtype=np.float64)
+    share = np.full(len(rows), 1 / len(rows)) if weight is None else weight / weight.sum()
+    centre = rows.mean(axis=0, dtype=np.float64) if weight is None else _mean(rows, share)
+    root = np.sqrt(share)[:, None]
     if len(rows) > 2 * len(centre):
-        covariance = sum((c.T @ c for c in (chunk - centre for chunk in _chunks(rows))), np.zeros(2 * centre.shape))
-        variances, vectors = np.linalg.eigh(covariance / len(rows))
+        pieces = ((chunk - centre) * part for chunk, part in zip(_chunks(rows), _chunks(root), strict=True))
+        covariance = sum((piece.T @ piece for piece in pieces), np.zeros(2 * centre.shape))
+        variances, vectors = np.linalg.eigh(covariance)
         return PrincipalAxes(centre, vectors.T[::-1], variances[::-1].clip(0))
-    _, singular, axes = np.linalg.svd(rows - centre, full_matrices=False)
-    return PrincipalAxes(centre, axes, singular**2 / len(rows))
-
-
-def _weighted_axes(rows: Array, share: Array) -> PrincipalAxes:
-    centre = share @ rows.astype(np.float64)
-    _, singular, axes = np.linalg.svd((rows - centre) * np.sqrt(share)[:, None], full_matrices=False)
+    _, singular, axes = np.linalg.svd((rows - centre) * root, full_matrices=False)
     return PrincipalAxes(centre, axes, singular**2)
+
+
+def _mean(rows: Array, share: Array) -> Array:
+    pieces = ((part.T @ chunk)[0] for chunk, part in zip(_chunks(rows), _chunks(share), strict=True))
+    return np.asarray(sum(pieces, np.zeros(rows.shape[1])))
 
 
 def pca_error(X_train: Array, X_test: Array, k: int) -> float:
