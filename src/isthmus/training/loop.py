@@ -73,11 +73,15 @@ class Loop:
         self.best: dict[str, Tensor] | None = None
         self.stop = self.interrupted = False
         self._good: dict[str, Any] | None = None
+        self._moments: dict[str, Any] | None = None
 
     @cached_property
     def engine(self) -> Engine:
         """What executes the steps; made at the first one, so that a fit of no epochs needs nothing to train."""
-        return self.trainer.bound(self.task)
+        engine = self.trainer.bound(self.task)
+        if self._moments is not None:
+            engine.load_state_dict(self._moments)
+        return engine
 
     def run(self, state: dict[str, Any] | None = None) -> History:
         """Train until the epochs are over, patience ends, a callback stops it or the user interrupts.
@@ -98,6 +102,7 @@ class Loop:
         finally:
             if self.best is not None:
                 self.task.load_state_dict(self.best)
+            self.release()
             self.task.eval()
             for callback in told:
                 callback.fit_end(self)
@@ -211,6 +216,13 @@ class Loop:
             "best": self.best,
             "history": list(self.history.rows),
         }
+
+    def release(self) -> None:
+        """Let go of the engine, so that parameters get tensors of their own; another step makes a new one."""
+        if "engine" in self.__dict__:
+            self._moments = self.engine.state_dict()
+            self.engine.release()
+            del self.engine
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to a state."""
