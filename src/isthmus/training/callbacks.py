@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from isthmus.importing import undrawn
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -37,8 +39,9 @@ class Progress(Callback):
 
     def fit_start(self, loop: Loop) -> None:
         """Open the bar."""
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
+        with undrawn():
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
 
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
         self.bar = Bar(*columns, TimeRemainingColumn(), transient=True, console=self.console)
