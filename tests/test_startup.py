@@ -1,4 +1,4 @@
-"""What is imported when: a name brings what it is made of."""
+"""What is imported when: a name brings what it is made of, and a first fit what it uses."""
 
 import json
 import subprocess
@@ -42,4 +42,14 @@ def test_parts_and_training_know_nothing_of_scikit_learn():
 def test_estimators_cost_no_more_than_what_they_derive_from():
     found = added("import isthmus; isthmus.Autoencoder, isthmus.load, isthmus.recipes", FLOOR)
     assert "isthmus.estimators.fine_tuned" in found
+    assert strange(found) == set()
+
+
+def test_a_first_fit_imports_what_it_uses_and_no_compiler():
+    # torch's optimisers import torch._dynamo, which takes longer than the fit.
+    found = added(
+        "X = numpy.random.default_rng(0).normal(size=(60, 8));"
+        "isthmus.Autoencoder(2, trainer=isthmus.Trainer(epochs=1), random_state=0).fit(X)",
+        f"{FLOOR}; import isthmus, numpy; isthmus.Autoencoder",
+    )
     assert strange(found) == set()
