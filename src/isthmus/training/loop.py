@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
@@ -90,11 +91,11 @@ class Loop:
         """
         told: list[Callback] = []
         try:
-            self._begin(state)
-            for callback in self.callbacks:
-                callback.fit_start(self)
-                told.append(callback)
-            with threads_for(self.batch_size * sum(p.numel() for p in self.task.trained())):
+            with self._threads():
+                self._begin(state)
+                for callback in self.callbacks:
+                    callback.fit_start(self)
+                    told.append(callback)
                 while not self.over:
                     self.one_epoch()
         except KeyboardInterrupt:
@@ -107,6 +108,17 @@ class Loop:
             for callback in told:
                 callback.fit_end(self)
         return self.history
+
+    def _threads(self) -> AbstractContextManager[None]:
+        return threads_for(self.batch_size * sum(p.numel() for p in self.task.trained()))
+
+    def once(self) -> dict[str, Any]:
+        """Pass once over the rows and return the state behind it, for a stream that goes on later."""
+        with self._threads():
+            self.one_epoch()
+        state = self.state()
+        self.release()
+        return state
 
     @property
     def over(self) -> bool:

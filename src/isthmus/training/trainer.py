@@ -209,10 +209,8 @@ class Trainer(Component):
             loop.restore(previous.state)
         elif start:
             task.start(rows.all())
-        loop.one_epoch()
+        state = loop.once()
         task.eval()
-        state = loop.state()
-        loop.release()
         return Progressed(history, state)
 
     def place_rows(self, task: Task, rows: Rows, held_out: Rows | None, noise: Noise) -> tuple[Rows, Rows | None]:
