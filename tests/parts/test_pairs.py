@@ -200,7 +200,6 @@ def declared_is_autograd(objective, x):
     for name in ("autograd", "explicit"):
         engine = Trainer(engine=name).bound(objective)
         engine.gradient(Batch(x), Noise(4), math.inf, valued=False)
-        engine.flat.collect()
         found.append(engine.flat.gradient)
         engine.release()
     assert (found[0] - found[1]).abs().max() <= 1e-12 * max(1.0, float(found[0].abs().max())), objective.describe()

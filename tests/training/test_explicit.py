@@ -20,10 +20,12 @@ from isthmus.layers import (
     Function,
     LayerNorm,
     Linear,
+    Path,
     Reshape,
     Room,
     Tied,
-    vjp,
+    bindable,
+    slot_of,
 )
 from isthmus.layers.activation import INTO, SLOPES
 from isthmus.likelihood.normal import ScaledNormal
@@ -57,14 +59,23 @@ def by_autograd(network, x):
     return [y.detach(), x.grad, *(p.grad for p in network.parameters())]
 
 
-def by_declaration(network, x, room):
-    network.zero_grad()
-    room.begin()
+def by_declaration(network, *inputs):
+    """Return outputs and gradients for each of several inputs: the first is described, the others repeat its calls."""
+    room = Room()
+    room.noise = Noise(1)
     with torch.no_grad():
-        y, back = vjp(network, x, Noise(1), room, inputs=True)
-        y = y.clone()
-        g = back(2 * y)
-    return [y, g.clone(), *(p.grad for p in network.parameters())]
+        path = Path(bindable(network), inputs[0].clone(), room, inputs=True)
+        slope, found = None, []
+        for x in inputs:
+            network.zero_grad()
+            room.noise = Noise(1)
+            path.x.copy_(x)
+            y = path.ahead()
+            slope = 2 * y if slope is None else slope.copy_(2 * y)
+            g = path.back(slope)
+            left = [slot_of(p) if p in room.written else p.grad for p in network.parameters()]
+            found.append([y.clone(), g.clone(), *(None if t is None else t.clone() for t in left)])
+    return found
 
 
 def drawn(*layers):
@@ -93,44 +104,56 @@ CHAINS = {
 
 
 @pytest.mark.parametrize("name", CHAINS)
-def test_a_chain_goes_back_as_autograd_does_every_time(name):
-    network, room = drawn(*CHAINS[name]()), Room()
-    for x in (X, 2 * X, -X):  # buffers of the step before are reused
-        before = x.clone()
-        for a, b in zip(by_autograd(network, x), by_declaration(network, x, room), strict=True):
+def test_a_chain_goes_back_as_autograd_does_in_every_step(name):
+    network, inputs = drawn(*CHAINS[name]()), (X, 2 * X, -X)
+    for x, found in zip(inputs, by_declaration(network, *inputs), strict=True):
+        for a, b in zip(by_autograd(network, x), found, strict=True):
             torch.testing.assert_close(b, a, rtol=1e-12, atol=1e-12)
-        assert torch.equal(x, before)
 
 
-def test_gradients_are_written_to_their_slots():
+def test_parameters_lie_side_by_side_until_they_are_released():
     network = drawn(*CHAINS["tied"]())
-    flat = Flat(list(network.parameters()))
     expected = torch.cat([g.flatten() for g in by_autograd(network, X)[2:]])
-    for _ in range(2):
-        flat.clear()
-        by_declaration_kept = by_declaration(network, X, Room())
-        flat.collect()
-        torch.testing.assert_close(flat.gradient, expected)
-    assert all(g is slot for g, slot in zip(by_declaration_kept[2:], flat.slots, strict=True))
+    network.zero_grad()
+    flat = Flat(list(network.parameters()))
+    by_declaration(network, X)
+    torch.testing.assert_close(flat.gradient, expected)
     values = flat.whole.detach().clone()
+    flat.whole.data += 1.0
+    assert torch.equal(torch.cat([p.detach().flatten() for p in network.parameters()]), values + 1.0)
     flat.release()
-    assert torch.equal(torch.cat([p.detach().flatten() for p in network.parameters()]), values)
+    flat.whole.data += 1.0
+    assert torch.equal(torch.cat([p.detach().flatten() for p in network.parameters()]), values + 1.0)
     assert len({p.untyped_storage().data_ptr() for p in network.parameters()}) == len(flat.parameters)
+
+
+def test_weights_of_convolutions_keep_their_shape_in_the_flat_tensor():
+    weight = torch.nn.Parameter(Noise(0).normal(torch.empty(3, 2, 5, 4)))
+    before = weight.detach().clone()
+    flat = Flat([weight])
+    assert torch.equal(weight, before) and weight.is_contiguous(memory_format=torch.channels_last)
+    weight.square().sum().backward()
+    flat.collect()
+    assert torch.equal(flat.slots[0], 2 * before)
+    flat.release()
+    assert torch.equal(weight, before) and weight.is_contiguous()
 
 
 def test_frozen_layers_stay_so_and_pass_gradients_on():
     network = drawn(Linear(5, 4), Linear(4, 3))
     network.layers[1].requires_grad_(False)
-    by_declaration(network, X, Room())
-    assert network.layers[1].weight.grad is None and network.layers[0].weight.grad.abs().sum() > 0
+    expected = by_autograd(network, X)
+    [found] = by_declaration(network, X)
+    assert found[4] is None and found[5] is None
+    torch.testing.assert_close(found[2], expected[2])
 
 
 def test_inputs_that_need_no_gradient_are_spared_it(monkeypatch):
     network, asked = drawn(Linear(5, 4), Linear(4, 3)), []
     monkeypatch.setattr(Room, "back", lambda *given, back=Room.back: (asked.append(given[2]), back(*given))[1])
     with torch.no_grad():
-        y, back = vjp(network, X, None, Room(), inputs=False)
-        assert back(y) is None
+        path = Path(network, X, Room(), inputs=False)
+        assert path.back(path.ahead()) is None
     assert [weight is network.layers[1].weight for weight in asked] == [True]
 
 

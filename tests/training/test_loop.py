@@ -137,7 +137,7 @@ def test_rows_held_out_by_the_caller_choose_the_weights():
 
 
 def test_weights_of_any_scale_mean_the_same():
-    weight = torch.rand(160, generator=torch.Generator().manual_seed(3))
+    weight = torch.rand(160, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     trainer = Trainer(epochs=2, precision="float64")
     one, other = logistic(), logistic()
     a = trainer.fit(one, rows(weight=weight), Noise(0)).history

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -27,7 +28,6 @@ from isthmus.layers import (
     Room,
     Tied,
     norm,
-    vjp,
 )
 from isthmus.noise import Noise
 from isthmus.records import Batch, Shape
@@ -47,16 +47,22 @@ class Parallel(Layer):
         deep: Tensor = self.deep(x, noise)
         return straight + deep
 
-    def vjp(self, x: Tensor, noise: Noise | None, room: Room, inputs: bool) -> tuple[Tensor, Back]:
+    def vjp(self, x: Tensor, room: Room, inputs: bool) -> tuple[Tensor, Back]:
         """Send the gradient back along both paths, and add what comes back."""
-        straight, first = vjp(self.straight, x, noise, room, inputs=inputs)
-        deep, second = vjp(self.deep, x, noise, room, inputs=inputs)
+        linear: Any = self.straight
+        straight, first = linear.vjp(x, room, inputs)
+        deep, second = self.deep.vjp(x, room, inputs)
+        y = room.empty(deep)
+        room.do(partial(torch.add, straight, deep, out=y))
 
         def back(g: Tensor) -> Tensor | None:
-            a, b = first(g), second(g)  # a linear path leaves g as it is
-            return None if a is None or b is None else a.add_(b)
+            a: Tensor | None = first(g)  # a linear path leaves g as it is
+            b = second(g)
+            if a is not None and b is not None:
+                room.do(partial(a.add_, b))
+            return a
 
-        return torch.add(straight, deep, out=room.empty(deep)), back
+        return y, back
 
 
 @dataclass(frozen=True, repr=False)

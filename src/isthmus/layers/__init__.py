@@ -8,8 +8,8 @@ from isthmus.layers.convolution import Adjoint, Convolution, Crop, Enlarge, Pool
 from isthmus.layers.linear import INITS, Linear, Shift, Tied, draw, weights
 from isthmus.layers.normalisation import NORMS, BatchNorm, LayerNorm, norm
 from isthmus.layers.products import HalfProducts, Products
-from isthmus.layers.room import Room, add
-from isthmus.layers.walk import Back, vjp
+from isthmus.layers.room import Path, Room, slot_of
+from isthmus.layers.walk import Back, bindable, declares
 
 __all__ = [
     "ACTIVATIONS",
@@ -28,6 +28,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "Linear",
+    "Path",
     "Pool",
     "Products",
     "Reshape",
@@ -35,9 +36,10 @@ __all__ = [
     "Shift",
     "Tied",
     "Transposed",
-    "add",
+    "bindable",
+    "declares",
     "draw",
     "norm",
-    "vjp",
+    "slot_of",
     "weights",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -65,17 +66,17 @@ class Function(Layer):
         """Apply it."""
         return ACTIVATIONS[self.name](x)
 
-    def vjp(self, x: Tensor, noise: Noise | None, room: Room, inputs: bool) -> tuple[Tensor, Back]:
+    def vjp(self, x: Tensor, room: Room, inputs: bool) -> tuple[Tensor, Back]:
         """Multiply the gradient, in place, by the slope s'(x)."""
         if self.name == "identity":
             return x, lambda g: g
         y = room.empty(x)
-        INTO[self.name](x, y)
+        room.do(partial(INTO[self.name], x, y))
 
         def back(g: Tensor) -> Tensor | None:
             if not inputs:
                 return None
-            SLOPES[self.name](g, x, y)
+            room.do(partial(SLOPES[self.name], g, x, y))
             return g
 
         return y, back

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from isthmus.layers.room import Room
-from isthmus.layers.walk import Back, vjp
+from isthmus.layers.room import Room, trains
+from isthmus.layers.walk import Back
 from isthmus.noise import Noise
 
 
@@ -48,15 +48,15 @@ class Chain(nn.Module):
             x = layer(x, noise)
         return x
 
-    def vjp(self, x: Tensor, noise: Noise | None, room: Room, inputs: bool) -> tuple[Tensor, Back]:
+    def vjp(self, x: Tensor, room: Room, inputs: bool) -> tuple[Tensor, Back]:
         """Go through the layers and back."""
         backs: list[Back] = []
         for layer in self.layers:
-            x, back = vjp(layer, x, noise, room, inputs=inputs)
+            x, back = layer.vjp(x, room, inputs)  # type: ignore[operator]
             backs.append(back)
-            inputs = inputs or room.trains(layer)
+            inputs = inputs or trains(layer)
 
-        def return_(g: Tensor) -> Tensor | None:
+        def whole(g: Tensor) -> Tensor | None:
             found: Tensor | None = g
             for back in reversed(backs):
                 if found is None:
@@ -64,7 +64,7 @@ class Chain(nn.Module):
                 found = back(found)
             return found
 
-        return x, return_
+        return x, whole
 
 
 class Reshape(Layer):
@@ -79,12 +79,9 @@ class Reshape(Layer):
         """Reshape rows."""
         return x.reshape(len(x), *self.shape)
 
-    def vjp(self, x: Tensor, noise: Noise | None, room: Room, inputs: bool) -> tuple[Tensor, Back]:
-        """Reshape there and back."""
-        shape = x.shape
-        if shape[1:] == self.shape:
-            return x, lambda g: g
-        return x.reshape(shape[0], *self.shape), lambda g: g.reshape(shape) if inputs else None
+    def vjp(self, x: Tensor, room: Room, inputs: bool) -> tuple[Tensor, Back]:
+        """Reshape there and back; rows of a buffer lie in one piece, so nothing is copied."""
+        return x.view(x.shape[0], *self.shape), lambda g: g.view(x.shape) if inputs else None
 
     def extra_repr(self) -> str:
         """Show the shape."""
@@ -109,12 +106,22 @@ class Dropout(Layer):
         """Return 1 / (1 - rate) for entries that stay, zero for the others."""
         return (noise.uniform(x) >= self.rate).to(x.dtype).mul_(1 / (1 - self.rate))
 
-    def vjp(self, x: Tensor, noise: Noise | None, room: Room, inputs: bool) -> tuple[Tensor, Back]:
+    def vjp(self, x: Tensor, room: Room, inputs: bool) -> tuple[Tensor, Back]:
         """Drop the same entries of the gradient."""
-        if noise is None or not self.training:
+        if not self.training:
             return x, lambda g: g
-        kept = self._kept(x, noise)
-        return torch.mul(x, kept, out=room.empty(x)), lambda g: g.mul_(kept) if inputs else None
+        kept, y = room.empty(x), room.empty(x)
+
+        def ahead() -> None:
+            if room.noise is not None:
+                torch.mul(x, kept.copy_(self._kept(x, room.noise)), out=y)
+
+        def back(g: Tensor) -> Tensor | None:
+            room.do(lambda: g.mul_(kept))
+            return g if inputs else None
+
+        room.do(ahead)
+        return y, back
 
     def extra_repr(self) -> str:
         """Show the rate."""

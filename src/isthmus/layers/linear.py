@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.layers.chain import Layer
-from isthmus.layers.room import Room, slot
+from isthmus.layers.room import Room
 from isthmus.layers.walk import Back
 from isthmus.noise import Noise
 
@@ -62,7 +62,7 @@ class Linear(Layer):
         """Map rows."""
         return F.linear(x, self.weight, self.bias)
 
-    def vjp(self, x: Tensor, noise: Noise | None, room: Room, inputs: bool) -> tuple[Tensor, Back]:
+    def vjp(self, x: Tensor, room: Room, inputs: bool) -> tuple[Tensor, Back]:
         """Go back by adding g^T x to W's gradient and the sum of g to b's; the gradient of the inputs is g W."""
         weight, bias = self.weight, self.bias
 
@@ -111,21 +111,17 @@ class Tied(Layer):
         """Map rows with the transposed weight."""
         return F.linear(x, self.weight, self.bias)
 
-    def vjp(self, x: Tensor, noise: Noise | None, room: Room, inputs: bool) -> tuple[Tensor, Back]:
+    def vjp(self, x: Tensor, room: Room, inputs: bool) -> tuple[Tensor, Back]:
         """Go back by adding x^T g to the owner's gradient and the sum of g to b's; that of the inputs is g W."""
-        owner, used = self._owner[0].weight, self._owner[0].weight[: self.units]
+        owner, used, bias = self._owner[0].weight, self._owner[0].weight[: self.units], self.bias
+        units = None if len(used) == len(owner) else self.units
 
         def back(g: Tensor) -> Tensor | None:
-            if len(used) == len(owner):
-                room.outer(owner, x.t(), g)
-            elif owner.requires_grad:
-                if owner.grad is None:
-                    owner.grad = slot(owner).zero_()
-                owner.grad[: self.units].addmm_(x.t(), g)
-            room.total(self.bias, g)
+            room.outer(owner, x.t(), g, units)
+            room.total(bias, g)
             return room.back(g, used.t()) if inputs else None
 
-        return room.linear(x, used.t(), self.bias), back
+        return room.linear(x, used.t(), bias), back
 
     def extra_repr(self) -> str:
         """Show the sizes."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+
+Call = Callable[[], Any]
 
 
 class Products:
@@ -26,9 +30,9 @@ class Products:
     def end(self) -> None:
         """End a step."""
 
-    def product(self, a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Return a b (+ bias) in ``out``."""
-        return torch.mm(a, b, out=out) if bias is None else torch.addmm(bias, a, b, out=out)
+    def calls(self, a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> list[Call]:
+        """Return the calls that put a b (+ bias) into ``out``."""
+        return [partial(torch.mm, a, b, out=out) if bias is None else partial(torch.addmm, bias, a, b, out=out)]
 
     def state(self) -> dict[str, Any]:
         """Return what was chosen by measuring, which a resumed fit has to choose again."""
@@ -55,10 +59,15 @@ class HalfProducts(Products):
         """Forget the rounded factors of the step before."""
         self._rounded.clear()
 
-    def product(self, a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Return a b (+ bias) in ``out``, which is not rounded before the bias is added."""
-        found = torch.mm(self._half(a), self._half(b))
-        return out.copy_(found) if bias is None else torch.add(found, bias, out=out)
+    def calls(self, a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> list[Call]:
+        """Return the call that puts a b (+ bias) into ``out``, which is not rounded before the bias is added."""
+        found = torch.empty_like(out, dtype=torch.bfloat16)
+
+        def call() -> None:
+            torch.mm(self._half(a), self._half(b), out=found)
+            out.copy_(found) if bias is None else torch.add(found, bias, out=out)
+
+        return [call]
 
     def _half(self, t: Tensor) -> Tensor:
         turned = t.stride(0) == 1 and t.shape[0] > 1

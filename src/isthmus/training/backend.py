@@ -15,13 +15,14 @@ import platform
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from isthmus.layers import Products
+from isthmus.layers.products import Call, Products
 
 # Multiplications under which a call of oneDNN costs more than it saves.
 SMALL = 4_000_000
@@ -43,7 +44,6 @@ class Probed(Products):
     def __init__(self) -> None:
         """Start without choices; what other fits on this machine chose is taken over."""
         self.chosen: dict[str, bool] = {}
-        self._by_shape: dict[tuple[int, int, int], bool] = {}
         self._setting = self._now = precision()
 
     def begin(self) -> None:
@@ -52,24 +52,22 @@ class Probed(Products):
 
     def end(self) -> None:
         """Put the caller's setting back."""
-        self._switch(self._setting)
+        self._switch(False)
 
-    def product(self, a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Return a b (+ bias) in ``out``."""
-        shape = (a.shape[0], a.shape[1], b.shape[1])
-        other = self._by_shape.get(shape)
-        if other is None:
-            other = self._by_shape[shape] = self._choose(shape, a, b)
-        self._switch("bf16" if other else self._setting)
-        return super().product(a, b, out, bias)
+    def calls(self, a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> list[Call]:
+        """Return the calls that put a b (+ bias) into ``out``: a switch of libraries first, where one is needed."""
+        plain = super().calls(a, b, out, bias)
+        return [partial(self._switch, self._choose(a, b)), *plain] if probes(a) else plain
 
-    def _switch(self, setting: str) -> None:
+    def _switch(self, other: bool) -> None:
+        setting = "bf16" if other else self._setting
         if setting != self._now:
             allow(setting)
             self._now = setting
 
-    def _choose(self, shape: tuple[int, int, int], a: Tensor, b: Tensor) -> bool:
-        if not probes(a) or shape[0] * shape[1] * shape[2] < SMALL:
+    def _choose(self, a: Tensor, b: Tensor) -> bool:
+        shape = (a.shape[0], a.shape[1], b.shape[1])
+        if math.prod(shape) < SMALL:
             return False
         name = "x".join(map(str, shape))
         if name not in self.chosen:
@@ -83,7 +81,6 @@ class Probed(Products):
     def restore(self, state: dict[str, Any]) -> None:
         """Take choices over, in place of those of this machine."""
         self.chosen = dict(state)
-        self._by_shape.clear()
 
 
 def precision() -> str:

@@ -73,7 +73,7 @@ class Engine:
         self.means = Means()
 
     def gradient(self, batch: Batch, noise: Noise, epoch: float, *, valued: bool) -> tuple[Terms, Tallies]:
-        """Set every parameter's gradient, or leave it None where it is zero; return averaged terms and tallies.
+        """Fill the flat gradient; return averaged terms and tallies.
 
         Terms may be empty unless they are to be ``valued``.
         """
@@ -111,9 +111,7 @@ class Engine:
         return averaged(terms, batch.weight), tallies
 
     def _clipped(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> tuple[Terms, Tallies]:
-        self.flat.clear()
         found = self.gradient(batch, noise.at(noise.step), epoch, valued=valued)
-        self.flat.collect()
         if self.clip:
             g = self.flat.gradient
             g.mul_((self.clip / (g.norm() + 1e-6)).clamp_(max=1.0))
@@ -159,4 +157,5 @@ class Autograd(Engine):
         means = averaged(terms, batch.weight)
         whole = [value.float() if value.dtype == torch.bfloat16 else value for value in means.values()]
         torch.stack(whole).sum().backward()
+        self.flat.collect()
         return means, tallies

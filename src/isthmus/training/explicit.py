@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from isthmus.component import Component
-from isthmus.layers import Back, Products, Room, add, vjp
+from isthmus.layers import Path, Products, Room, bindable, declares, slot_of
 from isthmus.noise import Noise
 from isthmus.objective import Objective, averaged, tightened
 from isthmus.posterior import Posterior
@@ -17,17 +18,37 @@ from isthmus.records import Batch, Pass, Tallies, Terms
 from isthmus.training.engine import Engine
 from isthmus.training.optimiser import Optimiser
 
+# By name, or by parameter.
 Gradients = dict[Any, Tensor]
+Narrow = Callable[[Gradients], Tensor]
 
 
-@dataclass(frozen=True)
-class Steps:
-    """What a pass left behind: itself, and the ways back through its three stages."""
+class Bound:
+    """Both networks bound to the buffers of one batch size."""
 
-    p: Pass
-    encoder: Back
-    bottleneck: Any
-    decoder: Back
+    def __init__(self, products: Products) -> None:
+        """Bind nothing yet: shapes are known when the first batch arrives."""
+        self.room = Room(products)
+        self.inputs: Tensor | None = None
+        self.paths: list[Path] = []
+        self.slots: list[Tensor] = []
+
+    def path(self, i: int, network: Any, x: Tensor, *, inputs: bool) -> Path:
+        """Return the i-th path, with x where it reads."""
+        if i == len(self.paths):
+            # The code of a plain bottleneck lies in a buffer already; everything else is copied into one.
+            ours = i > 0 and x is self.paths[i - 1].output
+            self.paths.append(Path(bindable(network), x if ours else x.clone(), self.room, inputs=inputs))
+        path = self.paths[i]
+        if path.x is not x:
+            path.x.copy_(x)
+        return path
+
+    def slot(self, i: int, g: Tensor) -> Tensor:
+        """Return a gradient in the i-th buffer for gradients, where a path finds it in every step."""
+        if i == len(self.slots):
+            self.slots.append(g.contiguous())
+        return self.slots[i] if self.slots[i] is g else self.slots[i].copy_(g)
 
 
 class Explicit(Engine):
@@ -45,12 +66,17 @@ class Explicit(Engine):
         """Bind; ``products`` says how matrices are multiplied."""
         super().__init__(task, optimiser, clip=clip)
         self.objective, self.products = task, products or Products()
-        self.rooms: dict[int, Room] = {}
+        self.bound: dict[int, Bound] = {}
         parts = {name: part.over(task.epochs) for name, part in task.parts().items()}
         # Most parts never change: what does is looked up at every step.
         self.fixed = {name: part for name, part in parts.items() if part.at(0.0) is part}
         self.timed = {name: part for name, part in parts.items() if name not in self.fixed}
         self.tallying = [name for name, part in parts.items() if type(part).tally is not Component.tally]
+        self.declared = hasattr(parts["bottleneck"], "pullback") and not list(task.model.memory.parameters())
+        # Whether some gradients come from autograd, which leaves them at the parameters.
+        pulled = [parts["likelihood"], *(parts[name] for name in task.penalties)]
+        networks = declares(task.model.encoder) and declares(task.model.decoder)
+        self.mixed = not (self.declared and networks and all(hasattr(part, "pullback") for part in pulled))
 
     def _now(self, name: str, epoch: float) -> Any:
         return self.fixed[name] if name in self.fixed else self.timed[name].at(epoch)
@@ -58,28 +84,18 @@ class Explicit(Engine):
     @torch.no_grad()
     def gradient(self, batch: Batch, noise: Noise, epoch: float, *, valued: bool) -> tuple[Terms, Tallies]:
         """Go through the model, and back from every term."""
-        room = self.rooms.get(batch.x.shape[0])
-        if room is None:
-            room = self.rooms[batch.x.shape[0]] = Room(self.products)
-        room.begin()
+        bound = self.bound.get(batch.x.shape[0])
+        if bound is None:
+            bound = self.bound[batch.x.shape[0]] = Bound(self.products)
+        bound.room.noise = noise
+        self.products.begin()
         try:
-            return self._there_and_back(batch, noise, epoch, room, valued)
+            p, narrow = self._ahead(batch, noise, epoch, bound)
+            penalties = {name: self._now(name, epoch) for name in self.objective.penalties}
+            p, means = self._valued(p, penalties, valued)
+            self._back(p, penalties, narrow, bound)
         finally:
             self.products.end()
-
-    def _there_and_back(
-        self, batch: Batch, noise: Noise, epoch: float, room: Room, valued: bool
-    ) -> tuple[Terms, Tallies]:
-        steps = self._forward(batch, noise, epoch, room)
-        penalties = {name: self._now(name, epoch) for name in self.objective.penalties}
-        p, means = steps.p, Terms()
-        if p.draws > 1:
-            terms = self._terms(p, penalties)
-            p = replace(p, share=self._shares(terms, p))
-            means = averaged(tightened(terms, p.draws, len(batch.x)), batch.weight)
-        elif valued:
-            means = averaged(self._terms(p, penalties), batch.weight)
-        self._backward(replace(steps, p=p), penalties, room)
         return means, self._tallies(p, epoch)
 
     def state_dict(self) -> dict[str, Any]:
@@ -93,21 +109,21 @@ class Explicit(Engine):
 
     # -- there ------------------------------------------------------------------------------------------------------
 
-    def _forward(self, batch: Batch, noise: Noise, epoch: float, room: Room) -> Steps:
+    def _ahead(self, batch: Batch, noise: Noise, epoch: float, bound: Bound) -> tuple[Pass, Narrow]:
         o, model = self.objective, self.objective.model
         corrupted = self._now("corruption", epoch)(batch, noise, o.memories["corruption"])
         inputs = model.stem(corrupted)
-        features, encoder = vjp(model.encoder, inputs, noise, room, inputs=False)
-        posterior, code, bottleneck = self._narrow(features, noise, epoch)
-        output, decoder = vjp(model.decoder, code, noise, room, inputs=True)
+        features = bound.path(0, model.encoder, inputs, inputs=False).ahead()
+        posterior, code, narrow = self._narrow(features, noise, epoch)
+        output = bound.path(1, model.decoder, code, inputs=True).ahead()
         p = Pass(model, batch, corrupted, inputs, features, posterior, code, output, o.draws, model.memory, noise)
-        return Steps(p, encoder, bottleneck, decoder)
+        return p, narrow
 
-    def _narrow(self, features: Tensor, noise: Noise, epoch: float) -> tuple[Posterior, Tensor, Any]:
+    def _narrow(self, features: Tensor, noise: Noise, epoch: float) -> tuple[Posterior, Tensor, Narrow]:
         """Return posterior, code and how their gradients come back to the features."""
         part, draws = self._now("bottleneck", epoch), self.objective.draws
         memory = self.objective.model.memory
-        if hasattr(part, "pullback") and not list(memory.parameters()):
+        if self.declared:
             posterior = part(features, memory)
             if hasattr(posterior, "pullback"):
                 code = posterior.rsample(noise, draws)
@@ -126,6 +142,14 @@ class Explicit(Engine):
             terms[name] = penalty.weight * penalty(p.of(self.objective.memory_of(name)))
         return terms
 
+    def _valued(self, p: Pass, penalties: dict[str, Any], valued: bool) -> tuple[Pass, Terms]:
+        """Return averaged terms where they are asked for, and the pass with the shares of its draws."""
+        if p.draws > 1:
+            terms = self._terms(p, penalties)
+            shared = replace(p, share=self._shares(terms, p))
+            return shared, averaged(tightened(terms, p.draws, len(p.batch.x)), p.batch.weight)
+        return p, averaged(self._terms(p, penalties), p.batch.weight) if valued else {}
+
     @staticmethod
     def _shares(terms: Terms, p: Pass) -> Tensor:
         """Return what each drawn row counts: the draw's share of its row's bound, times the row's of the mean."""
@@ -136,9 +160,8 @@ class Explicit(Engine):
 
     # -- and back ---------------------------------------------------------------------------------------------------
 
-    def _backward(self, steps: Steps, penalties: dict[str, Any], room: Room) -> None:
-        p, found = steps.p, Gradients()
-        found["output"] = self._likelihood(p, room)
+    def _back(self, p: Pass, penalties: dict[str, Any], narrow: Narrow, bound: Bound) -> None:
+        found: Gradients = {"output": self._likelihood(p, bound)}
         undeclared = {}
         for name, penalty in penalties.items():
             pullback: Any = getattr(penalty, "pullback", None)
@@ -148,12 +171,26 @@ class Explicit(Engine):
                 merge(found, pullback(p.of(self.objective.memory_of(name))), p, penalty.weight)
         if undeclared:
             merge(found, self._alone(p, undeclared), p, 1.0)
-        g = steps.decoder(found.pop("output"))
+        parameters = {name: found.pop(name) for name in list(found) if isinstance(name, Tensor)}
+        encoder, decoder = bound.paths
+        g = decoder.back(bound.slot(0, found.pop("output")))
         merge(found, {"code": torch.zeros_like(p.code) if g is None else g}, p, 1.0)
-        merge(found, {"features": steps.bottleneck(found)}, p, 1.0)
-        steps.encoder(found["features"])
+        merge(found, {"features": narrow(found)}, p, 1.0)
+        encoder.back(bound.slot(1, found["features"]))
+        self._add_the_rest(parameters, bound.room)
 
-    def _likelihood(self, p: Pass, room: Room) -> Tensor:
+    def _add_the_rest(self, found: Gradients, room: Room) -> None:
+        """Bring to the slots what penalties and autograd have for parameters, and zeros where nothing came."""
+        if len(room.written) < len(self.flat.parameters):
+            for parameter in self.flat.parameters:
+                if parameter not in room.written:
+                    slot_of(parameter).zero_()
+        for parameter, g in found.items():
+            slot_of(parameter).add_(g)
+        if self.mixed:
+            self.flat.add_up()
+
+    def _likelihood(self, p: Pass, bound: Bound) -> Tensor:
         """Return the derivative of the averaged reconstruction term by the output."""
         likelihood, memory = self.objective.likelihood, self.objective.memories["likelihood"]
         x = repeated(p.batch.x, p.draws)
@@ -165,7 +202,7 @@ class Explicit(Engine):
                 torch.autograd.backward(value, p.shared(torch.ones_like(value)))
             found: Tensor = leaf.grad  # type: ignore[assignment]
             return found
-        slope = pullback(p.output, x, memory, room.empty(p.output))
+        slope = pullback(p.output, x, memory, bound.slots[0] if bound.slots else torch.empty_like(p.output))
         for weight in (p.batch.seen, p.corrupted.emphasis):
             if weight is not None:
                 slope = slope.mul_(repeated(weight, p.draws))
@@ -203,12 +240,9 @@ def repeated(t: Tensor, draws: int) -> Tensor:
 
 
 def merge(found: Gradients, new: Gradients, p: Pass, weight: float) -> None:
-    """Add weighted gradients: of parameters to the parameters, all others by name; draws of a posterior add up."""
+    """Add weighted gradients, by the name of what they belong to; draws of a posterior add up."""
     for name, g in new.items():
-        if isinstance(name, Tensor):
-            add(name, g, weight)
-            continue
-        if p.draws > 1 and name not in ("code", "output") and len(g) == len(p.code):
+        if p.draws > 1 and isinstance(name, str) and name not in ("code", "output") and len(g) == len(p.code):
             g = g.reshape(p.draws, -1, *g.shape[1:]).sum(0)
         g = g if weight == 1.0 else g * weight
         found[name] = found[name] + g if name in found else g

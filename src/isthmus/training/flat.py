@@ -11,7 +11,7 @@ from torch import Tensor, nn
 class Flat:
     """Parameters and their gradients side by side in two tensors, of which each parameter is a view.
 
-    A parameter's ``slot`` is the view for its gradient: who computes a gradient writes it there and makes it ``grad``.
+    A parameter's ``slot`` is the view for its gradient.
     :meth:`release` gives every parameter a tensor of its own again.
 
     >>> w, b = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.zeros(2))
@@ -39,18 +39,21 @@ class Flat:
             p.data, p.grad = data, None
             p.slot = slot
 
-    def clear(self) -> None:
-        """Forget the gradients; a step writes every one of them anew."""
-        for p in self.parameters:
-            p.grad = None
-
     def collect(self) -> None:
-        """Bring gradients that were written elsewhere to their slots; a parameter without one has the gradient zero."""
+        """Move what autograd left at the parameters to their slots; a parameter without it has the gradient zero."""
         for p, slot in zip(self.parameters, self.slots, strict=True):
             if p.grad is None:
                 slot.zero_()
-            elif p.grad is not slot:
+            else:
                 slot.copy_(p.grad)
+            p.grad = None
+
+    def add_up(self) -> None:
+        """Add what autograd left at the parameters to their slots."""
+        for p, slot in zip(self.parameters, self.slots, strict=True):
+            if p.grad is not None:
+                slot.add_(p.grad)
+            p.grad = None
 
     def release(self) -> None:
         """Give each parameter a tensor of its own."""

@@ -165,7 +165,7 @@ class Loop:
         n = len(self.rows)
         order = self.noise.branch(ORDER).at(self.epoch).permutation(n, self.rows.x.device)
         steps = math.ceil(n / self.batch_size)
-        every = max(1, min(VALUED, steps // 8))
+        every = max(1, min(VALUED, steps // 4))
         # Even batches: the last one is not a crumb whose gradient is mostly noise.
         for i, index in enumerate(order.tensor_split(steps)):
             batch = self.rows.all() if steps == 1 else self.rows.take(index)
