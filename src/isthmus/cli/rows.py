@@ -45,12 +45,9 @@ def read(source: str, reading: Reading, *, quiet: bool = False) -> Data:
 
 def frame(data: Data) -> Any:
     """Return rows with their columns' names, where they have such, so that an estimator can check them."""
-    if data.names is None:
-        return data.X
-    import numpy as np
-    import pyarrow as pa
+    from isthmus.data.tables import named
 
-    return pa.table({name: np.ascontiguousarray(data.X[:, i]) for i, name in enumerate(data.names)})
+    return named(data.X, data.names)
 
 
 def model_at(path: Path) -> Autoencoder:

@@ -14,6 +14,7 @@ from isthmus.data.csvlayout import Layout, is_number, layout, values
 from isthmus.data.record import Array, Data
 
 TEXT = frozenset([".csv", ".tsv", ".txt", ".data"])
+PARQUET = frozenset([".parquet", ".pq"])
 
 
 def read_csv(path: Path, label: str | None, drop: Sequence[str], limit: int | None) -> Data:
@@ -29,18 +30,53 @@ def read_csv(path: Path, label: str | None, drop: Sequence[str], limit: int | No
 
 def read_parquet(path: Path, label: str | None, drop: Sequence[str], limit: int | None) -> Data:
     """Read a Parquet file; a column of vectors of one length becomes that many columns."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    with parquet_file(path) as file:
+        table = _reading(path, file.read if limit is None else lambda: _first(file, limit))
+    return _parquet(table, path, label, drop, limit)
 
-    try:
-        with pq.ParquetFile(path) as file:
-            table = file.read() if limit is None else _first(file, limit)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"cannot read {str(path)!r} as Parquet: {_line(error)}; write the file again") from error
+
+def read_row_group(path: Path, metadata: Any, group: int | None, drop: Sequence[str]) -> tuple[Array, tuple[str, ...]]:
+    """Return the numbers and the names of one row group, as :func:`read_parquet` does; of the first row for None."""
+    with parquet_file(path, metadata) as file:
+        table = _reading(path, lambda: _first(file, 1) if group is None else file.read_row_group(group))
     table = _expand(table)
     names = tuple(str(name) for name in table.column_names)
-    index = next((i for i, name in enumerate(names) if name.startswith("__index_level_")), None)
-    return _data(table, names, path, label, drop, limit, index, named=True)
+    kept = _kept(names, path, _index(names), None, drop, named=True)
+    return _numbers(table, kept, names, path), tuple(names[i] for i in kept)
+
+
+def parquet_file(path: Path, metadata: Any = None) -> Any:
+    """Open a Parquet file, whose metadata need not be read again where they are given."""
+    import pyarrow.parquet as pq
+
+    return _reading(path, lambda: pq.ParquetFile(path, metadata=metadata))
+
+
+def _reading(path: Path, step: Callable[[], Any]) -> Any:
+    import pyarrow as pa
+
+    try:
+        return step()
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"cannot read {str(path)!r} as Parquet: {_line(error)}; write the file again") from error
+
+
+def _parquet(table: Any, path: Path, label: str | None, drop: Sequence[str], limit: int | None) -> Data:
+    table = _expand(table)
+    names = tuple(str(name) for name in table.column_names)
+    return _data(table, names, path, label, drop, limit, _index(names), named=True)
+
+
+def _index(names: tuple[str, ...]) -> int | None:
+    """Find the column of row names that pandas writes."""
+    return next((i for i, name in enumerate(names) if name.startswith("__index_level_")), None)
+
+
+def named(X: Array, names: Sequence[str] | None) -> Any:
+    """Return rows with the names of their columns, where they have such, so that an estimator can check them."""
+    import pyarrow as pa
+
+    return X if names is None else pa.table({name: np.ascontiguousarray(X[:, i]) for i, name in enumerate(names)})
 
 
 def _arrow_csv(path: Path, found: Layout) -> Any:
@@ -104,13 +140,8 @@ def _data(
 ) -> Data:
     """Split a table into rows, labels and row names."""
     table = table.slice(0, limit)
-    _distinct(names, path)
-    find = _finder(names, path, named)
-    taken = None if label is None else find(label)
-    left_out = {index, taken, *(find(name) for name in drop)}
-    kept = [i for i in range(len(names)) if i not in left_out]
-    if not kept:
-        raise ValueError(f"{str(path)!r} has no columns besides its labels and row names; give at least one")
+    taken = None if label is None else _finder(names, path, named)(label)
+    kept = _kept(names, path, index, taken, drop, named)
     return Data(
         _numbers(table, kept, names, path),
         y=None if taken is None else _labels(table.column(taken), names[taken], path),
@@ -118,6 +149,19 @@ def _data(
         source=str(path),
         index=None if index is None else np.asarray(table.column(index).to_pylist()),
     )
+
+
+def _kept(
+    names: tuple[str, ...], path: Path, index: int | None, taken: int | None, drop: Sequence[str], named: bool
+) -> list[int]:
+    """Return the places of the columns that are rows' numbers."""
+    _distinct(names, path)
+    find = _finder(names, path, named)
+    left_out = {index, taken, *(find(name) for name in drop)}
+    kept = [i for i in range(len(names)) if i not in left_out]
+    if not kept:
+        raise ValueError(f"{str(path)!r} has no columns besides its labels and row names; give at least one")
+    return kept
 
 
 def _distinct(names: tuple[str, ...], path: Path) -> None:
