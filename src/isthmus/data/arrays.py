@@ -149,7 +149,7 @@ class Moments:
     def of(cls, X: Array) -> Self:
         """Measure a block of rows."""
         mean = X.mean(axis=0, dtype=np.float64)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             squares = np.square(X - mean).sum(axis=0)
         return cls(len(X), mean, squares, X.min(axis=0), X.max(axis=0))
 

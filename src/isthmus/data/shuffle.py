@@ -26,7 +26,7 @@ def windows(noise: Noise, rows: Array, window: int) -> list[Array]:
 
     ``rows`` has the number of rows of each block. The blocks of a window ascend.
     """
-    most = max(1, window // int(rows.max()))
+    most = len(rows) if rows.sum() <= window else max(1, window // int(rows.max()))
     order = noise.branch(BLOCKS).permutation(len(rows)).numpy()
     return [np.sort(blocks) for blocks in np.array_split(order, math.ceil(len(rows) / most))]
 

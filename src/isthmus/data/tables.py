@@ -39,10 +39,30 @@ def read_row_group(path: Path, metadata: Any, group: int | None, drop: Sequence[
     """Return the numbers and the names of one row group, as :func:`read_parquet` does; of the first row for None."""
     with parquet_file(path, metadata) as file:
         table = _reading(path, lambda: _first(file, 1) if group is None else file.read_row_group(group))
-    table = _expand(table)
     names = tuple(str(name) for name in table.column_names)
-    kept = _kept(names, path, _index(names), None, drop, named=True)
-    return _numbers(table, kept, names, path), tuple(names[i] for i in kept)
+    table = table.select(_kept(names, path, _index(names), None, drop, named=True))
+    quick = _uniform(table)
+    if quick is None or group is None:
+        table = _expand(table)
+    names = tuple(str(name) for name in table.column_names)
+    return _numbers(table, list(range(len(names))), names, path) if quick is None else quick, names
+
+
+def _uniform(table: Any) -> Array | None:
+    """Return the numbers of columns of one floating type, or of one column of vectors, without a step per column."""
+    import pyarrow as pa
+
+    types, floats = set(table.schema.types), (pa.float32(), pa.float64())
+    if len(types) == 1 and table.schema.types[0] in floats:
+        found: Array = table.combine_chunks().to_batches()[0].to_tensor(null_to_nan=True).to_numpy()
+        return found
+    only = table.schema.types[0]
+    if table.num_columns == 1 and pa.types.is_fixed_size_list(only) and only.value_type in floats:
+        values = table.column(0).combine_chunks()
+        if values.null_count == 0 and values.flatten().null_count == 0:
+            flat: Array = values.flatten().to_numpy(zero_copy_only=False)
+            return flat.reshape(-1, only.list_size)
+    return None
 
 
 def parquet_file(path: Path, metadata: Any = None) -> Any:
@@ -117,15 +137,15 @@ def _first(file: Any, limit: int) -> Any:
 def _expand(table: Any) -> Any:
     import pyarrow as pa
 
-    for place in reversed(range(table.num_columns)):
-        name, column = table.column_names[place], table.column(place)
+    columns: list[tuple[str, Any]] = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_fixed_size_list(column.type) and column.null_count == 0:
             size = column.type.list_size
             values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
-            table = table.remove_column(place)
-            for i in reversed(range(size)):
-                table = table.add_column(place, f"{name}_{i}", pa.array(values[:, i]))
-    return table
+            columns += [(f"{name}_{i}", pa.array(values[:, i])) for i in range(size)]
+        else:
+            columns.append((name, column))
+    return pa.table([column for _, column in columns], names=[name for name, _ in columns])
 
 
 def _data(

@@ -33,7 +33,7 @@ def opened(X: Any, sample_weight: Any = None) -> Any:
         return X
     if sample_weight is not None:
         raise ValueError(
-            "sample_weight is for rows in memory, and X is streamed; leave it out, or read X first (np.array of an array)"
+            "sample_weight is for rows in memory, and X is streamed; leave it out, or read X first (np.array)"
         )
     return named(found.take(np.arange(len(found))), found.names) if len(found) <= found.window else Looked(found)
 
