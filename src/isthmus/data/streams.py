@@ -215,7 +215,7 @@ def stream(source: str | os.PathLike[str] | Array, *, drop: Sequence[str] = (), 
         return Mapped(source, window_bytes)
     path = Path(source).expanduser()
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix.lower() in tables.PARQUET)
+        files = parquet_files(path)
         if not files:
             raise ValueError(
                 f"{str(path)!r} has no Parquet file; give a folder of these, a Parquet file or an npy file"
@@ -230,6 +230,19 @@ def stream(source: str | os.PathLike[str] | Array, *, drop: Sequence[str] = (), 
         return Mapped(path, window_bytes)
     kind = repr(path.suffix) if path.suffix else "nothing"
     raise ValueError(f"{str(path)!r} ends in {kind}, which is not streamed; write it as npy or Parquet")
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """Return the Parquet files of a folder by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in tables.PARQUET)
+
+
+def size(path: Path) -> int:
+    """Return the bytes of the rows in an npy file, a Parquet file or a folder of these; 0 for what is not streamed."""
+    if path.is_file() and path.suffix.lower() == ".npy":
+        return path.stat().st_size
+    files = parquet_files(path) if path.is_dir() else [path] * (path.suffix.lower() in tables.PARQUET)
+    return sum(tables.size(file) for file in files if file.exists())
 
 
 def _no_columns(drop: Sequence[str], source: str) -> None:

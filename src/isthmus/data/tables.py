@@ -72,6 +72,12 @@ def parquet_file(path: Path, metadata: Any = None) -> Any:
     return _reading(path, lambda: pq.ParquetFile(path, metadata=metadata))
 
 
+def size(path: Path) -> int:
+    """Return the bytes of the columns of a Parquet file, unpacked."""
+    found = parquet_file(path).metadata
+    return sum(found.row_group(group).total_byte_size for group in range(found.num_row_groups))
+
+
 def _reading(path: Path, step: Callable[[], Any]) -> Any:
     import pyarrow as pa
 
