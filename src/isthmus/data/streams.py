@@ -129,7 +129,7 @@ class Parquet(Stream):
     def __init__(self, paths: Sequence[Path], drop: Sequence[str], window_bytes: int) -> None:
         """Look at the columns and at the sizes of the row groups."""
         self.source = str(paths[0]) if len(paths) == 1 else str(paths[0].parent)
-        self.drop, self._paths = drop, paths
+        self._paths = paths
         self._metadata = [tables.parquet_file(path).metadata for path in paths]
         for path, found in zip(paths, self._metadata, strict=True):
             self._refuse_other(self._metadata[0].schema.to_arrow_schema(), found.schema.to_arrow_schema(), path)
@@ -143,7 +143,7 @@ class Parquet(Stream):
         if not self._groups:
             raise ValueError(f"{self.source!r} has no rows; give at least one")
         i = self._groups[0][0]
-        first, self.names = tables.read_row_group(paths[i], self._metadata[i], None, drop)
+        first, self.names, self._kept = tables.first_row(paths[i], self._metadata[i], drop)
         self.dtype, self.shape = first.dtype, first.shape[1:]
         self.window = rows_in(window_bytes, self.width)
         self._refuse_large(window_bytes)
@@ -167,7 +167,7 @@ class Parquet(Stream):
 
     def read(self, block: int) -> Array:
         i, group = self._groups[block]
-        return tables.read_row_group(self._paths[i], self._metadata[i], group, self.drop)[0]
+        return tables.read_row_group(self._paths[i], self._metadata[i], group, self._kept)
 
     def where(self, row: int) -> str:
         """Say in which file and row group a row is."""

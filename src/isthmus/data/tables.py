@@ -35,17 +35,27 @@ def read_parquet(path: Path, label: str | None, drop: Sequence[str], limit: int 
     return _parquet(table, path, label, drop, limit)
 
 
-def read_row_group(path: Path, metadata: Any, group: int | None, drop: Sequence[str]) -> tuple[Array, tuple[str, ...]]:
-    """Return the numbers and the names of one row group, as :func:`read_parquet` does; of the first row for None."""
+def first_row(path: Path, metadata: Any, drop: Sequence[str]) -> tuple[Array, tuple[str, ...], list[int]]:
+    """Return the first row of a Parquet file, the names of its numbers, and the places of their columns."""
     with parquet_file(path, metadata) as file:
-        table = _reading(path, lambda: _first(file, 1) if group is None else file.read_row_group(group))
+        table = _reading(path, lambda: _first(file, 1))
     names = tuple(str(name) for name in table.column_names)
-    table = table.select(_kept(names, path, _index(names), None, drop, named=True))
+    kept = _kept(names, path, _index(names), None, drop, named=True)
+    table = _expand(table.select(kept))
+    names = tuple(table.column_names)
+    return _numbers(table, list(range(len(names))), names, path), names, kept
+
+
+def read_row_group(path: Path, metadata: Any, group: int, kept: list[int]) -> Array:
+    """Return the numbers of one row group, as :func:`read_parquet` does, of the columns at the places ``kept``."""
+    with parquet_file(path, metadata) as file:
+        table = _reading(path, lambda: file.read_row_group(group))
+    table = table if len(kept) == table.num_columns else table.select(kept)
     quick = _uniform(table)
-    if quick is None or group is None:
-        table = _expand(table)
-    names = tuple(str(name) for name in table.column_names)
-    return _numbers(table, list(range(len(names))), names, path) if quick is None else quick, names
+    if quick is not None:
+        return quick
+    table = _expand(table)
+    return _numbers(table, list(range(table.num_columns)), tuple(table.column_names), path)
 
 
 def _uniform(table: Any) -> Array | None:
