@@ -276,3 +276,12 @@ def test_refusals_name_culprit_and_remedy(tmp_path):
     pq.write_table(table(numbered(0)), tmp_path / "none.parquet")
     with pytest.raises(ValueError, match=r"none.parquet' has no rows"):
         stream(tmp_path / "none.parquet")
+
+
+def test_a_file_that_is_cut_while_it_is_read_is_named(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, numbered(50))
+    opened = stream(path, window_bytes=400)
+    path.write_bytes(path.read_bytes()[:400])
+    with pytest.raises(ValueError, match=r"x.npy' became shorter while it was read; write it again"):
+        list(opened)
