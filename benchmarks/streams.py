@@ -1,9 +1,10 @@
 """Training on rows that stay on disk, beside the same rows in memory: MNIST through 784-164-10, batches of 256.
 
 Metric: rows per second of an epoch, the median over epochs, beside that of rows in memory measured in the same round;
-fits take turns, so that a busy machine slows both alike. Files are read from the system's cache: the disk is not
-measured, the way through blocks, scaling, shuffle and thread is. A window is 64 MiB, so that the 179 MiB of MNIST are
-three windows; Parquet has row groups of 4,000 rows, as 784 columns or as one column of vectors.
+fits take turns, so that a busy machine slows both alike, and rows in memory beside themselves say how much is chance.
+Files are read from the system's cache: the disk is not measured, the way through blocks, scaling, shuffle and thread is.
+A window is 64 MiB, so that the 179 MiB of MNIST are three windows; Parquet has row groups of 4,000 rows, as 784 columns
+or as one column of vectors.
 """
 
 from __future__ import annotations
@@ -44,12 +45,12 @@ TABLE = Table(
 
 def files(folder: Path, rows: sets.Array) -> dict[str, Callable[[], Any]]:
     """Write the rows in every form, and return what opens each."""
+    window, group = min(WINDOW, rows.nbytes // 2), min(GROUP, len(rows) // 8)
     np.save(folder / "rows.npy", rows)
     names = [f"pixel{i}" for i in range(rows.shape[1])]
-    pq.write_table(pa.table(dict(zip(names, rows.T, strict=True))), folder / "columns.parquet", row_group_size=GROUP)
+    pq.write_table(pa.table(dict(zip(names, rows.T, strict=True))), folder / "columns.parquet", row_group_size=group)
     vectors = pa.FixedSizeListArray.from_arrays(rows.ravel(), rows.shape[1])
-    pq.write_table(pa.table({"pixels": vectors}), folder / "vectors.parquet", row_group_size=GROUP)
-    window = min(WINDOW, rows.nbytes // 2)
+    pq.write_table(pa.table({"pixels": vectors}), folder / "vectors.parquet", row_group_size=group)
     return {
         MEMORY: lambda: rows,
         MAPPED: lambda: stream(folder / "rows.npy", window_bytes=window),
@@ -60,7 +61,7 @@ def files(folder: Path, rows: sets.Array) -> dict[str, Callable[[], Any]]:
 
 def fitted(rows: Any, epochs: int) -> Autoencoder:
     """Train on rows or a stream of them; nothing is held out, so that an epoch is training alone."""
-    trainer = Trainer(epochs, batch_size=256, validation=0.0)
+    trainer = Trainer(epochs, batch_size=min(256, len(rows) // 4), validation=0.0)
     return Autoencoder(10, architecture=Dense((164,)), likelihood=Bernoulli(), trainer=trainer, random_state=0).fit(
         rows
     )
