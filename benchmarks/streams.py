@@ -2,7 +2,7 @@
 
 Metric: rows per second of an epoch, the median over epochs, beside that of rows in memory measured in the same round;
 fits take turns, so that a busy machine slows both alike, and rows in memory beside themselves say how much is chance.
-Files are read from the system's cache: the disk is not measured, the way through blocks, scaling, shuffle and thread is.
+Files are read from the system's cache: the disk is not measured, the way through blocks, scaling and shuffle is.
 A window is 64 MiB, so that the 179 MiB of MNIST are three windows; Parquet has row groups of 4,000 rows, as 784 columns
 or as one column of vectors.
 """

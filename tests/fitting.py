@@ -25,21 +25,23 @@ def rows(n=160, *, seed=0, labels=False, weight=None):
     return Rows(x, weight=weight, y=y if labels else None)
 
 
-def logistic(architecture=None, *, seed=0, units=5, **parts):
+def logistic(architecture=None, *, seed=0, units=5, bottleneck=None, **parts):
     """Return a net of logistic units with cross-entropy; ``parts`` go to the objective."""
     architecture = architecture or Dense((10, 8), activation="sigmoid")
-    model = Autoencoder(Spec((WIDTH,), rows=160, provides=WORDS), architecture, Sigmoid(), units, (WIDTH,), Noise(seed))
+    spec = Spec((WIDTH,), rows=160, provides=WORDS)
+    model = Autoencoder(spec, architecture, bottleneck or Sigmoid(), units, (WIDTH,), Noise(seed))
     return Objective(model, Bernoulli(), **parts)
 
 
-def linear(architecture=None, *, seed=0, units=5, bottleneck=None, **parts):
+def linear(architecture=None, *, seed=0, units=5, bottleneck=None, likelihood=None, **parts):
     """Return a net with linear codes and squared error."""
     from isthmus.bottleneck.plain import Undercomplete
 
     bottleneck = bottleneck or Undercomplete()
     architecture = architecture or Dense((10,), activation="tanh")
     spec = Spec((WIDTH,), rows=160, provides=WORDS)
-    return Objective(Autoencoder(spec, architecture, bottleneck, units, (WIDTH,), Noise(seed)), Normal(), **parts)
+    model = Autoencoder(spec, architecture, bottleneck, units, (WIDTH,), Noise(seed))
+    return Objective(model, likelihood or Normal(), **parts)
 
 
 def state(task):

@@ -90,8 +90,11 @@ def test_scripts_are_short_and_can_be_run() -> None:
 
 
 def test_importing_it_draws_nothing_from_anybodys_generator():
+    # A progress bar and samples of codes bring what they are made of when they are first used.
     code = (
-        "import random; before = random.getstate(); import isthmus; isthmus.Autoencoder, isthmus.parts;"
-        "import sys; sys.exit(random.getstate() != before)"
+        "import random; before = random.getstate(); import isthmus, numpy; isthmus.parts;"
+        "X = numpy.random.default_rng(0).normal(size=(60, 4)); trainer = isthmus.Trainer(epochs=1);"
+        "isthmus.Autoencoder(2, trainer=trainer, random_state=0, verbose=True).fit(X).sample(3);"
+        "import sys; assert 'rich' in sys.modules; sys.exit(random.getstate() != before)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0

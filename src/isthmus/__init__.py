@@ -29,15 +29,14 @@ __all__ = ["Autoencoder", "FineTunedClassifier", "Trainer", "load", "parts", "re
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
-    import random  # noqa: TID251  (to leave it as it was)
     from importlib import import_module
+
+    from isthmus.importing import undrawn
 
     if name not in _HOMES:
         raise AttributeError(f"module 'isthmus' has no attribute {name!r}")
-    # rich, and scikit-learn through it, draws a number when it is imported.
-    state = random.getstate()
-    home = import_module(_HOMES[name])
-    random.setstate(state)
+    with undrawn():
+        home = import_module(_HOMES[name])
     return home if name in ("parts", "recipes") else getattr(home, name)
 
 

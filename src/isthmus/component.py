@@ -10,7 +10,7 @@ import difflib
 import math
 import types
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
 
@@ -100,7 +100,15 @@ class Part:
             now = _changed(value, change)
             if now is not value:
                 changes[f.name] = now
-        return replace(self, **changes) if changes else self
+        if not changes:
+            return self
+        # Every optimiser step asks for the numbers of its moment: what was checked before is not checked again.
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        for name, value in changes.items():
+            object.__setattr__(new, name, value)
+            new._check(name, value, type(self).__dataclass_fields__[name].metadata)
+        return new
 
     def __repr__(self) -> str:
         """Show the fields that differ from their defaults."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -12,18 +11,9 @@ from torch.nn import functional as F
 from isthmus.architecture import Architecture
 from isthmus.bottleneck import Bottleneck
 from isthmus.component import Memory
-from isthmus.layers import Chain
 from isthmus.noise import Noise
 from isthmus.posterior import Posterior
 from isthmus.records import Batch, Corrupted, Pass, Shape, Spec
-
-Run = Callable[[Chain, Tensor, Noise | None], Tensor]
-
-
-def run(network: Chain, x: Tensor, noise: Noise | None) -> Tensor:
-    """Call a network."""
-    y: Tensor = network(x, noise)
-    return y
 
 
 class Autoencoder(nn.Module):
@@ -68,13 +58,13 @@ class Autoencoder(nn.Module):
         """Return the posterior over codes of presented inputs."""
         return self.bottleneck(self._features(inputs, noise), self.memory)
 
-    def _features(self, inputs: Tensor, noise: Noise | None, through: Run = run) -> Tensor:
+    def _features(self, inputs: Tensor, noise: Noise | None) -> Tensor:
         # Only products are taken in bfloat16: codes, outputs and terms have the precision of the data.
-        return through(self.encoder, inputs, noise).to(inputs.dtype)
+        return self.encoder(inputs, noise).to(inputs.dtype)  # type: ignore[no-any-return]
 
-    def decode(self, code: Tensor, noise: Noise | None = None, through: Run = run) -> Tensor:
+    def decode(self, code: Tensor, noise: Noise | None = None) -> Tensor:
         """Return the likelihood's parameters for codes."""
-        return through(self.decoder, code, noise).to(code.dtype)
+        return self.decoder(code, noise).to(code.dtype)  # type: ignore[no-any-return]
 
     def forward(
         self,
@@ -84,20 +74,19 @@ class Autoencoder(nn.Module):
         draws: int = 1,
         *,
         differentiable: bool = False,
-        through: Run = run,
     ) -> Pass:
         """Encode, draw codes, decode. Without noise nothing is sampled: the code is the posterior's mean.
 
-        With ``differentiable``, the pass can be differentiated by the encoder's inputs. ``through`` runs the networks.
+        With ``differentiable``, the pass can be differentiated by the encoder's inputs.
         """
         corrupted = corrupted or Corrupted(batch.x, batch.seen)
         inputs = self.stem(corrupted)
         if differentiable and torch.is_grad_enabled() and not inputs.requires_grad:
             inputs = inputs.detach().requires_grad_()
-        features = self._features(inputs, noise, through)
+        features = self._features(inputs, noise)
         posterior = self.bottleneck(features, self.memory)
         code = posterior.rsample(noise, draws)
-        output = self.decode(code, noise, through)
+        output = self.decode(code, noise)
         return Pass(self, batch, corrupted, inputs, features, posterior, code, output, draws, self.memory, noise)
 
     def output_bias(self) -> nn.Parameter | None:

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from isthmus.catalogue import name_of, to_dict
 from isthmus.component import Component, Memory
 from isthmus.corruption import Clean, Corruption
-from isthmus.layers import Layer, declared, walked
+from isthmus.layers import Layer
 from isthmus.likelihood import Likelihood
-from isthmus.model import Autoencoder, Run, run
+from isthmus.model import Autoencoder
 from isthmus.noise import Noise
 from isthmus.penalty import Penalty
 from isthmus.records import Batch, Pass, Tallies, Terms, mean_over_rows
@@ -38,12 +38,8 @@ class Task(nn.Module):
 
     @property
     def needs_autograd(self) -> str:
-        """Why steps are left to autograd; empty where :meth:`descent` has a shorter way."""
+        """Why the explicit engine cannot walk through this task; empty where it can, which needs an Objective."""
         return f"{type(self).__name__} declares no derivatives"
-
-    def descent(self, batch: Batch, noise: Noise | None, epoch: float, *, valued: bool) -> tuple[Terms, Tallies]:
-        """Return terms as :meth:`forward` does, for a step: their gradient is exact, values only where ``valued``."""
-        raise NotImplementedError(self.needs_autograd)  # abstract where needs_autograd is empty
 
     def learn(self, tallies: Tallies) -> None:
         """Fold tallies into memories, once per optimiser step."""
@@ -113,7 +109,7 @@ class Objective(Task):
                 if name != "bottleneck"
             }
         )
-        self._noting = {f"layer.{name}": layer for name, layer in noting(model).items()}
+        self.noting = {f"layer.{name}": layer for name, layer in noting(model).items()}
         self._differentiable = any(penalty.differentiates(model) for penalty in self.penalties.values())
 
     def parts(self) -> dict[str, Component]:
@@ -141,48 +137,36 @@ class Objective(Task):
         """Return this objective."""
         return self
 
-    def run(self, batch: Batch, noise: Noise | None, epoch: float = math.inf, through: Run = run) -> Pass:
+    def run(self, batch: Batch, noise: Noise | None, epoch: float = math.inf) -> Pass:
         """Corrupt the batch, where there is noise, and pass it through the model."""
         corrupted = None
         if noise is not None:
             corruption = self.corruption.over(self.epochs).at(epoch)
-            corrupted = corruption(batch, noise, self._memory("corruption"))
+            corrupted = corruption(batch, noise, self.memory_of("corruption"))
         draws = self.draws if noise is not None else 1
-        return self.model.forward(batch, corrupted, noise, draws, differentiable=self._differentiable, through=through)
+        return self.model.forward(batch, corrupted, noise, draws, differentiable=self._differentiable)
 
     def nll(self, p: Pass) -> Tensor:
         """Return -log p(x | code) per entry, shaped as the batch (draws folded into rows), against the clean values."""
         x = p.batch.x if p.draws == 1 else p.batch.x.repeat(p.draws, *[1] * (p.batch.x.dim() - 1))
-        nll = self.likelihood.nll(p.output, x, self._memory("likelihood"))
+        nll = self.likelihood.nll(p.output, x, self.memory_of("likelihood"))
         return nll if p.batch.seen is None else nll * _draw(p.batch.seen, p.draws)
 
     def forward(self, batch: Batch, noise: Noise | None, epoch: float) -> tuple[Terms, Tallies]:
         """Return the weighted terms of one batch and the sums that memories learn from."""
         p = self.run(batch, noise, epoch)
-        return self._terms(p, self._reconstruction(p), epoch)
+        return self._terms(p, self.reconstruction(p), epoch)
 
     @property
     def needs_autograd(self) -> str:
-        """A penalty by the encoder's inputs needs a second derivative, shares of draws need every value."""
-        if self._differentiable:
-            by_inputs = [type(part).__name__ for part in self.penalties.values() if part.differentiates(self.model)]
-            return f"{by_inputs[0]} differentiates the code by the inputs"
-        return "several draws are weighed by their losses" if self.draws > 1 else ""
+        """A penalty by the encoder's inputs needs a second derivative."""
+        if not self._differentiable:
+            return ""
+        by_inputs = [type(part).__name__ for part in self.penalties.values() if part.differentiates(self.model)]
+        return f"{by_inputs[0]} differentiates the code by the inputs"
 
-    def descent(self, batch: Batch, noise: Noise | None, epoch: float, *, valued: bool) -> tuple[Terms, Tallies]:
-        """Return terms with the same gradient, by the derivatives that layers and likelihood declare."""
-        p = self.run(batch, noise, epoch, walked)
-        pullback = getattr(self.likelihood, "pullback", None)
-        if pullback is None:
-            return self._terms(p, self._reconstruction(p), epoch)
-        with torch.no_grad():
-            slope = pullback(p.output, p.batch.x, self._memory("likelihood"))
-            for share in (p.batch.seen, p.corrupted.emphasis):
-                slope = slope if share is None else slope * share
-            value = self._reconstruction(p) if valued else p.output.new_zeros(len(p.output))
-        return self._terms(p, declared(p.output, slope, value), epoch)
-
-    def _reconstruction(self, p: Pass) -> Tensor:
+    def reconstruction(self, p: Pass) -> Tensor:
+        """Return the first term per (drawn) row: the nll of what was seen, with the corruption's emphasis."""
         nll = self.nll(p)
         if p.corrupted.emphasis is not None:
             nll = nll * _draw(p.corrupted.emphasis, p.draws)
@@ -192,15 +176,16 @@ class Objective(Task):
         terms, tallies = {"reconstruction": reconstruction}, Tallies()
         for name, penalty in self.penalties.items():
             now = penalty.over(self.epochs).at(epoch)
-            terms[name] = now.weight * now(p.of(self._memory(name)))  # type: ignore[attr-defined]
+            terms[name] = now.weight * now(p.of(self.memory_of(name)))  # type: ignore[attr-defined]
         for name, part in self.parts().items():
-            tallies[name] = part.tally(p.of(self._memory(name)))
-        for name, layer in self._noting.items():
+            tallies[name] = part.tally(p.of(self.memory_of(name)))
+        for name, layer in self.noting.items():
             tallies[name] = layer.tally()
         tallies = {name: sums for name, sums in tallies.items() if sums}
         return (terms if p.draws == 1 else tightened(terms, p.draws, len(p.batch.x))), tallies
 
-    def _memory(self, name: str) -> Memory:
+    def memory_of(self, name: str) -> Memory:
+        """Return the memory of a part, by its name in the objective."""
         return self.model.memory if name == "bottleneck" else self.memories[name]  # type: ignore[return-value]
 
     def learn(self, tallies: Tallies) -> None:
@@ -208,10 +193,10 @@ class Objective(Task):
         parts = self.parts()
         with torch.no_grad():
             for name, sums in tallies.items():
-                if name in self._noting:
-                    self._noting[name].learn(sums)
+                if name in self.noting:
+                    self.noting[name].learn(sums)
                 else:
-                    parts[name].learn(self._memory(name), sums)
+                    parts[name].learn(self.memory_of(name), sums)
 
 
 def noting(module: nn.Module) -> dict[str, Layer]:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from isthmus.noise import Noise
 
+Gradients = dict[str, Tensor]
+
 
 @dataclass(frozen=True)
 class Posterior:
@@ -36,6 +38,11 @@ class Posterior:
         raise NotImplementedError  # abstract
 
 
+def _merged(g: Tensor, rows: int) -> Tensor:
+    """Add up the draws of each row."""
+    return g if len(g) == rows else g.reshape(-1, rows, *g.shape[1:]).sum(0)
+
+
 def _repeat(t: Tensor, draws: int) -> Tensor:
     return t if draws == 1 else t.repeat(draws, *[1] * (t.dim() - 1))
 
@@ -47,6 +54,10 @@ class Dirac(Posterior):
     def rsample(self, noise: Noise | None, draws: int = 1) -> Tensor:
         """Return the code itself."""
         return _repeat(self.mean, draws)
+
+    def pullback(self, g: Tensor, code: Tensor) -> Gradients:
+        """Return the gradient of the mean, given that of the code."""
+        return {"mean": _merged(g, len(self.mean))}
 
     def kl(self) -> Tensor:
         """Refuse: a point mass has no density to compare with the prior."""
@@ -78,10 +89,26 @@ class Gaussian(Posterior):
             return mean
         return mean + (_repeat(self._spread(), draws) / 2).exp() * noise.normal(mean)
 
+    def pullback(self, g: Tensor, code: Tensor) -> Gradients:
+        """Return the gradients of mean and log-variance, given that of the code: g and g (code - mean) / 2."""
+        spread = (code - _repeat(self.mean, len(code) // len(self.mean))).mul_(g).mul_(0.5)
+        return {"mean": _merged(g, len(self.mean)), "log_var": _merged(spread, len(self.mean))}
+
     def kl(self) -> Tensor:
         """Return the closed form per row, summed over units and places."""
         log_var = self._spread()
         return (self.mean.square() + log_var.exp() - 1.0 - log_var).flatten(1).sum(1) / 2
+
+    def kl_pullback(self) -> Gradients:
+        """Return the derivatives of :meth:`kl`, mean and (var - 1) / 2."""
+        return {"mean": self.mean, "log_var": self._spread().exp().sub_(1.0).mul_(0.5)}
+
+    def log_ratio_pullback(self, code: Tensor) -> Gradients:
+        """Return the derivatives of :meth:`log_ratio` by the code and, for each drawn row, by mean and log-variance."""
+        draws = len(code) // len(self.mean)
+        away = code - _repeat(self.mean, draws)
+        pull = away / _repeat(self._spread(), draws).exp()
+        return {"code": code - pull, "mean": pull, "log_var": (pull * away).sub_(1.0).mul_(0.5)}
 
     def log_ratio(self, code: Tensor) -> Tensor:
         """Return log N(code; mean, var) - log N(code; 0, 1) for each drawn row."""

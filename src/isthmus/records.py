@@ -80,7 +80,8 @@ class Pass:
     """Everything that one forward pass computed; a penalty needs nothing else.
 
     ``inputs`` is what the encoder saw (corrupted, after the stem); ``memory`` is that of the part that looks at it;
-    with several draws, ``code`` and ``output`` hold ``draws`` blocks of rows.
+    with several draws, ``code`` and ``output`` hold ``draws`` blocks of rows, and ``share`` is what each of them counts
+    in the mean over rows, where a step has weighed them.
     """
 
     model: Any
@@ -94,10 +95,22 @@ class Pass:
     draws: int
     memory: Memory
     noise: Noise | None
+    share: Tensor | None = None
 
     def of(self, memory: Memory) -> Pass:
         """Return the same pass as another part's memory owner sees it."""
         return replace(self, memory=memory)
+
+    def shared(self, g: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return a derivative, (rows, ...) or (drawn rows, ...), times what each row counts in the mean over rows."""
+        rows = len(self.batch.x)
+        if self.share is not None and len(g) == len(self.share):
+            share = self.share
+        elif self.batch.weight is None:
+            return torch.mul(g, 1 / rows, out=out)
+        else:
+            share = self.batch.weight / rows
+        return torch.mul(g, share.reshape(-1, *[1] * (g.dim() - 1)), out=out)
 
 
 class Source(Protocol):

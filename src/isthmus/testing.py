@@ -287,7 +287,7 @@ def check_optimiser(part: Optimiser) -> None:
         return loss
 
     for _ in range(50):
-        optimiser.step(closure)  # type: ignore[arg-type]
+        optimiser.step(closure)
     law(float(closure().detach()) < 2.999, part, "fifty steps lower a quadratic")
 
 

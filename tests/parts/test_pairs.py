@@ -4,7 +4,6 @@ Choices are data x architecture x bottleneck x corruption x likelihood x up to t
 that are valid, every choice without the corruption is run, with corruptions taking turns.
 """
 
-import functools
 import itertools
 import math
 import re
@@ -41,6 +40,7 @@ from isthmus.parts import (
     SwapNoise,
     Tanh,
     TopK,
+    Trainer,
     Undercomplete,
     UnitNorm,
     Variational,
@@ -194,17 +194,16 @@ def without_gradient(objective, x):
 
 def declared_is_autograd(objective, x):
     """Compare the gradients of the explicit engine with those of autograd."""
-    if objective.needs_autograd:
+    if objective.needs_autograd or not objective.trained():
         return
-    parameters = [p for p in objective.parameters() if p.requires_grad]
     found = []
-    for ask in (objective, functools.partial(objective.descent, valued=False)):
-        objective.zero_grad()
-        if parameters:
-            torch.stack(list(averaged(ask(Batch(x), Noise(4), math.inf)[0], None).values())).sum().backward()
-        found.append([torch.zeros_like(p) if p.grad is None else p.grad for p in parameters])
-    for autograd, explicit in zip(*found, strict=True):
-        assert (autograd - explicit).abs().max() <= 1e-12 * max(1.0, float(autograd.abs().max())), objective.describe()
+    for name in ("autograd", "explicit"):
+        engine = Trainer(engine=name).bound(objective)
+        engine.gradient(Batch(x), Noise(4), math.inf, valued=False)
+        engine.flat.collect()
+        found.append(engine.flat.gradient)
+        engine.release()
+    assert (found[0] - found[1]).abs().max() <= 1e-12 * max(1.0, float(found[0].abs().max())), objective.describe()
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)

@@ -18,7 +18,7 @@ from isthmus.penalty.l1 import L1
 from isthmus.penalty.l2 import L2
 from isthmus.records import Batch, Rows
 from isthmus.schedule import Cosine, Ramp
-from isthmus.training.engine import Engine, Means
+from isthmus.training.engine import Means
 from isthmus.training.optimiser import LBFGS, SGD, Adadelta, Adam, AdamW
 from isthmus.training.supervised import FineTuning
 from isthmus.training.trainer import Trainer
@@ -30,28 +30,38 @@ TASKS = {
         corruption=Masking(0.25),
         penalties=(L1(Ramp()), L2(1e-3), ActivationRate(), Contractive()),
     ),
+    "sparse": lambda: logistic(
+        Dense((10, 8), activation="sigmoid", dropout=0.2, norm="batch"),
+        corruption=Masking(0.25),
+        penalties=(L1(Ramp()),),
+    ),
     "draws": lambda: linear(bottleneck=Variational(), penalties=(KL(),), draws=3),
     "labels": lambda: FineTuning(logistic(Dense((10,), norm="batch")), 3, corruption=Masking(0.25), l2=1e-3),
 }
 WAITS = ("item", "tolist", "numpy", "cpu", "nonzero", "__bool__", "__float__", "__int__", "__index__", "__array__")
 
 
+@pytest.mark.parametrize("engine", ["autograd", "auto"])
 @pytest.mark.parametrize("optimiser", OPTIMISERS[:-1], ids=repr)
 @pytest.mark.parametrize("name", TASKS)
-def test_the_host_never_waits_within_a_step(name, optimiser, monkeypatch):
+def test_the_host_never_waits_within_a_step(name, optimiser, engine, monkeypatch):
     def wait(*_, **__):
         raise AssertionError("the host read a tensor")
 
     task, data, noise = TASKS[name](), rows(labels=True).all(), Noise(0)
     task.start(data)
     task.train()
-    engine = Engine(task, optimiser, clip=1.0, precision="bf16")
+    engine = Trainer(optimiser=optimiser, clip=1.0, precision="bf16", engine=engine).bound(task)
     engine.step(data, noise, 0.0)
     with monkeypatch.context() as patched:
         for method in WAITS:
             patched.setattr(torch.Tensor, method, wait)
         engine.step(data, noise.at(1), 0.5)
     assert all(math.isfinite(value) for value in engine.means.read().values())
+
+
+def bound(task, optimiser, **settings):
+    return Trainer(optimiser=optimiser, **settings).bound(task)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -63,7 +73,7 @@ def test_a_step_follows_the_gradient_of_the_sum_of_terms(name):
     before = [p.detach().clone() for p in task.trained()]
     terms = averaged(task(data, noise, 0.5)[0], None)
     gradient = torch.autograd.grad(torch.stack(list(terms.values())).sum(), task.trained())
-    engine = Engine(task, SGD(learning_rate=0.1, momentum=0.0))
+    engine = bound(task, SGD(learning_rate=0.1, momentum=0.0))
     engine.step(data, noise, 0.5)
     for p, old, g in zip(task.trained(), before, gradient, strict=True):
         torch.testing.assert_close(p.detach(), old - 0.1 * g, rtol=1e-12, atol=1e-14)
@@ -75,7 +85,7 @@ def test_clipping_bounds_the_gradient():
         task, data = logistic(), rows().all()
         task.train()
         before = torch.cat([p.detach().flatten() for p in task.trained()])
-        Engine(task, SGD(learning_rate=1.0, momentum=0.0), clip=clip).step(data, Noise(0), 0.0)
+        bound(task, SGD(learning_rate=1.0, momentum=0.0), clip=clip).step(data, Noise(0), 0.0)
         return float((torch.cat([p.detach().flatten() for p in task.trained()]) - before).norm())
 
     assert moved(0.0) > 0.5
@@ -109,7 +119,7 @@ def test_lbfgs_reaches_the_optimum_of_a_quadratic():
 
 def test_the_terms_of_a_line_search_are_those_of_the_point_it_took():
     bowl = Bowl()
-    engine = Engine(bowl, LBFGS(iterations=1))
+    engine = bound(bowl, LBFGS(iterations=1))
     for _ in range(5):
         engine.step(Batch(torch.zeros(1, 1)), Noise(0), 0.0)
         assert engine.means.read()["height"] == pytest.approx(bowl(None, None, 0.0)[0]["height"].item(), rel=1e-12)
@@ -129,14 +139,14 @@ def test_weight_decay_is_decoupled():
     before = [p.detach().clone() for p in task.trained()]
     other = logistic()
     other.train()
-    Engine(task, AdamW(0.1, weight_decay=0.5)).step(data, Noise(0), 0.0)
-    Engine(other, Adam(0.1)).step(data, Noise(0), 0.0)
+    bound(task, AdamW(0.1, weight_decay=0.5)).step(data, Noise(0), 0.0)
+    bound(other, Adam(0.1)).step(data, Noise(0), 0.0)
     for p, q, old in zip(task.trained(), other.trained(), before, strict=True):
         torch.testing.assert_close(p, q - 0.1 * 0.5 * old)
 
 
 def test_every_number_of_a_step_may_be_a_schedule():
-    engine = Engine(logistic(), SGD(Cosine(0.5, epochs=4), momentum=Ramp(0.5, 0.9, epochs=4)))
+    engine = bound(logistic(), SGD(Cosine(0.5, epochs=4), momentum=Ramp(0.5, 0.9, epochs=4)))
     seen = []
     for epoch in (0.0, 2.0, 4.0):
         engine.step(rows().all(), Noise(0), epoch, rate=0.5)
@@ -253,18 +263,18 @@ def test_means_weigh_batches_by_their_rows():
 
 
 def test_moments_are_copies():
-    engine = Engine(logistic(), Adam())
+    engine = bound(logistic(), Adam())
     engine.step(rows().all(), Noise(0), 0.0)
     kept = engine.state_dict()
     for _ in range(2):
         engine.load_state_dict(kept)
         engine.step(rows().all(), Noise(0), 0.0)
-        assert float(kept["state"][0]["step"]) == 1.0
+        assert float(kept["optimiser"]["step"][0]) == 1.0
 
 
 def test_a_memory_of_nan_is_not_finite():
     task = logistic(penalties=(ActivationRate(),))
-    engine = Engine(task, Adam())
+    engine = bound(task, Adam())
     assert engine.finite() and finite(task)
     task.memories["activation_rate"].rates.fill_(math.nan)
     assert not engine.finite()

@@ -261,8 +261,8 @@ def test_weights_are_not_a_checkpoint(tmp_path):
 
 
 def test_another_version_is_refused(written, monkeypatch):
-    monkeypatch.setattr(statefile, "VERSION", 2)
-    with pytest.raises(ValueError, match="version 1, this release reads 2"):
+    monkeypatch.setattr(statefile, "VERSION", 3)
+    with pytest.raises(ValueError, match="version 2, this release reads 3"):
         fit(logistic, PLAIN, written)
 
 

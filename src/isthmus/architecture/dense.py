@@ -13,7 +13,22 @@ from torch.nn import functional as F
 
 from isthmus.architecture import Architecture
 from isthmus.component import choice, number
-from isthmus.layers import ACTIVATIONS, INITS, NORMS, Chain, Dropout, Function, Layer, Linear, Reshape, Tied, norm
+from isthmus.layers import (
+    ACTIVATIONS,
+    INITS,
+    NORMS,
+    Back,
+    Chain,
+    Dropout,
+    Function,
+    Layer,
+    Linear,
+    Reshape,
+    Room,
+    Tied,
+    norm,
+    vjp,
+)
 from isthmus.noise import Noise
 from isthmus.records import Batch, Shape
 
@@ -22,20 +37,26 @@ class Parallel(Layer):
     """a(x) + b(x): a straight path beside a deep one."""
 
     def __init__(self, deep: Chain, straight: Layer) -> None:
-        """Keep both paths."""
+        """Keep both paths; ``straight`` is linear."""
         super().__init__()
         self.deep, self.straight = deep, straight
-
-    @property
-    def branches(self) -> list[nn.Module]:
-        """The paths whose sum this is, in the order in which they draw noise."""
-        return [self.straight, self.deep]
 
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Add the two paths."""
         straight: Tensor = self.straight(x, noise)
         deep: Tensor = self.deep(x, noise)
         return straight + deep
+
+    def vjp(self, x: Tensor, noise: Noise | None, room: Room, inputs: bool) -> tuple[Tensor, Back]:
+        """Send the gradient back along both paths, and add what comes back."""
+        straight, first = vjp(self.straight, x, noise, room, inputs=inputs)
+        deep, second = vjp(self.deep, x, noise, room, inputs=inputs)
+
+        def back(g: Tensor) -> Tensor | None:
+            a, b = first(g), second(g)  # a linear path leaves g as it is
+            return None if a is None or b is None else a.add_(b)
+
+        return torch.add(straight, deep, out=room.empty(deep)), back
 
 
 @dataclass(frozen=True, repr=False)

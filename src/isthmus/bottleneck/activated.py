@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from isthmus.bottleneck import Bottleneck
 from isthmus.component import Memory, number
-from isthmus.posterior import Dirac, Posterior
+from isthmus.posterior import Dirac, Gradients, Posterior
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,6 +30,10 @@ class Sigmoid(Bottleneck):
         """Return a point mass at the logistic of the features."""
         return Dirac(torch.sigmoid(features), pre=features, bounds=(0.0, 1.0))
 
+    def pullback(self, gradients: Gradients, features: Tensor, posterior: Posterior) -> Tensor:
+        """Return the gradient of the features, g h (1 - h)."""
+        return with_pre(torch.ops.aten.sigmoid_backward(gradients["mean"], posterior.mean), gradients)
+
 
 @dataclass(frozen=True, repr=False)
 class Tanh(Bottleneck):
@@ -47,6 +51,10 @@ class Tanh(Bottleneck):
     def __call__(self, features: Tensor, memory: Memory) -> Posterior:
         """Return a point mass at the hyperbolic tangent of the features."""
         return Dirac(torch.tanh(features), pre=features, bounds=(-1.0, 1.0))
+
+    def pullback(self, gradients: Gradients, features: Tensor, posterior: Posterior) -> Tensor:
+        """Return the gradient of the features, g (1 - h^2)."""
+        return with_pre(torch.ops.aten.tanh_backward(gradients["mean"], posterior.mean), gradients)
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,6 +76,11 @@ class Rectified(Bottleneck):
         """Return a point mass at the rectified features."""
         return Dirac(F.relu(features) - self.slope * F.relu(-features), pre=features)
 
+    def pullback(self, gradients: Gradients, features: Tensor, posterior: Posterior) -> Tensor:
+        """Return the gradient of the features, times the slope where they are not positive."""
+        g = gradients["mean"]
+        return with_pre(torch.where(features > 0, g, self.slope * g), gradients)
+
 
 @dataclass(frozen=True, repr=False)
 class UnitNorm(Bottleneck):
@@ -80,3 +93,8 @@ class UnitNorm(Bottleneck):
     def __call__(self, features: Tensor, memory: Memory) -> Posterior:
         """Return a point mass at the normalised features; zero features stay zero."""
         return Dirac(F.normalize(features, dim=1, eps=1e-12), pre=features)
+
+
+def with_pre(g: Tensor, gradients: Gradients) -> Tensor:
+    """Add the gradient of the code before its activation, where some penalty has one."""
+    return g + gradients["pre"] if "pre" in gradients else g

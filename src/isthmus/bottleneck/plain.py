@@ -8,7 +8,7 @@ from torch import Tensor
 
 from isthmus.bottleneck import Bottleneck
 from isthmus.component import Memory
-from isthmus.posterior import Dirac, Posterior
+from isthmus.posterior import Dirac, Gradients, Posterior
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,6 +33,10 @@ class Undercomplete(Bottleneck):
         """Return a point mass at the features."""
         return Dirac(features)
 
+    def pullback(self, gradients: Gradients, features: Tensor, posterior: Posterior) -> Tensor:
+        """Return the gradient of the features, which are the code."""
+        return gradients["mean"]
+
 
 @dataclass(frozen=True, repr=False)
 class Overcomplete(Bottleneck):
@@ -50,3 +54,7 @@ class Overcomplete(Bottleneck):
     def __call__(self, features: Tensor, memory: Memory) -> Posterior:
         """Return a point mass at the features."""
         return Dirac(features)
+
+    def pullback(self, gradients: Gradients, features: Tensor, posterior: Posterior) -> Tensor:
+        """Return the gradient of the features, which are the code."""
+        return gradients["mean"]

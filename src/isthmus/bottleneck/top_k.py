@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from isthmus.bottleneck import Bottleneck
 from isthmus.component import Memory, count
-from isthmus.posterior import Dirac, Posterior
+from isthmus.posterior import Dirac, Gradients, Posterior
 from isthmus.records import Shape, Spec
 
 
@@ -49,3 +50,9 @@ class TopK(Bottleneck):
         kept = features.detach().topk(k, dim=1).indices
         active = torch.zeros_like(features).scatter_(1, kept, 1.0)
         return Dirac(features * active, pre=features, active=active)
+
+    def pullback(self, gradients: Gradients, features: Tensor, posterior: Posterior) -> Tensor:
+        """Return the gradient of the features: that of the selected units, and nothing for the rest."""
+        active: Any = posterior.active
+        g: Tensor = gradients["mean"] * active
+        return g.add_(gradients["pre"]) if "pre" in gradients else g

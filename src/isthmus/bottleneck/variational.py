@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from isthmus.bottleneck import Bottleneck
 from isthmus.component import Memory, count
-from isthmus.posterior import Gaussian, Posterior
+from isthmus.posterior import Gaussian, Gradients, Posterior
 from isthmus.records import Shape
 
 
@@ -39,3 +40,7 @@ class Variational(Bottleneck):
         """Split the features into mean and log-variance."""
         mean, log_var = features.chunk(2, dim=1)
         return Gaussian(mean, log_var=log_var)
+
+    def pullback(self, gradients: Gradients, features: Tensor, posterior: Posterior) -> Tensor:
+        """Return the gradient of the features, that of the means beside that of the log-variances."""
+        return torch.cat((gradients["mean"], gradients["log_var"]), dim=1)

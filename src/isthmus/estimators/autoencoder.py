@@ -31,6 +31,7 @@ from isthmus.penalty import Penalty
 from isthmus.records import Rows
 from isthmus.training.callbacks import Callback, Progress
 from isthmus.training.checkpoint import seed_in
+from isthmus.training.threads import threads_for
 from isthmus.training.trainer import Trainer
 
 SAMPLE, DRAW = 6, 7
@@ -133,18 +134,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         x, weight = self._begin(X, sample_weight, checkpoint)
         held = None if held_out is None else self._rows(self._checked(held_out), None)
         callbacks = [*callbacks, *([Progress()] if self.verbose else [])]
-        loop = self.trainer_.fit(
-            self.objective_,
-            X.rows(self.scaling_, self.spec_.shape) if isinstance(X, Looked) else self._rows(x, weight),
-            self._noise,
-            held_out=held,
-            callbacks=callbacks,
-            save_to=None if checkpoint is None else Path(checkpoint),
-        )
-        self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
-        self.engine_ = self.trainer_.runs(self.objective_)
-        self._answer_anew()
-        self._seen.look(x, weight, self.answers)
+        rows = X.rows(self.scaling_, self.spec_.shape) if isinstance(X, Looked) else self._rows(x, weight)
+        save_to = None if checkpoint is None else Path(checkpoint)
+        # Small data are small around the epochs too: the start at PCA, the baseline, the sample of codes.
+        with threads_for(len(rows) * sum(p.numel() for p in self.objective_.parameters())):
+            loop = self.trainer_.fit(
+                self.objective_, rows, self._noise, held_out=held, callbacks=callbacks, save_to=save_to
+            )
+            self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
+            self.engine_ = self.trainer_.runs(self.objective_)
+            self._answer_anew()
+            self._seen.look(x, weight, self.answers)
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import torch
 from sklearn.utils.validation import validate_data
@@ -120,15 +119,22 @@ def refuse_text(X: Any) -> None:
     Raises:
         ValueError: text, dates, categories or complex numbers.
     """
+    if not isinstance(X, np.ndarray):
+        _refuse_words_of_frame(X)
+    elif X.dtype.kind == "c":
+        raise ValueError("Complex data not supported: give real and imaginary parts as columns of their own")
+    elif X.dtype.kind in "OSU" and X.ndim == 2:
+        _refuse_words(X)
+
+
+def _refuse_words_of_frame(X: Any) -> None:
+    import narwhals.stable.v2 as nw
+
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         for name, dtype in zip(frame.columns, frame.schema.values(), strict=True):
             if not (dtype.is_numeric() or dtype == nw.Boolean):
                 raise ValueError(f"could not convert column {name!r} to numbers: it holds {dtype}; {ENCODE}")
-    elif isinstance(X, np.ndarray) and X.dtype.kind == "c":
-        raise ValueError("Complex data not supported: give real and imaginary parts as columns of their own")
-    elif isinstance(X, np.ndarray) and X.dtype.kind in "OSU" and X.ndim == 2:
-        _refuse_words(X)
 
 
 def _refuse_words(X: Array) -> None:
@@ -189,6 +195,10 @@ def like(X: Any, values: Array) -> Any:
     if isinstance(X, Tensor):
         made = torch.from_numpy(values).to(X.device)
         return made.to(X.dtype) if X.is_floating_point() else made
+    if isinstance(X, np.ndarray):
+        return values
+    import narwhals.stable.v2 as nw
+
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame):
         return values

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from isthmus.layers.chain import ACTIVATIONS, Chain, Dropout, Function, Layer, Reshape
+from isthmus.layers.activation import ACTIVATIONS, Function
+from isthmus.layers.chain import Chain, Dropout, Layer, Reshape
 from isthmus.layers.convolution import Adjoint, Convolution, Crop, Enlarge, Pool, Transposed
 from isthmus.layers.linear import INITS, Linear, Shift, Tied, draw, weights
 from isthmus.layers.normalisation import NORMS, BatchNorm, LayerNorm, norm
-from isthmus.layers.walk import declared, walked
+from isthmus.layers.products import HalfProducts, Products
+from isthmus.layers.room import Room, add
+from isthmus.layers.walk import Back, vjp
 
 __all__ = [
     "ACTIVATIONS",
     "INITS",
     "NORMS",
     "Adjoint",
+    "Back",
     "BatchNorm",
     "Chain",
     "Convolution",
@@ -20,17 +24,20 @@ __all__ = [
     "Dropout",
     "Enlarge",
     "Function",
+    "HalfProducts",
     "Layer",
     "LayerNorm",
     "Linear",
     "Pool",
+    "Products",
     "Reshape",
+    "Room",
     "Shift",
     "Tied",
     "Transposed",
-    "declared",
+    "add",
     "draw",
     "norm",
-    "walked",
+    "vjp",
     "weights",
 ]

@@ -1,42 +1,15 @@
-"""A layer, the chain that hands noise to its layers, and layers without weights of a size."""
+"""A layer, the chain that hands noise to its layers, and layers without weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from isthmus.component import suggest
+from isthmus.layers.room import Room
+from isthmus.layers.walk import Back, vjp
 from isthmus.noise import Noise
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda x: x,
-    "relu": F.relu,
-    "leaky_relu": F.leaky_relu,
-    "elu": F.elu,
-    "gelu": F.gelu,
-    "silu": F.silu,
-    "softplus": F.softplus,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-}
-
-
-_OPS = torch.ops.aten
-# g s'(x) from g, x and y = s(x), each one kernel.
-SLOPES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "identity": lambda g, x, y: g,
-    "relu": lambda g, x, y: _OPS.threshold_backward(g, y, 0.0),
-    "leaky_relu": lambda g, x, y: _OPS.leaky_relu_backward(g, x, 0.01, False),
-    "elu": lambda g, x, y: _OPS.elu_backward(g, 1.0, 1.0, 1.0, True, y),
-    "gelu": lambda g, x, y: _OPS.gelu_backward(g, x),
-    "silu": lambda g, x, y: _OPS.silu_backward(g, x),
-    "softplus": lambda g, x, y: _OPS.softplus_backward(g, x, 1.0, 20.0),
-    "sigmoid": lambda g, x, y: _OPS.sigmoid_backward(g, y),
-    "tanh": lambda g, x, y: _OPS.tanh_backward(g, y),
-}
 
 
 class Layer(nn.Module):
@@ -75,28 +48,23 @@ class Chain(nn.Module):
             x = layer(x, noise)
         return x
 
+    def vjp(self, x: Tensor, noise: Noise | None, room: Room, inputs: bool) -> tuple[Tensor, Back]:
+        """Go through the layers and back."""
+        backs: list[Back] = []
+        for layer in self.layers:
+            x, back = vjp(layer, x, noise, room, inputs=inputs)
+            backs.append(back)
+            inputs = inputs or room.trains(layer)
 
-class Function(Layer):
-    """A named activation."""
+        def return_(g: Tensor) -> Tensor | None:
+            found: Tensor | None = g
+            for back in reversed(backs):
+                if found is None:
+                    return None
+                found = back(found)
+            return found
 
-    def __init__(self, name: str) -> None:
-        """Look the activation up by name."""
-        super().__init__()
-        if name not in ACTIVATIONS:
-            raise ValueError(f"unknown activation {name!r}; {suggest(name, list(ACTIVATIONS))}")
-        self.name = name
-
-    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
-        """Apply it."""
-        return ACTIVATIONS[self.name](x)
-
-    def pullback(self, g: Tensor, x: Tensor, y: Tensor, inputs: bool) -> Tensor | None:
-        """Return g s'(x)."""
-        return SLOPES[self.name](g, x, y) if inputs else None
-
-    def extra_repr(self) -> str:
-        """Show the name."""
-        return self.name
+        return x, return_
 
 
 class Reshape(Layer):
@@ -111,9 +79,12 @@ class Reshape(Layer):
         """Reshape rows."""
         return x.reshape(len(x), *self.shape)
 
-    def pullback(self, g: Tensor, x: Tensor, y: Tensor, inputs: bool) -> Tensor | None:
-        """Reshape back."""
-        return g.reshape(x.shape) if inputs else None
+    def vjp(self, x: Tensor, noise: Noise | None, room: Room, inputs: bool) -> tuple[Tensor, Back]:
+        """Reshape there and back."""
+        shape = x.shape
+        if shape[1:] == self.shape:
+            return x, lambda g: g
+        return x.reshape(shape[0], *self.shape), lambda g: g.reshape(shape) if inputs else None
 
     def extra_repr(self) -> str:
         """Show the shape."""
@@ -132,7 +103,18 @@ class Dropout(Layer):
         """Drop entries by the noise given; torch's own layer would use the global generator."""
         if noise is None or not self.training:
             return x
-        return x * (noise.uniform(x) >= self.rate) / (1 - self.rate)
+        return x * self._kept(x, noise)
+
+    def _kept(self, x: Tensor, noise: Noise) -> Tensor:
+        """Return 1 / (1 - rate) for entries that stay, zero for the others."""
+        return (noise.uniform(x) >= self.rate).to(x.dtype).mul_(1 / (1 - self.rate))
+
+    def vjp(self, x: Tensor, noise: Noise | None, room: Room, inputs: bool) -> tuple[Tensor, Back]:
+        """Drop the same entries of the gradient."""
+        if noise is None or not self.training:
+            return x, lambda g: g
+        kept = self._kept(x, noise)
+        return torch.mul(x, kept, out=room.empty(x)), lambda g: g.mul_(kept) if inputs else None
 
     def extra_repr(self) -> str:
         """Show the rate."""

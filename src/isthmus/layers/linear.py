@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.layers.chain import Layer
+from isthmus.layers.room import Room, slot
+from isthmus.layers.walk import Back
 from isthmus.noise import Noise
 
 INITS = ("auto", "torch", "glorot", "he", "lecun", "orthogonal", "normal", "small", "zeros")
@@ -60,11 +62,16 @@ class Linear(Layer):
         """Map rows."""
         return F.linear(x, self.weight, self.bias)
 
-    def pullback(self, g: Tensor, x: Tensor, y: Tensor, inputs: bool) -> Tensor | None:
-        """Add g^T x to W's gradient and the sum of g to b's; return g W."""
-        accumulate(self.weight, g.T, x)
-        accumulate_bias(self.bias, g)
-        return g @ self.weight if inputs else None
+    def vjp(self, x: Tensor, noise: Noise | None, room: Room, inputs: bool) -> tuple[Tensor, Back]:
+        """Go back by adding g^T x to W's gradient and the sum of g to b's; the gradient of the inputs is g W."""
+        weight, bias = self.weight, self.bias
+
+        def back(g: Tensor) -> Tensor | None:
+            room.outer(weight, g.t(), x)
+            room.total(bias, g)
+            return room.back(g, weight) if inputs else None
+
+        return room.linear(x, weight, bias), back
 
     def reset(self, noise: Noise) -> None:
         """Draw W by its rule; b is zero, or uniform as W where the rule is ``torch``."""
@@ -104,16 +111,21 @@ class Tied(Layer):
         """Map rows with the transposed weight."""
         return F.linear(x, self.weight, self.bias)
 
-    def pullback(self, g: Tensor, x: Tensor, y: Tensor, inputs: bool) -> Tensor | None:
-        """Add x^T g to the owner's gradient and the sum of g to b's; return g W."""
-        owner = self._owner[0].weight
-        if self.units is None or self.units == len(owner):
-            accumulate(owner, x.T, g)
-        elif owner.requires_grad:
-            owner.grad = torch.zeros_like(owner) if owner.grad is None else owner.grad
-            owner.grad[: self.units].addmm_(x.T, g)
-        accumulate_bias(self.bias, g)
-        return g @ self.weight if inputs else None
+    def vjp(self, x: Tensor, noise: Noise | None, room: Room, inputs: bool) -> tuple[Tensor, Back]:
+        """Go back by adding x^T g to the owner's gradient and the sum of g to b's; that of the inputs is g W."""
+        owner, used = self._owner[0].weight, self._owner[0].weight[: self.units]
+
+        def back(g: Tensor) -> Tensor | None:
+            if len(used) == len(owner):
+                room.outer(owner, x.t(), g)
+            elif owner.requires_grad:
+                if owner.grad is None:
+                    owner.grad = slot(owner).zero_()
+                owner.grad[: self.units].addmm_(x.t(), g)
+            room.total(self.bias, g)
+            return room.back(g, used.t()) if inputs else None
+
+        return room.linear(x, used.t(), self.bias), back
 
     def extra_repr(self) -> str:
         """Show the sizes."""
@@ -135,23 +147,6 @@ class Shift(Layer):
     def extra_repr(self) -> str:
         """Show the shape of a row."""
         return str(tuple(self.bias.shape))
-
-
-def accumulate(parameter: Tensor, a: Tensor, b: Tensor) -> None:
-    """Add the product a b to a parameter's gradient."""
-    if not parameter.requires_grad:
-        return
-    if parameter.grad is None:
-        parameter.grad = a @ b
-    else:
-        parameter.grad.addmm_(a, b)
-
-
-def accumulate_bias(bias: Tensor | None, g: Tensor) -> None:
-    """Add the sum of g over rows to a bias's gradient."""
-    if bias is not None and bias.requires_grad:
-        total = g.sum(0)
-        bias.grad = total if bias.grad is None else bias.grad.add_(total)
 
 
 def weights(module: nn.Module) -> list[nn.Parameter]:

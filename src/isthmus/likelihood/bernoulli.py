@@ -41,9 +41,9 @@ class Bernoulli(Likelihood):
         """Return the cross-entropy, from logits."""
         return F.binary_cross_entropy_with_logits(output, x, reduction="none")
 
-    def pullback(self, output: Tensor, x: Tensor, memory: Memory) -> Tensor:
+    def pullback(self, output: Tensor, x: Tensor, memory: Memory, out: Tensor | None = None) -> Tensor:
         """Return the derivative of the nll by the output, p - x."""
-        return torch.sigmoid(output).sub_(x)
+        return torch.sigmoid(output, out=out).sub_(x)
 
     def mean(self, output: Tensor, memory: Memory) -> Tensor:
         """Return the probability of 1."""

@@ -61,6 +61,14 @@ class Categorical(Likelihood):
         log_p: Tensor = torch.log_softmax(by_variable(output, x.shape[1]), dim=2)
         return -log_p.gather(2, x.long().unsqueeze(2)).squeeze(2)
 
+    def pullback(self, output: Tensor, x: Tensor, memory: Memory, out: Tensor | None = None) -> Tensor:
+        """Return the derivative of the nll by the output, each level's probability less its indicator."""
+        found = torch.empty_like(output) if out is None else out
+        g = by_variable(found, x.shape[1])
+        torch.softmax(by_variable(output, x.shape[1]), dim=2, out=g)
+        g.scatter_add_(2, x.long().unsqueeze(2), g.new_full((), -1.0).expand_as(x).unsqueeze(2))
+        return found
+
     def mean(self, output: Tensor, memory: Memory) -> Tensor:
         """Return the most probable level, since levels have no mean."""
         return by_variable(output, output.shape[1] // self.levels).argmax(2).to(output.dtype)

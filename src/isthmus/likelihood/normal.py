@@ -53,10 +53,10 @@ class Normal(Likelihood):
         """Return the scaled squared error plus the constant that makes it nats."""
         return ((x - _link(self.link, output)) / self.scale).square() / 2 + (math.log(self.scale) + _LOG_ROOT)
 
-    def pullback(self, output: Tensor, x: Tensor, memory: Memory) -> Tensor:
+    def pullback(self, output: Tensor, x: Tensor, memory: Memory, out: Tensor | None = None) -> Tensor:
         """Return the derivative of the nll by the output, (mean - x) / scale^2, times the link's slope."""
         mean = _link(self.link, output)
-        g = mean - x
+        g = torch.sub(mean, x, out=out)
         if self.scale != 1.0:
             g = g.div_(self.scale**2)
         return g.mul_(mean).mul_(1 - mean) if self.link == "logistic" else g

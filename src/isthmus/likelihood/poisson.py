@@ -40,9 +40,9 @@ class Poisson(Likelihood):
         """Return minus the logarithm of the probability of a count."""
         return output.exp() - x * output + torch.lgamma(x + 1.0)
 
-    def pullback(self, output: Tensor, x: Tensor, memory: Memory) -> Tensor:
+    def pullback(self, output: Tensor, x: Tensor, memory: Memory, out: Tensor | None = None) -> Tensor:
         """Return the derivative of the nll by the output, the rate - x."""
-        return output.exp().sub_(x)
+        return torch.exp(output, out=out).sub_(x)
 
     def mean(self, output: Tensor, memory: Memory) -> Tensor:
         """Return the rate."""

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
+from isthmus.importing import undrawn
 from isthmus.measures.reconstruction import Array
 
 _CANDIDATES = (1, 2, 4, 8, 16)
@@ -120,6 +119,11 @@ def _point() -> tuple[Array, Array, Array]:
 
 def _mixture(rows: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
     """Return weights, means and covariance factors of the best mixture, in the rows' own units."""
+    # Here, since it brings half of scikit-learn with it, and few fits are sampled from.
+    with undrawn():
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture
+
     centre, scale = rows.mean(axis=0), rows.std(axis=0)
     scaled = (rows - centre) / scale
     units = rows.shape[1]

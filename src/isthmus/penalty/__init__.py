@@ -10,12 +10,17 @@ from torch import Tensor
 from isthmus.component import Component
 from isthmus.records import Pass
 
+# By the name of what a pass computed (code, output, inputs' features, a field of the posterior), or by the parameter.
+Gradients = dict[str | Tensor, Tensor]
+
 
 @dataclass(frozen=True, repr=False)
 class Penalty(Component):
     """Omega: a value per row, or one number where it speaks of weights or of the batch; the objective multiplies it.
 
-    A concrete penalty declares ``weight: float | Schedule`` first.
+    A concrete penalty declares ``weight: float | Schedule`` first. It may declare ``pullback(p) -> Gradients``, the
+    derivative of its mean over rows, where ``p.shared`` gives each row its share of the mean; without it autograd
+    differentiates it alone, which only takes longer.
     """
 
     kind: ClassVar[str] = "penalty"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from isthmus.catalogue import name_of
 from isthmus.component import Memory, Schedule, count, number, settled
-from isthmus.penalty import Penalty
+from isthmus.penalty import Gradients, Penalty
 from isthmus.records import Batch, Pass, Shape, Spec
 
 
@@ -49,16 +49,32 @@ class ActivationRate(Penalty):
 
     def __call__(self, p: Pass) -> Tensor:
         """Return the divergence at the running rates, with the gradient of the batch's rates."""
+        rate, rho = self._rate(p), settled(self.rho)
+        eps = torch.finfo(rate.dtype).eps
+        rate = rate.clamp(eps, 1 - eps)
+        divergence: Tensor = rho * (rho / rate).log() + (1 - rho) * ((1 - rho) / (1 - rate)).log()
+        return divergence.sum()
+
+    def _rate(self, p: Pass) -> Tensor:
+        """Return the running rates, which move with the batch's at full strength."""
         memory: Any = p.memory
         batch = rates(p, memory.rates.dtype)
         share = self._share(memory, len(p.batch.x)) if memory.training else memory.weight.eq(0).to(batch.dtype)
         running = (1 - share) * memory.rates + share * batch.detach()
         running = running / ((1 - share) * memory.weight + share)
-        eps = torch.finfo(batch.dtype).eps
-        rate = (running + (batch - batch.detach())).clamp(eps, 1 - eps)
-        rho = settled(self.rho)
-        divergence: Tensor = rho * (rho / rate).log() + (1 - rho) * ((1 - rho) / (1 - rate)).log()
-        return divergence.sum()
+        rate: Tensor = running + (batch - batch.detach())
+        return rate
+
+    def pullback(self, p: Pass) -> Gradients:
+        """Return (1 - rho) / (1 - rate) - rho / rate per unit, times what a row and place adds to the rate."""
+        rate, (low, high), rho = self._rate(p), bounds(p), settled(self.rho)
+        eps = torch.finfo(rate.dtype).eps
+        slope = ((1 - rho) / (1 - rate) - rho / rate) * ((rate >= eps) & (rate <= 1 - eps))
+        slope = slope / ((high - low) * p.code[0, 0].numel() * len(p.code))
+        g = slope.to(p.code.dtype).reshape(1, -1, *[1] * (p.code.dim() - 2)).expand_as(p.code)
+        if p.batch.weight is None:
+            return {"code": g}
+        return {"code": g * p.batch.weight.repeat(p.draws).reshape(-1, *[1] * (p.code.dim() - 1))}
 
     def tally(self, p: Pass) -> dict[str, Tensor]:
         """Return the sum of rates over rows, and the number of rows."""
@@ -79,10 +95,15 @@ class ActivationRate(Penalty):
 
 def rates(p: Pass, dtype: torch.dtype) -> Tensor:
     """Return each unit's mean over rows and places, on a scale from 0 (off) to 1 (on)."""
-    if p.posterior.bounds is None:
-        raise ValueError("ActivationRate needs codes with bounds, which this posterior lacks; use Sigmoid() or Tanh()")
-    low, high = p.posterior.bounds
+    low, high = bounds(p)
     on = ((p.code.to(dtype) - low) / (high - low)).reshape(*p.code.shape[:2], -1).mean(2)
     if p.batch.weight is not None:
         on = on * p.batch.weight.repeat(p.draws).unsqueeze(1)
     return on.mean(0)
+
+
+def bounds(p: Pass) -> tuple[float, float]:
+    """Return the code values at which a unit is off and on."""
+    if p.posterior.bounds is None:
+        raise ValueError("ActivationRate needs codes with bounds, which this posterior lacks; use Sigmoid() or Tanh()")
+    return p.posterior.bounds

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from isthmus.component import Schedule, number
-from isthmus.penalty import Penalty
+from isthmus.penalty import Gradients, Penalty
 from isthmus.records import Pass
 
 
@@ -28,3 +28,11 @@ class Hoyer(Penalty):
         code = p.code.flatten(1)
         length = (code.shape[1] * code.square().sum(1)).clamp_min(1e-12).sqrt()
         return code.abs().sum(1) / length
+
+    def pullback(self, p: Pass) -> Gradients:
+        """Return sign(h) / length - h ||h||_1 units / length^3."""
+        code = p.code.flatten(1)
+        squared = code.shape[1] * code.square().sum(1, keepdim=True)
+        length = squared.clamp_min(1e-12).sqrt()
+        pull = (squared >= 1e-12) * code.abs().sum(1, keepdim=True) * code.shape[1] / length**3
+        return {"code": p.shared((code.sign() / length - code * pull).reshape(p.code.shape))}

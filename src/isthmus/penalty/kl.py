@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from isthmus.component import Schedule, number
-from isthmus.penalty import Penalty
+from isthmus.penalty import Gradients, Penalty
 from isthmus.records import Pass
 
 
@@ -32,3 +33,9 @@ class KL(Penalty):
     def __call__(self, p: Pass) -> Tensor:
         """Return the closed form for one draw, the log-ratio for several."""
         return p.posterior.kl() if p.draws == 1 else p.posterior.log_ratio(p.code)
+
+    def pullback(self, p: Pass) -> Gradients:
+        """Return the derivatives by the posterior's fields, and by the code where several are drawn."""
+        posterior: Any = p.posterior
+        found = posterior.kl_pullback() if p.draws == 1 else posterior.log_ratio_pullback(p.code)
+        return {name: p.shared(g) for name, g in found.items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from isthmus.component import Schedule, number
-from isthmus.penalty import Penalty
+from isthmus.penalty import Gradients, Penalty
 from isthmus.records import Pass
 
 
@@ -27,3 +27,7 @@ class L1(Penalty):
     def __call__(self, p: Pass) -> Tensor:
         """Return the sum of absolute values over units and places."""
         return p.code.abs().flatten(1).sum(1)
+
+    def pullback(self, p: Pass) -> Gradients:
+        """Return the signs of the code."""
+        return {"code": p.shared(p.code.sign())}

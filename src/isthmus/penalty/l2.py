@@ -8,7 +8,7 @@ from torch import Tensor
 
 from isthmus.component import Schedule, number
 from isthmus.layers import weights
-from isthmus.penalty import Penalty
+from isthmus.penalty import Gradients, Penalty
 from isthmus.records import Pass
 
 
@@ -37,3 +37,7 @@ class L2(Penalty):
             for weight in weights(module):
                 total = total + weight.square().sum() / 2
         return total
+
+    def pullback(self, p: Pass) -> Gradients:
+        """Return the weights themselves."""
+        return {weight: weight for module in (p.model.encoder, p.model.decoder) for weight in weights(module)}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from isthmus.importing import undrawn
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from isthmus.training.history import Row
     from isthmus.training.loop import Loop
 
@@ -39,6 +39,10 @@ class Progress(Callback):
 
     def fit_start(self, loop: Loop) -> None:
         """Open the bar."""
+        with undrawn():
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
         self.bar = Bar(*columns, TimeRemainingColumn(), transient=True, console=self.console)
         self.bar.start()

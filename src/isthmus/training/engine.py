@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from isthmus.noise import Noise
 from isthmus.objective import Task, averaged
 from isthmus.records import Batch, Tallies, Terms
+from isthmus.training.flat import Flat
 from isthmus.training.optimiser import Optimiser
 
 
@@ -56,51 +57,43 @@ def copied(tree: Any) -> Any:
 
 
 class Engine:
-    """Forward, backward, one optimiser step.
+    """Gradient, then one optimiser step over all parameters as one tensor. An engine says how the gradient comes."""
 
-    ``explicit`` engines go back through what layers and likelihood declare as their derivatives, and know the loss of
-    the steps that are ``valued`` alone; the others leave all to autograd.
-    """
+    name = "engine"
 
-    def __init__(
-        self,
-        task: Task,
-        optimiser: Optimiser,
-        *,
-        clip: float = 0.0,
-        precision: str = "float32",
-        explicit: bool = False,
-    ) -> None:
+    def __init__(self, task: Task, optimiser: Optimiser, *, clip: float = 0.0) -> None:
         """Bind an optimiser to the task's trainable parameters."""
-        self.explicit = explicit
         self.task, self.description = task, optimiser
-        self.parameters = task.trained()
-        if not self.parameters:
+        parameters = task.trained()
+        if not parameters:
             raise ValueError("nothing to train: every parameter is frozen; use Given(..., trained=True) or epochs=0")
-        self.optimiser = optimiser.bind(self.parameters)
-        self.clip, self.precision = clip, precision
+        self.flat = Flat(parameters)
+        self.optimiser = optimiser.bind([self.flat.whole])
+        self.clip = clip
         self.means = Means()
 
-    @property
-    def name(self) -> str:
-        """Which engine this is."""
-        return "explicit" if self.explicit else "autograd"
+    def gradient(self, batch: Batch, noise: Noise, epoch: float, *, valued: bool) -> tuple[Terms, Tallies]:
+        """Set every parameter's gradient, or leave it None where it is zero; return averaged terms and tallies.
+
+        Terms may be empty unless they are to be ``valued``.
+        """
+        raise NotImplementedError  # abstract
 
     def step(self, batch: Batch, noise: Noise, epoch: float, rate: float = 1.0, *, valued: bool = True) -> None:
         """Take one optimiser step; ``rate`` multiplies the learning rate, ``valued`` asks for the terms' values."""
         now = self.description.at(epoch).settings()
+        now["lr"] *= rate
         for group in self.optimiser.param_groups:
-            group.update(now | {"lr": now["lr"] * rate})
+            group.update(now)
         advance = self._search if self.description.full_batch else self._descend
         means, tallies = advance(batch, noise, epoch, valued)
-        self.task.learn(tallies)
-        if valued or not self.explicit:
+        if tallies:
+            self.task.learn(tallies)
+        if valued:
             self.means.add(means, len(batch.x))
 
     def _descend(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> tuple[Terms, Tallies]:
-        self.optimiser.zero_grad()
-        means, tallies = self._forward(batch, noise, epoch, valued)
-        self._backward(means)
+        means, tallies = self._clipped(batch, noise, epoch, valued)
         self.optimiser.step()
         return means, tallies
 
@@ -108,31 +101,23 @@ class Engine:
         """Let the optimiser look at many points, with the same noise at each of them."""
 
         def closure() -> Tensor:
-            self.optimiser.zero_grad()
-            return self._backward(self._forward(batch, noise, epoch)[0])
+            means, _ = self._clipped(batch, noise, epoch, True)
+            return torch.stack(list(means.values())).sum()
 
-        self.optimiser.step(closure)  # type: ignore[arg-type]
+        self.optimiser.step(closure)
         # The point that a line search takes is seldom the last one that it looked at.
         with torch.no_grad():
-            return self._forward(batch, noise, epoch)
-
-    def _forward(self, batch: Batch, noise: Noise, epoch: float, valued: bool = True) -> tuple[Terms, Tallies]:
-        noise = noise.at(noise.step)
-        if self.explicit:
-            terms, tallies = self.task.descent(batch, noise, epoch, valued=valued)
-            return averaged(terms, batch.weight), tallies
-        with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            terms, tallies = self.task(batch, noise, epoch)
+            terms, tallies = self.task(batch, noise.at(noise.step), epoch)
         return averaged(terms, batch.weight), tallies
 
-    def _backward(self, means: Terms) -> Tensor:
-        loss = torch.stack(
-            [value.float() if value.dtype == torch.bfloat16 else value for value in means.values()]
-        ).sum()
-        loss.backward()
+    def _clipped(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> tuple[Terms, Tallies]:
+        self.flat.clear()
+        found = self.gradient(batch, noise.at(noise.step), epoch, valued=valued)
+        self.flat.collect()
         if self.clip:
-            nn.utils.clip_grad_norm_(self.parameters, self.clip)
-        return loss
+            g = self.flat.gradient
+            g.mul_((self.clip / (g.norm() + 1e-6)).clamp_(max=1.0))
+        return found
 
     @property
     def learning_rate(self) -> float:
@@ -141,14 +126,37 @@ class Engine:
 
     def finite(self) -> bool:
         """Say whether every parameter and every number in a memory is finite."""
-        tensors = [t for t in self.task.state_dict().values() if t.is_floating_point()]
+        tensors = [self.flat.whole.detach(), *(b for b in self.task.buffers() if b.is_floating_point())]
         return bool(torch.stack([t.isfinite().all() for t in tensors]).all())
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of the optimiser's moments."""
-        state: dict[str, Any] = copied(self.optimiser.state_dict())
-        return state
+        return {"optimiser": copied(self.optimiser.state_dict())}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take moments back; ``state`` stays as it is, where torch's optimisers would go on writing into it."""
-        self.optimiser.load_state_dict(copied(state))
+        self.optimiser.load_state_dict(copied(state["optimiser"]))
+
+    def release(self) -> None:
+        """Give the task its parameters back, each a tensor of its own; the engine ends with this."""
+        self.flat.release()
+
+
+class Autograd(Engine):
+    """Gradients by torch's autograd, in bfloat16 products on request."""
+
+    name = "autograd"
+
+    def __init__(self, task: Task, optimiser: Optimiser, *, clip: float = 0.0, precision: str = "float32") -> None:
+        """Bind; ``precision`` may be ``bf16``."""
+        super().__init__(task, optimiser, clip=clip)
+        self.precision = precision
+
+    def gradient(self, batch: Batch, noise: Noise, epoch: float, *, valued: bool) -> tuple[Terms, Tallies]:
+        """Differentiate the sum of the averaged terms."""
+        with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            terms, tallies = self.task(batch, noise, epoch)
+        means = averaged(terms, batch.weight)
+        whole = [value.float() if value.dtype == torch.bfloat16 else value for value in means.values()]
+        torch.stack(whole).sum().backward()
+        return means, tallies

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
@@ -73,11 +74,15 @@ class Loop:
         self.best: dict[str, Tensor] | None = None
         self.stop = self.interrupted = False
         self._good: dict[str, Any] | None = None
+        self._moments: dict[str, Any] | None = None
 
     @cached_property
     def engine(self) -> Engine:
         """What executes the steps; made at the first one, so that a fit of no epochs needs nothing to train."""
-        return self.trainer.bound(self.task)
+        engine = self.trainer.bound(self.task)
+        if self._moments is not None:
+            engine.load_state_dict(self._moments)
+        return engine
 
     def run(self, state: dict[str, Any] | None = None) -> History:
         """Train until the epochs are over, patience ends, a callback stops it or the user interrupts.
@@ -86,11 +91,11 @@ class Loop:
         """
         told: list[Callback] = []
         try:
-            self._begin(state)
-            for callback in self.callbacks:
-                callback.fit_start(self)
-                told.append(callback)
-            with threads_for(self.batch_size * sum(p.numel() for p in self.task.trained())):
+            with self._threads():
+                self._begin(state)
+                for callback in self.callbacks:
+                    callback.fit_start(self)
+                    told.append(callback)
                 while not self.over:
                     self.one_epoch()
         except KeyboardInterrupt:
@@ -98,10 +103,22 @@ class Loop:
         finally:
             if self.best is not None:
                 self.task.load_state_dict(self.best)
+            self.release()
             self.task.eval()
             for callback in told:
                 callback.fit_end(self)
         return self.history
+
+    def _threads(self) -> AbstractContextManager[None]:
+        return threads_for(self.batch_size * sum(p.numel() for p in self.task.trained()))
+
+    def once(self) -> dict[str, Any]:
+        """Pass once over the rows and return the state behind it, for a stream that goes on later."""
+        with self._threads():
+            self.one_epoch()
+        state = self.state()
+        self.release()
+        return state
 
     @property
     def over(self) -> bool:
@@ -208,6 +225,13 @@ class Loop:
             "best": self.best,
             "history": list(self.history.rows),
         }
+
+    def release(self) -> None:
+        """Let go of the engine, so that parameters get tensors of their own; another step makes a new one."""
+        if "engine" in self.__dict__:
+            self._moments = self.engine.state_dict()
+            self.engine.release()
+            del self.engine
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to a state."""

@@ -1,4 +1,4 @@
-"""Optimisers as parts: a description that binds torch's own implementation to parameters."""
+"""Optimisers as parts: a description that binds what takes the steps to parameters."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from isthmus.component import Part, Schedule, count, number
+from isthmus.training.fused import Bound, fused
 
 
 @dataclass(frozen=True, repr=False)
@@ -23,8 +24,8 @@ class Optimiser(Part):
         """Return the numbers of a step under torch's names, ``lr`` among them; the engine sets them at every step."""
         raise NotImplementedError(f"{type(self).__name__} must define settings")  # abstract
 
-    def bind(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return torch's optimiser over ``parameters``."""
+    def bind(self, parameters: Iterable[nn.Parameter]) -> Bound:
+        """Return what takes the steps: one of torch's optimisers, or :class:`Fused`."""
         raise NotImplementedError(f"{type(self).__name__} must define bind")  # abstract
 
 
@@ -45,9 +46,9 @@ class Adam(Optimiser):
         """Return the rate, the decay of both moments and the floor of the second one's root."""
         return {"lr": self.learning_rate, "betas": (self.beta1, self.beta2), "eps": self.eps}
 
-    def bind(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Bind torch's fused Adam."""
-        return torch.optim.Adam(parameters, **self.at(0.0).settings(), fused=True)
+    def bind(self, parameters: Iterable[nn.Parameter]) -> Bound:
+        """Bind torch's fused kernel of Adam."""
+        return fused("_fused_adam_", torch.optim.Adam, parameters, self.at(0.0).settings())
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,9 +70,9 @@ class AdamW(Optimiser):
         adam = {"lr": self.learning_rate, "betas": (self.beta1, self.beta2), "eps": self.eps}
         return adam | {"weight_decay": self.weight_decay}
 
-    def bind(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Bind torch's fused AdamW."""
-        return torch.optim.AdamW(parameters, **self.at(0.0).settings(), fused=True)
+    def bind(self, parameters: Iterable[nn.Parameter]) -> Bound:
+        """Bind torch's fused kernel of AdamW."""
+        return fused("_fused_adamw_", torch.optim.AdamW, parameters, self.at(0.0).settings())
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,7 +97,7 @@ class SGD(Optimiser):
         """Return the rate and the momentum."""
         return {"lr": self.learning_rate, "momentum": self.momentum}
 
-    def bind(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def bind(self, parameters: Iterable[nn.Parameter]) -> Bound:
         """Bind torch's fused SGD."""
         return torch.optim.SGD(parameters, **self.at(0.0).settings(), nesterov=self.nesterov, fused=True)
 
@@ -119,7 +120,7 @@ class Adadelta(Optimiser):
         """Return the rate, the decay of both averages and the floor of their roots."""
         return {"lr": self.learning_rate, "rho": self.rho, "eps": self.eps}
 
-    def bind(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def bind(self, parameters: Iterable[nn.Parameter]) -> Bound:
         """Bind torch's Adadelta."""
         return torch.optim.Adadelta(parameters, **self.at(0.0).settings())
 
@@ -144,7 +145,7 @@ class LBFGS(Optimiser):
         """Return the first length that a line search tries."""
         return {"lr": self.learning_rate}
 
-    def bind(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def bind(self, parameters: Iterable[nn.Parameter]) -> Bound:
         """Bind torch's L-BFGS."""
         return torch.optim.LBFGS(
             parameters,

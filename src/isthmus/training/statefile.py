@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-VERSION = 1
+VERSION = 2
 
 
 def flatten(tree: Any, tensors: dict[str, Tensor], path: str = "") -> Any:

@@ -11,13 +11,16 @@ from typing import Any, ClassVar
 import torch
 
 from isthmus.component import Component, choice, count, number
+from isthmus.layers import HalfProducts
 from isthmus.noise import Noise
 from isthmus.objective import Task
 from isthmus.records import Rows, Source
 from isthmus.schedule import Cosine
+from isthmus.training.backend import Probed
 from isthmus.training.callbacks import Callback
 from isthmus.training.checkpoint import Checkpoint, fingerprint
-from isthmus.training.engine import Engine
+from isthmus.training.engine import Autograd, Engine
+from isthmus.training.explicit import Explicit
 from isthmus.training.greedy import Greedy
 from isthmus.training.history import History
 from isthmus.training.loop import Loop
@@ -50,8 +53,9 @@ class Trainer(Component):
         precision: ``float32``, ``float64``, or ``bf16`` (bfloat16 products with float32 weights: faster on recent
             hardware, about three significant digits in activations).
         device: ``auto`` takes CUDA, then Apple's MPS, then the CPU; or a torch device name.
-        engine: how a step is executed: ``explicit`` by the derivatives that parts declare, which looks at the loss in
-            every sixteenth step only; ``autograd`` by torch's; ``auto`` is autograd, as long as nothing is gained.
+        engine: how a step is executed: ``explicit`` by the derivatives that parts declare; ``autograd`` by torch's;
+            ``auto`` is explicit unless a penalty differentiates the code by the inputs. All look at the value of the
+            loss in some steps of an epoch only.
         checkpoint_seconds: shortest time between two checkpoints, where a checkpoint file is asked for.
         pretraining: how the layers are trained one by one before the whole; None trains the whole from the start.
 
@@ -101,8 +105,11 @@ class Trainer(Component):
 
     def bound(self, task: Task) -> Engine:
         """Return the engine that executes this trainer's steps on a task."""
-        optimiser, explicit = self.optimiser.over(task.epochs), self.runs(task) == "explicit"
-        return Engine(task, optimiser, clip=self.clip, precision=self.precision, explicit=explicit)
+        optimiser = self.optimiser.over(task.epochs)
+        if self.runs(task).startswith("explicit"):
+            products = HalfProducts() if self.precision == "bf16" else Probed()
+            return Explicit(task.unsupervised(), optimiser, clip=self.clip, products=products)  # the task itself
+        return Autograd(task, optimiser, clip=self.clip, precision=self.precision)
 
     def runs(self, task: Task) -> str:
         """Say which engine executes the steps of a task: ``explicit``, or ``autograd`` and why.
@@ -110,15 +117,12 @@ class Trainer(Component):
         Raises:
             ValueError: the explicit engine was asked for and cannot be.
         """
-        reasons = {
-            "bf16 products are torch's own": self.precision == "bf16",
-            "a line search reads every loss": self.optimiser.full_batch,
-            task.needs_autograd: bool(task.needs_autograd),
-        }
-        why = next((reason for reason, holds in reasons.items() if holds), "")
+        why = task.needs_autograd
         if self.engine == "explicit" and why:
             raise ValueError(f"engine='explicit' cannot run this fit: {why}; use engine='auto'")
-        return "explicit" if self.engine == "explicit" else f"autograd ({why or 'asked for or by default'})"
+        if self.engine == "autograd" or why:
+            return f"autograd ({why or 'asked for'})"
+        return "explicit"
 
     def split(self, rows: Source, noise: Noise) -> tuple[Source, Rows | None]:
         """Hold out a share of the rows, drawn by the noise; none where fewer than ten rows could be split.
@@ -207,9 +211,9 @@ class Trainer(Component):
             loop.restore(previous.state)
         elif start:
             task.start(placed.sample())
-        loop.one_epoch()
+        state = loop.once()
         task.eval()
-        return Progressed(history, loop.state())
+        return Progressed(history, state)
 
     def place_rows(self, task: Task, rows: Source, held_out: Rows | None, noise: Noise) -> tuple[Source, Rows | None]:
         """Move the task and the rows to the device, hold rows out, and give row weights the mean one."""

@@ -1,0 +1,181 @@
+"""Which library multiplies matrices, chosen per shape by a probe of time and error, once per machine.
+
+torch has two on a processor: its default (MKL on x86) and oneDNN, which it takes for float32 when products in bfloat16
+are allowed. Which is faster depends on processor and shape: MKL uses half of what an AMD processor can do, oneDNN costs
+more per call. Where the processor really has bfloat16 matrix units, oneDNN would round to three digits: the probe
+measures the error too, and refuses it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from isthmus.layers import Products
+
+# Multiplications under which a call of oneDNN costs more than it saves.
+SMALL = 4_000_000
+# oneDNN has to be this much faster, so that noise does not choose.
+GAIN = 1.05
+ROUNDS = 5
+TOLERANCE = 1e-5
+_MATMUL: Any = getattr(torch.backends.mkldnn, "matmul", None) if torch.backends.mkldnn.is_available() else None
+_known: dict[str, bool] = {}
+
+
+class Probed(Products):
+    """Products by the faster library for their shape.
+
+    Attributes:
+        chosen: for every shape that was met, as ``rows x inner x columns``, whether oneDNN multiplies it.
+    """
+
+    def __init__(self) -> None:
+        """Start without choices; what other fits on this machine chose is taken over."""
+        self.chosen: dict[str, bool] = {}
+        self._by_shape: dict[tuple[int, int, int], bool] = {}
+        self._setting = self._now = precision()
+
+    def begin(self) -> None:
+        """Note the caller's setting."""
+        self._setting = self._now = precision()
+
+    def end(self) -> None:
+        """Put the caller's setting back."""
+        self._switch(self._setting)
+
+    def product(self, a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Return a b (+ bias) in ``out``."""
+        shape = (a.shape[0], a.shape[1], b.shape[1])
+        other = self._by_shape.get(shape)
+        if other is None:
+            other = self._by_shape[shape] = self._choose(shape, a, b)
+        self._switch("bf16" if other else self._setting)
+        return super().product(a, b, out, bias)
+
+    def _switch(self, setting: str) -> None:
+        if setting != self._now:
+            allow(setting)
+            self._now = setting
+
+    def _choose(self, shape: tuple[int, int, int], a: Tensor, b: Tensor) -> bool:
+        if not probes(a) or shape[0] * shape[1] * shape[2] < SMALL:
+            return False
+        name = "x".join(map(str, shape))
+        if name not in self.chosen:
+            self.chosen[name] = remembered(name, a, b)
+        return self.chosen[name]
+
+    def state(self) -> dict[str, Any]:
+        """Return the choices."""
+        return dict(self.chosen)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take choices over, in place of those of this machine."""
+        self.chosen = dict(state)
+        self._by_shape.clear()
+
+
+def precision() -> str:
+    """Return torch's setting for products of float32 by oneDNN."""
+    return str(getattr(_MATMUL, "fp32_precision", "none"))
+
+
+def allow(setting: str) -> None:
+    """Set it."""
+    _MATMUL.fp32_precision = setting
+
+
+def probes(a: Tensor) -> bool:
+    """Say whether there is a choice: float32 on a processor, and a torch with both libraries."""
+    return a.dtype == torch.float32 and a.device.type == "cpu" and _MATMUL is not None
+
+
+def remembered(name: str, a: Tensor, b: Tensor) -> bool:
+    """Return the choice for a shape and number of threads: this process', else this machine's, else a new one."""
+    key = f"{name} {torch.get_num_threads()}"
+    if key not in _known:
+        _known.update({k: v for k, v in read().items() if k not in _known})
+    if key not in _known:
+        _known[key] = faster(a, b)
+        write()
+    return _known[key]
+
+
+def faster(a: Tensor, b: Tensor) -> bool:
+    """Say whether oneDNN multiplies a and b faster than torch's default, without a larger error."""
+    before, times = precision(), (math.inf, math.inf)
+    out = a.new_empty(a.shape[0], b.shape[1])
+    try:
+        for _ in range(ROUNDS):
+            times = min(times[0], timed("none", a, b, out)), min(times[1], timed("bf16", a, b, out))
+        exact = a[:8].double() @ b.double()
+        scale = (a[:8].double().abs() @ b.double().abs()).clamp_min(1e-30)
+        error = float(((out[:8].double() - exact).abs() / scale).max())
+    finally:
+        allow(before)
+    return error < TOLERANCE and times[1] * GAIN < times[0]
+
+
+def timed(setting: str, a: Tensor, b: Tensor, out: Tensor) -> float:
+    """Return the seconds of one product, after one that a switch of libraries slows down."""
+    allow(setting)
+    torch.mm(a, b, out=out)
+    began = time.perf_counter()
+    torch.mm(a, b, out=out)
+    return time.perf_counter() - began
+
+
+# -- the machine's memory ----------------------------------------------------------------------------------------------
+
+
+def path() -> Path:
+    """Return the file of this machine's choices, in the user's cache."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "isthmus" / "products.json"
+
+
+def machine() -> str:
+    """Return what a choice depends on besides shape and threads: processor and torch."""
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()} {processor()} torch {torch.__version__}"
+
+
+def processor() -> str:
+    """Return the processor's name, as Linux knows it, else as Python does."""
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def read() -> dict[str, bool]:
+    """Return the choices of this machine; none where the file is missing or damaged."""
+    try:
+        found = json.loads(path().read_text()).get(machine(), {})
+        return {str(k): bool(v) for k, v in found.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def write() -> None:
+    """Keep this process' choices with those of others; a folder that cannot be written keeps nothing."""
+    try:
+        path().parent.mkdir(parents=True, exist_ok=True)
+        whole = json.loads(path().read_text()) if path().exists() else {}
+        whole[machine()] = {**whole.get(machine(), {}), **_known}
+        with tempfile.NamedTemporaryFile("w", dir=path().parent, delete=False) as beside:
+            json.dump(whole, beside, indent=1)
+        Path(beside.name).replace(path())
+    except (OSError, ValueError, AttributeError):
+        return

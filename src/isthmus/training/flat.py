@@ -1,0 +1,72 @@
+"""The trained parameters as one tensor, so that an optimiser's step is one kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Flat:
+    """Parameters and their gradients side by side in two tensors, of which each parameter is a view.
+
+    A parameter's ``slot`` is the view for its gradient: who computes a gradient writes it there and makes it ``grad``.
+    :meth:`release` gives every parameter a tensor of its own again.
+
+    >>> w, b = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.zeros(2))
+    >>> flat = Flat([w, b])
+    >>> flat.whole.data.mul_(3.0)
+    tensor([3., 3., 3., 3., 0., 0.])
+    >>> w.data
+    tensor([[3., 3.],
+            [3., 3.]])
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Move the parameters into one tensor."""
+        self.parameters = list(parameters)
+        self.whole = nn.Parameter(torch.cat([units_last(p.detach()).reshape(-1) for p in self.parameters]))
+        self.gradient = torch.zeros_like(self.whole.data)
+        self.whole.grad = self.gradient
+        sizes = [p.numel() for p in self.parameters]
+        views = [
+            [units_first(part, p.shape) for part, p in zip(whole.split(sizes), self.parameters, strict=True)]
+            for whole in (self.whole.data, self.gradient)
+        ]
+        self.slots: list[Tensor] = views[1]
+        for p, data, slot in zip(self.parameters, *views, strict=True):
+            p.data, p.grad = data, None
+            p.slot = slot
+
+    def clear(self) -> None:
+        """Forget the gradients; a step writes every one of them anew."""
+        for p in self.parameters:
+            p.grad = None
+
+    def collect(self) -> None:
+        """Bring gradients that were written elsewhere to their slots; a parameter without one has the gradient zero."""
+        for p, slot in zip(self.parameters, self.slots, strict=True):
+            if p.grad is None:
+                slot.zero_()
+            elif p.grad is not slot:
+                slot.copy_(p.grad)
+
+    def release(self) -> None:
+        """Give each parameter a tensor of its own."""
+        for p in self.parameters:
+            p.data = p.data.clone(memory_format=torch.contiguous_format)
+            p.grad = None
+            del p.slot  # type: ignore[attr-defined]
+
+
+def units_last(weight: Tensor) -> Tensor:
+    """Return the weight of a convolution over pictures with its input units last, as processors convolve faster."""
+    return weight.permute(0, 2, 3, 1) if weight.dim() == 4 else weight
+
+
+def units_first(part: Tensor, shape: torch.Size) -> Tensor:
+    """Return numbers that lie as :func:`units_last` leaves them as a view of the weight's own shape."""
+    if len(shape) != 4:
+        return part.view(shape)
+    return part.view(shape[0], shape[2], shape[3], shape[1]).permute(0, 3, 1, 2)
