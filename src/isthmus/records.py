@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -112,14 +113,63 @@ class Pass:
         return torch.mul(g, share.reshape(-1, *[1] * (g.dim() - 1)), out=out)
 
 
+class Source(Protocol):
+    """Where a fit takes its rows from: :class:`Rows` in memory, or a stream of blocks that are read as they come.
+
+    ``quality`` is how well the order of the last epoch was shuffled: 1 is a full shuffle, in which the next row may be
+    any other. ``room`` is the largest number of rows that may be held out, since those stay in memory.
+    """
+
+    @property
+    def quality(self) -> float: ...
+    @property
+    def room(self) -> int: ...
+    @property
+    def weight(self) -> Tensor | None: ...
+    def __len__(self) -> int: ...
+
+    def batches(self, noise: Noise, steps: int) -> Iterator[Batch]:
+        """Give every row once, in so many even batches, in the order that the noise draws.
+
+        A batch may be overwritten when the next one is asked for.
+        """
+        ...
+
+    def pick(self, index: Tensor) -> Rows:
+        """Return the rows at ``index``, in ascending order, in memory."""
+        ...
+
+    def sample(self) -> Batch:
+        """Return the rows that a task starts from: all, or as many drawn at random as memory is meant for."""
+        ...
+
+    def split(self, held: Tensor) -> tuple[Source, Rows]:
+        """Return the source without the rows at ``held``, in ascending order, and these rows."""
+        ...
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Source:
+        """Give rows on a device; values and weights get ``dtype``."""
+        ...
+
+    def balanced(self) -> Source:
+        """Give the same rows with weights of mean one, so that means divide by the number of rows."""
+        ...
+
+
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a fit, resident on one device; ``take`` gives batches of them."""
+    """The rows of a fit, resident on one device: the plain :class:`Source`."""
 
     x: Tensor
     seen: Tensor | None = None
     weight: Tensor | None = None
     y: Tensor | None = None
+    quality: ClassVar[float] = 1.0
+
+    @property
+    def room(self) -> int:
+        """Any number of rows may be held out."""
+        return len(self)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -130,10 +180,27 @@ class Rows:
         picked = [None if t is None else t.index_select(0, index) for t in (self.x, self.seen, self.weight, self.y)]
         return Batch(*picked)  # type: ignore[arg-type]
 
+    def batches(self, noise: Noise, steps: int) -> Iterator[Batch]:
+        """Give every row once, in so many even batches, in the order that the noise draws; one batch is all rows."""
+        order = noise.permutation(len(self), self.x.device)
+        # Even batches: the last one is not a crumb whose gradient is mostly noise.
+        for index in order.tensor_split(steps):
+            yield self.all() if steps == 1 else self.take(index)
+
     def pick(self, index: Tensor) -> Rows:
         """Return the rows at ``index`` as rows."""
-        batch = self.take(index)
+        batch = self.take(index.to(self.x.device))
         return Rows(batch.x, batch.seen, batch.weight, batch.y)
+
+    def sample(self) -> Batch:
+        """Return every row as one batch."""
+        return self.all()
+
+    def split(self, held: Tensor) -> tuple[Rows, Rows]:
+        """Return all rows but those at ``held``, and these."""
+        kept = torch.ones(len(self), dtype=torch.bool)
+        kept[held] = False
+        return self.pick(kept.nonzero()[:, 0]), self.pick(held)
 
     def balanced(self) -> Rows:
         """Return the same rows with weights of mean one, so that means divide by the number of rows."""

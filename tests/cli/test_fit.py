@@ -7,6 +7,9 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from isthmus import load
@@ -200,3 +203,27 @@ def until(terminal, word):
         except OSError:
             break
     return seen
+
+
+def test_rows_are_read_in_blocks_where_asked_for_and_where_they_fill_memory(shell, small, tmp_path, monkeypatch):
+    X = np.random.default_rng(0).normal(size=(300, 6)).astype(np.float32)
+    np.save(tmp_path / "x.npy", X)
+    names = {f"c{i}": X[:, i] for i in range(6)}
+    pq.write_table(pa.table(names | {"kind": ["a", "b"] * 150}), tmp_path / "x.parquet", row_group_size=30)
+    monkeypatch.setattr("isthmus.data.streams.stream.__kwdefaults__", {"drop": (), "window_bytes": 6 * 4 * 100})
+
+    def achieved(*options):
+        done = shell("fit", *options, "-o", tmp_path / "model", "--epochs", "2", "--units", "2")
+        assert done.code == 0, done.err
+        return load(tmp_path / "model").history_[-1]["shuffle_quality"], done.out
+
+    assert achieved(tmp_path / "x.npy")[0] == 1
+    quality, out = achieved(tmp_path / "x.npy", "--stream")
+    assert quality != 1 and "On 25 rows of" in out
+    assert achieved(tmp_path / "x.parquet", "--stream", "--label", "kind")[0] != 1
+    monkeypatch.setattr("isthmus.cli.rows.memory", lambda: 4 * 6 * 300)
+    assert achieved(tmp_path / "x.npy")[0] != 1
+    assert achieved(tmp_path / "x.parquet", "--drop", "kind")[0] != 1
+    assert achieved(tmp_path / "x.npy", "--limit", "200")[0] == 1
+    refused = shell("fit", tmp_path / "x.npy", "-o", tmp_path / "model", "--stream", "--limit", "9")
+    assert refused.code == 2 and "--stream goes with neither --limit nor --size" in refused.err

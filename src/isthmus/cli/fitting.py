@@ -32,6 +32,7 @@ def fit(
     test: Given = None,
     figures: Path | None = None,
     checkpoint: Path | None = None,
+    stream: Annotated[bool, Parameter(negative=())] = False,
     quiet: Annotated[bool, Parameter(negative=())] = False,
     config: Path | None = None,
     reading: Reading = Reading(),  # noqa: B008  (frozen)
@@ -54,6 +55,8 @@ def fit(
         test: rows to measure the model on; the test part of mnist and fashion-mnist, else DATA itself.
         figures: folder for figures (PNG) and the summary (summary.txt, summary.json).
         checkpoint: file to write checkpoints to; where it exists, training goes on from it.
+        stream: read DATA, an npy file or Parquet files, in blocks while training; so it is by itself where it would
+            fill a quarter of memory. Figures and measures are then those of some of its rows.
         quiet: print nothing but mistakes.
         config: TOML file with options.
         reading: how DATA is read.
@@ -67,9 +70,12 @@ def fit(
     del config  # read by ConfigFile
     refuse_unusable(out)
     model = compose(recipe, parts, training, units=units, seed=seed, shape=rows.sizes(shape, "shape"), scaling=scaling)
-    given = rows.read(data, reading, quiet=quiet)
+    opened = rows.opened(data, reading, asked=stream)
+    given = rows.read(data, reading, quiet=quiet) if opened is None else rows.sampled(opened)
     watch, began = Watch(), time.monotonic()
-    model.fit(rows.frame(given), checkpoint=checkpoint, callbacks=callbacks(watch, quiet=quiet))
+    model.fit(
+        rows.frame(given) if opened is None else opened, checkpoint=checkpoint, callbacks=callbacks(watch, quiet=quiet)
+    )
     seconds = time.monotonic() - began
     model.save(out)
     tell = _silent if quiet else print
@@ -102,7 +108,10 @@ def _measured(data: str, given: Data, test: str | None, reading: Reading, quiet:
     if test is None and name in COLLECTIONS and part in ("", "train"):
         test, reading = f"{name}:test", Reading()
     if test is None:
-        return given, f"On the rows of {data}, most of which it was trained on (--test DATA measures it on others)"
+        return (
+            given,
+            f"On {len(given.X):,} rows of {data}, most of which it was trained on (--test DATA measures it on others)",
+        )
     return rows.read(test, reading, quiet=quiet), f"On the rows of {test}, which it has not seen"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from isthmus.cli.options import Reading
 
 if TYPE_CHECKING:
     from isthmus.data import Data
+    from isthmus.data.streams import Stream
     from isthmus.estimators import Autoencoder
 
 # What the readers take for a column of row names.
@@ -43,14 +45,38 @@ def read(source: str, reading: Reading, *, quiet: bool = False) -> Data:
         )
 
 
+def opened(source: str, reading: Reading, *, asked: bool) -> Stream | None:
+    """Return rows that are not to be read at once, as was asked for or as they would fill a quarter of memory."""
+    from isthmus.data import stream
+    from isthmus.data.streams import size
+
+    if asked and (reading.limit is not None or reading.size is not None):
+        raise ValueError("--stream goes with neither --limit nor --size; leave one of them out")
+    path, whole = Path(source).expanduser(), reading.limit is None and reading.size is None
+    if not asked and not (whole and path.exists() and 4 * size(path) > memory()):
+        return None
+    return stream(path, drop=(*reading.drop, *((reading.label,) if reading.label is not None else ())))
+
+
+def memory() -> int:
+    """Return the bytes of physical memory, or a large number where the system does not say."""
+    names = getattr(os, "sysconf_names", {})
+    known = "SC_PHYS_PAGES" in names and "SC_PAGE_SIZE" in names
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else 1 << 62
+
+
+def sampled(rows: Stream) -> Data:
+    """Return some rows of a stream, to measure and to draw."""
+    from isthmus.data import Data
+
+    return Data(rows.sample(), names=rows.names, source=rows.source)
+
+
 def frame(data: Data) -> Any:
     """Return rows with their columns' names, where they have such, so that an estimator can check them."""
-    if data.names is None:
-        return data.X
-    import numpy as np
-    import pyarrow as pa
+    from isthmus.data.tables import named
 
-    return pa.table({name: np.ascontiguousarray(data.X[:, i]) for i, name in enumerate(data.names)})
+    return named(data.X, data.names)
 
 
 def model_at(path: Path) -> Autoencoder:

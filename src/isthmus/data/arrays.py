@@ -45,16 +45,22 @@ class Scaling:
         Raises:
             ValueError: The mode is unknown, there is no row, or the numbers are too large to be squared.
         """
-        if mode not in MODES:
-            raise ValueError(f"scaling {mode!r} is unknown; use one of {', '.join(MODES)} (a model takes auto, too)")
+        _refuse_unknown(mode)
         if X.ndim < 2 or X.size == 0:
             raise ValueError(f"scaling needs rows of numbers, not an array of shape {X.shape}; give (rows, columns)")
         if mode == "none":
             return cls(mode, np.zeros(X.shape[1:]), np.ones(X.shape[1:]))
-        centre, variance = _moments(X, np.ones(len(X)) if weight is None else weight)
+        return cls.of(mode, *_moments(X, np.ones(len(X)) if weight is None else weight), X.dtype)
+
+    @classmethod
+    def of(cls, mode: str, centre: Array, variance: Array, dtype: np.dtype[Any]) -> Self:
+        """Return the scaling of rows with this mean and variance, which come in ``dtype``."""
+        _refuse_unknown(mode)
+        if mode == "none":
+            return cls(mode, np.zeros_like(centre), np.ones_like(centre))
         if mode == "common":
             variance = np.full_like(variance, variance.mean())
-        return cls(mode, centre, _usable(np.sqrt(variance), X.dtype))
+        return cls(mode, centre, _usable(np.sqrt(variance), dtype))
 
     def forward(self, X: Array) -> Array:
         """Return the rows scaled; float32 and float64 are kept, other numbers become float64."""
@@ -98,6 +104,11 @@ class Scaling:
         return scaling
 
 
+def _refuse_unknown(mode: str) -> None:
+    if mode not in MODES:
+        raise ValueError(f"scaling {mode!r} is unknown; use one of {', '.join(MODES)} (a model takes auto, too)")
+
+
 def _moments(X: Array, weight: Array) -> tuple[Array, Array]:
     """Return mean and variance over rows in float64, without a float64 copy of X; exact 0 for constant entries."""
     total, weight = weight.sum(), weight.reshape(-1, *[1] * (X.ndim - 1))
@@ -114,6 +125,53 @@ def _moments(X: Array, weight: Array) -> tuple[Array, Array]:
     if not np.isfinite(square).all():
         raise ValueError(f"numbers up to {np.abs(X).max():.1e} are too large to be squared; divide the data first")
     return centre, np.where(X.max(axis=0) == low, 0.0, square / total)
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Mean and variance of rows that come in blocks, in one pass: sums of squares around the mean are merged.
+
+    After Chan, Golub & LeVeque (1983), "Algorithms for computing the sample variance". Exactly 0 for constant entries.
+
+    >>> blocks = (Moments.of(np.array([[1.0], [2.0]])), Moments.of(np.array([[6.0]])))
+    >>> both = blocks[0].joined(blocks[1])
+    >>> both.rows, both.mean, both.variance.round(6)
+    (3, array([3.]), array([4.666667]))
+    """
+
+    rows: int
+    mean: Array
+    squares: Array
+    low: Array
+    high: Array
+
+    @classmethod
+    def of(cls, X: Array) -> Self:
+        """Measure a block of rows."""
+        mean = X.mean(axis=0, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = np.square(X - mean).sum(axis=0)
+        return cls(len(X), mean, squares, X.min(axis=0), X.max(axis=0))
+
+    def joined(self, other: Self) -> Self:
+        """Return the moments of both."""
+        rows, away = self.rows + other.rows, other.mean - self.mean
+        with np.errstate(over="ignore"):
+            squares = self.squares + other.squares + np.square(away) * (self.rows * other.rows / rows)
+        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        return type(self)(rows, self.mean + away * (other.rows / rows), squares, low, high)
+
+    @property
+    def variance(self) -> Array:
+        """The variance of every entry.
+
+        Raises:
+            ValueError: the numbers are too large to be squared.
+        """
+        if not np.isfinite(self.squares).all():
+            largest = max(np.abs(self.low).max(), np.abs(self.high).max())
+            raise ValueError(f"numbers up to {largest:.1e} are too large to be squared; divide the data first")
+        return np.where(self.high == self.low, 0.0, self.squares / self.rows)
 
 
 def _usable(factor: Array, dtype: np.dtype[Any]) -> Array:

@@ -11,16 +11,21 @@ import numpy as np
 from isthmus.data.record import Array, Data
 
 
-def read_npy(path: Path, limit: int | None) -> Data:
-    """Read an array of rows; unsigned bytes with three or four axes are pictures."""
+def mapped(path: Path) -> Array:
+    """Return the array of an npy file, of which only what is used is read."""
     try:
-        # Mapped, so that a few rows of a large file cost a few rows.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise ValueError(f"cannot read {str(path)!r} as npy: {_reason(error)}") from error
     if not isinstance(array, np.ndarray):
         array.close()
         raise ValueError(f"cannot read {str(path)!r} as npy: it is an npz file by another name; rename it")
+    return array
+
+
+def read_npy(path: Path, limit: int | None) -> Data:
+    """Read an array of rows; unsigned bytes with three or four axes are pictures."""
+    array = mapped(path)
     X = as_rows(array[:limit] if array.ndim else array, str(path))
     return Data(X, source=str(path), itemsize=array.dtype.itemsize)
 

@@ -83,7 +83,7 @@ def _file(path: Path, label: str | None, drop: Sequence[str], limit: int | None,
     _only(str(path), size=size)
     if suffix in tables.TEXT:
         return tables.read_csv(path, label, drop, limit)
-    if suffix in (".parquet", ".pq"):
+    if suffix in tables.PARQUET:
         return tables.read_parquet(path, label, drop, limit)
     _only(str(path), drop=drop)
     if suffix == ".npz":

@@ -14,6 +14,7 @@ from isthmus.data.csvlayout import Layout, is_number, layout, values
 from isthmus.data.record import Array, Data
 
 TEXT = frozenset([".csv", ".tsv", ".txt", ".data"])
+PARQUET = frozenset([".parquet", ".pq"])
 
 
 def read_csv(path: Path, label: str | None, drop: Sequence[str], limit: int | None) -> Data:
@@ -29,18 +30,89 @@ def read_csv(path: Path, label: str | None, drop: Sequence[str], limit: int | No
 
 def read_parquet(path: Path, label: str | None, drop: Sequence[str], limit: int | None) -> Data:
     """Read a Parquet file; a column of vectors of one length becomes that many columns."""
+    with parquet_file(path) as file:
+        table = _reading(path, file.read if limit is None else lambda: _first(file, limit))
+    return _parquet(table, path, label, drop, limit)
+
+
+def first_row(path: Path, metadata: Any, drop: Sequence[str]) -> tuple[Array, tuple[str, ...], list[int]]:
+    """Return the first row of a Parquet file, the names of its numbers, and the places of their columns."""
+    with parquet_file(path, metadata) as file:
+        table = _reading(path, lambda: _first(file, 1))
+    names = tuple(str(name) for name in table.column_names)
+    kept = _kept(names, path, _index(names), None, drop, named=True)
+    table = _expand(table.select(kept))
+    names = tuple(table.column_names)
+    return _numbers(table, list(range(len(names))), names, path), names, kept
+
+
+def read_row_group(path: Path, metadata: Any, group: int, kept: list[int]) -> Array:
+    """Return the numbers of one row group, as :func:`read_parquet` does, of the columns at the places ``kept``."""
+    with parquet_file(path, metadata) as file:
+        table = _reading(path, lambda: file.read_row_group(group))
+    table = table if len(kept) == table.num_columns else table.select(kept)
+    quick = _uniform(table)
+    if quick is not None:
+        return quick
+    table = _expand(table)
+    return _numbers(table, list(range(table.num_columns)), tuple(table.column_names), path)
+
+
+def _uniform(table: Any) -> Array | None:
+    """Return the numbers of columns of one floating type, or of one column of vectors, without a step per column."""
     import pyarrow as pa
+
+    types, floats = set(table.schema.types), (pa.float32(), pa.float64())
+    if len(types) == 1 and table.schema.types[0] in floats:
+        found: Array = table.combine_chunks().to_batches()[0].to_tensor(null_to_nan=True).to_numpy()
+        return found
+    only = table.schema.types[0]
+    if table.num_columns == 1 and pa.types.is_fixed_size_list(only) and only.value_type in floats:
+        values = table.column(0).combine_chunks()
+        if values.null_count == 0 and values.flatten().null_count == 0:
+            flat: Array = values.flatten().to_numpy(zero_copy_only=False)
+            return flat.reshape(-1, only.list_size)
+    return None
+
+
+def parquet_file(path: Path, metadata: Any = None) -> Any:
+    """Open a Parquet file, whose metadata need not be read again where they are given."""
     import pyarrow.parquet as pq
 
+    return _reading(path, lambda: pq.ParquetFile(path, metadata=metadata))
+
+
+def size(path: Path) -> int:
+    """Return the bytes of the columns of a Parquet file, unpacked."""
+    found = parquet_file(path).metadata
+    return sum(found.row_group(group).total_byte_size for group in range(found.num_row_groups))
+
+
+def _reading(path: Path, step: Callable[[], Any]) -> Any:
+    import pyarrow as pa
+
     try:
-        with pq.ParquetFile(path) as file:
-            table = file.read() if limit is None else _first(file, limit)
+        return step()
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"cannot read {str(path)!r} as Parquet: {_line(error)}; write the file again") from error
+
+
+def _parquet(table: Any, path: Path, label: str | None, drop: Sequence[str], limit: int | None) -> Data:
     table = _expand(table)
     names = tuple(str(name) for name in table.column_names)
-    index = next((i for i, name in enumerate(names) if name.startswith("__index_level_")), None)
-    return _data(table, names, path, label, drop, limit, index, named=True)
+    return _data(table, names, path, label, drop, limit, _index(names), named=True)
+
+
+def _index(names: tuple[str, ...]) -> int | None:
+    """Find the column of row names that pandas writes."""
+    return next((i for i, name in enumerate(names) if name.startswith("__index_level_")), None)
+
+
+def named(X: Array, names: Sequence[str] | None) -> Any:
+    """Return rows with the names of their columns, where they have such, so that an estimator can check them."""
+    import pyarrow as pa
+
+    return X if names is None else pa.table({name: np.ascontiguousarray(X[:, i]) for i, name in enumerate(names)})
 
 
 def _arrow_csv(path: Path, found: Layout) -> Any:
@@ -81,15 +153,15 @@ def _first(file: Any, limit: int) -> Any:
 def _expand(table: Any) -> Any:
     import pyarrow as pa
 
-    for place in reversed(range(table.num_columns)):
-        name, column = table.column_names[place], table.column(place)
+    columns: list[tuple[str, Any]] = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_fixed_size_list(column.type) and column.null_count == 0:
             size = column.type.list_size
             values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
-            table = table.remove_column(place)
-            for i in reversed(range(size)):
-                table = table.add_column(place, f"{name}_{i}", pa.array(values[:, i]))
-    return table
+            columns += [(f"{name}_{i}", pa.array(values[:, i])) for i in range(size)]
+        else:
+            columns.append((name, column))
+    return pa.table([column for _, column in columns], names=[name for name, _ in columns])
 
 
 def _data(
@@ -104,13 +176,8 @@ def _data(
 ) -> Data:
     """Split a table into rows, labels and row names."""
     table = table.slice(0, limit)
-    _distinct(names, path)
-    find = _finder(names, path, named)
-    taken = None if label is None else find(label)
-    left_out = {index, taken, *(find(name) for name in drop)}
-    kept = [i for i in range(len(names)) if i not in left_out]
-    if not kept:
-        raise ValueError(f"{str(path)!r} has no columns besides its labels and row names; give at least one")
+    taken = None if label is None else _finder(names, path, named)(label)
+    kept = _kept(names, path, index, taken, drop, named)
     return Data(
         _numbers(table, kept, names, path),
         y=None if taken is None else _labels(table.column(taken), names[taken], path),
@@ -118,6 +185,19 @@ def _data(
         source=str(path),
         index=None if index is None else np.asarray(table.column(index).to_pylist()),
     )
+
+
+def _kept(
+    names: tuple[str, ...], path: Path, index: int | None, taken: int | None, drop: Sequence[str], named: bool
+) -> list[int]:
+    """Return the places of the columns that are rows' numbers."""
+    _distinct(names, path)
+    find = _finder(names, path, named)
+    left_out = {index, taken, *(find(name) for name in drop)}
+    kept = [i for i in range(len(names)) if i not in left_out]
+    if not kept:
+        raise ValueError(f"{str(path)!r} has no columns besides its labels and row names; give at least one")
+    return kept
 
 
 def _distinct(names: tuple[str, ...], path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -114,8 +115,16 @@ def pick_units(n_components: Any, shape: Shape, places: int, x: np.ndarray[Any, 
     return lowered
 
 
-def describe(x: np.ndarray[Any, Any], shape: Shape, likelihood: Likelihood, scaling: Scaling, names: Any) -> Spec:
-    """Describe data as the parts will see it, after scaling."""
+def describe(
+    x: np.ndarray[Any, Any],
+    shape: Shape,
+    likelihood: Likelihood,
+    scaling: Scaling,
+    names: Any,
+    *,
+    rows: int | None = None,
+) -> Spec:
+    """Describe data as the parts will see it, after scaling; ``rows`` is their number where ``x`` holds only some."""
     columns = tuple(likelihood.column(str(name)) for name in names) if names is not None else ()
     levels = likelihood.column("").kind == "category"
     if levels:
@@ -127,7 +136,7 @@ def describe(x: np.ndarray[Any, Any], shape: Shape, likelihood: Likelihood, scal
         words |= {"counts"} if whole and scaling.mode == "none" else set()
         words |= {"unit interval"} if x.size and x.min() >= 0 and x.max() <= 1 and scaling.mode == "none" else set()
         words |= {"continuous"}
-    return Spec(shape, columns, rows=len(x), provides=frozenset(words))
+    return Spec(shape, columns, rows=len(x) if rows is None else rows, provides=frozenset(words))
 
 
 def refuse_too_little(x: np.ndarray[Any, Any]) -> None:
@@ -145,8 +154,17 @@ def refuse_too_little(x: np.ndarray[Any, Any]) -> None:
 CHOSEN = ". It was chosen as all rows of the fit were in that range: MinMaxScaler(clip=True) keeps new ones there"
 
 
-def refuse_unsupported(x: np.ndarray[Any, Any], likelihood: Likelihood, names: Any, *, chosen: bool = False) -> None:
+def refuse_unsupported(
+    x: np.ndarray[Any, Any],
+    likelihood: Likelihood,
+    names: Any,
+    *,
+    chosen: bool = False,
+    where: Callable[[int], str] = "row {}".format,
+) -> None:
     """Refuse data that cannot occur under the likelihood, naming the column; ``chosen`` says that data chose it.
+
+    ``where`` says how a row of ``x`` is called.
 
     Raises:
         ValueError: an entry outside the support.
@@ -158,7 +176,7 @@ def refuse_unsupported(x: np.ndarray[Any, Any], likelihood: Likelihood, names: A
     label = repr(str(names[column])) if names is not None else str(column)
     raise ValueError(
         f"{type(likelihood).__name__} needs {likelihood.support}, but column {label} holds {x[row, column]:g} "
-        f"(row {row}); {likelihood.remedy}{CHOSEN if chosen else ''}"
+        f"({where(int(row))}); {likelihood.remedy}{CHOSEN if chosen else ''}"
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from isthmus.architecture import Architecture
@@ -21,8 +21,9 @@ from isthmus.estimators import assembly
 from isthmus.estimators.evaluation import Evaluation, evaluate
 from isthmus.estimators.inference import Inference
 from isthmus.estimators.inputs import Array, gather, like, refuse_flat, row_shape, tensor, validated
-from isthmus.estimators.parameters import PartParameters, whole
+from isthmus.estimators.parameters import PartParameters, seed_of, whole
 from isthmus.estimators.past import Past, TrainingRows
+from isthmus.estimators.streaming import Looked, by_blocks, opened
 from isthmus.likelihood import Likelihood
 from isthmus.measures.density import fit_code_density
 from isthmus.noise import Noise
@@ -34,19 +35,6 @@ from isthmus.training.threads import threads_for
 from isthmus.training.trainer import Trainer
 
 SAMPLE, DRAW = 6, 7
-
-
-def seed_of(random_state: Any) -> int:
-    """Return a seed from what scikit-learn takes as one; a RandomState moves on.
-
-    Raises:
-        ValueError: something else.
-    """
-    try:
-        return int(check_random_state(random_state).randint(2**31 - 1))
-    except ValueError:
-        remedy = "give a whole number from 0 up, a numpy.random.RandomState or None"
-        raise ValueError(f"random_state={random_state!r} is not a seed; {remedy}") from None
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParameters):
@@ -127,7 +115,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         """Train on the rows of X.
 
         Args:
-            X: rows; a 2-D array or data frame, images or signals as (rows, *shape), a torch tensor, Dataset or loader.
+            X: rows; a 2-D array or data frame, images or signals as (rows, *shape), a torch tensor, Dataset or loader;
+                or rows larger than memory: ``isthmus.data.stream(path)``, or an array that numpy maps from a file.
             y: ignored.
             sample_weight: a weight per row; rows of weight zero are left out.
             held_out: rows that choose the weights; None holds out ``trainer.validation`` of X.
@@ -141,12 +130,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
             return self._fit(X, sample_weight, held_out, checkpoint, callbacks)
 
     def _fit(self, X: Any, sample_weight: Any, held_out: Any, checkpoint: Any, callbacks: Sequence[Callback]) -> Self:
+        X = opened(X, sample_weight)
         x, weight = self._begin(X, sample_weight, checkpoint)
         held = None if held_out is None else self._rows(self._checked(held_out), None)
         callbacks = [*callbacks, *([Progress()] if self.verbose else [])]
-        rows, save_to = self._rows(x, weight), None if checkpoint is None else Path(checkpoint)
+        rows = X.rows(self.scaling_, self.spec_.shape) if isinstance(X, Looked) else self._rows(x, weight)
+        save_to = None if checkpoint is None else Path(checkpoint)
         # Small data are small around the epochs too: the start at PCA, the baseline, the sample of codes.
-        with threads_for(len(x) * sum(p.numel() for p in self.objective_.parameters())):
+        with threads_for(len(rows) * sum(p.numel() for p in self.objective_.parameters())):
             loop = self.trainer_.fit(
                 self.objective_, rows, self._noise, held_out=held, callbacks=callbacks, save_to=save_to
             )
@@ -180,7 +171,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
 
     def _begin(self, X: Any, sample_weight: Any, checkpoint: Any = None) -> tuple[Array, Array | None]:
         """Look at the data, name every part and build the model."""
-        X = gather(X, ordered=sample_weight is not None)
+        looked, n = (X, len(X)) if isinstance(X, Looked) else (None, None)
+        X = gather(X if looked is None else looked.sample, ordered=sample_weight is not None)
         given = row_shape(X)
         x = validated(self, X, reset=True)
         weight = self._weights(x, sample_weight)
@@ -192,12 +184,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         parts = assembly.resolve(self, x, shape)
         assembly.refuse_unsupported(x, parts.likelihood, names)
         mode = assembly.pick_scaling(self.scaling, parts.likelihood)
-        self.scaling_ = Scaling.fit(x, mode, weight)
-        self.spec_ = assembly.describe(x, shape, parts.likelihood, self.scaling_, names)
+        if looked is not None:
+            looked.refuse_unsupported(parts.likelihood)
+        self.scaling_ = Scaling.fit(x, mode, weight) if looked is None else looked.scaling(mode)
+        self.spec_ = assembly.describe(x, shape, parts.likelihood, self.scaling_, names, rows=n)
         self._noise = Noise(self._seed(checkpoint))
         self._build(parts)
         self.row_shape_ = given
-        return x, weight
+        return (x, weight) if looked is None else (x[: -looked.extremes], None)
 
     def _build(self, parts: assembly.Parts) -> None:
         self.objective_ = parts.build(self.spec_, self._noise)
@@ -278,6 +272,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
             self._answers = Inference(self.objective_, self.scaling_)
         return self._answers
 
+    @by_blocks
     def transform(self, X: Any) -> Array:
         """Return the code of each row, (rows, n_components); code maps are flattened, units first."""
         x = self._checked(X, scored=False)
@@ -296,12 +291,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
             )
         return self.answers.decode(codes)
 
+    @by_blocks
     def reconstruct(self, X: Any) -> Any:
         """Return the expected value of every entry given the row's code, as the caller gave X: frame, names, shape."""
         rows = gather(X)
         values = self.answers.reconstructions(self._checked(rows, scored=False))
         return like(X, values.reshape(len(values), *row_shape(rows)))
 
+    @by_blocks
     def feature_errors(self, X: Any) -> Array:
         """Return -log p(x_j | code(x)) of every entry, (rows, n_features_in_), in nats of the caller's units."""
         x = self._checked(X)
@@ -313,6 +310,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
             score = score - self.answers.divergences(x)
         return np.asarray(score)
 
+    @by_blocks
     def score_samples(self, X: Any) -> Array:
         """Return the log-likelihood of each row given its code, less KL(q || prior) where codes have a density.
 

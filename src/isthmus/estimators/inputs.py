@@ -11,6 +11,8 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 
+from isthmus.data.streams import Stream
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 ENCODE = "drop it or encode it first, for example with sklearn.preprocessing.OneHotEncoder"
@@ -27,6 +29,11 @@ def gather(X: Any, *, ordered: bool = True) -> Any:
     """
     if isinstance(X, Tensor):
         return _plain(X)
+    if isinstance(X, Stream):
+        raise ValueError(
+            "X is a stream, which Autoencoder's fit, transform, reconstruct, feature_errors and score_samples read in "
+            "blocks; all else needs rows in memory: give X.sample(), some of its rows"
+        )
     if isinstance(X, DataLoader):
         if ordered and isinstance(X.sampler, RandomSampler):
             raise ValueError(

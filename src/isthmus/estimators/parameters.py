@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 
 from isthmus.catalogue import name_of
 from isthmus.component import Part, suggest
@@ -113,3 +114,16 @@ class PartParameters(BaseEstimator):
     def _part(self, name: str) -> Any:
         """Return the value that a path starts from; a default that is not named yet is resolved by the estimator."""
         return getattr(self, name)
+
+
+def seed_of(random_state: Any) -> int:
+    """Return a seed from what scikit-learn takes as one; a RandomState moves on.
+
+    Raises:
+        ValueError: something else.
+    """
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError:
+        remedy = "give a whole number from 0 up, a numpy.random.RandomState or None"
+        raise ValueError(f"random_state={random_state!r} is not a seed; {remedy}") from None

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from isthmus.catalogue import to_dict
 from isthmus.noise import Noise
 from isthmus.objective import Task
-from isthmus.records import Rows
+from isthmus.records import Source
 from isthmus.training import statefile
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SAMPLED_ROWS = 4096
 FREE = ("epochs", "device", "checkpoint_seconds")
 
 
-def fingerprint(trainer: Trainer, task: Task, rows: Rows, held_out: Rows | None, noise: Noise) -> dict[str, Any]:
+def fingerprint(trainer: Trainer, task: Task, rows: Source, held_out: Source | None, noise: Noise) -> dict[str, Any]:
     """Return what has to agree for a fit to go on from a checkpoint, as plain values."""
     settings = {name: value for name, value in to_dict(trainer).items() if name not in FREE}
     shapes = {name: f"{t.dtype} {tuple(t.shape)}" for name, t in task.state_dict().items()}
@@ -43,15 +43,15 @@ def fingerprint(trainer: Trainer, task: Task, rows: Rows, held_out: Rows | None,
     return plain
 
 
-def described(rows: Rows) -> dict[str, Any]:
+def described(rows: Source) -> dict[str, Any]:
     """Return the number of rows, the shape of one and a digest of some thousand of them, spread evenly."""
     index = torch.linspace(0, len(rows) - 1, min(len(rows), SAMPLED_ROWS), dtype=torch.float64).round().long()
+    some = rows.pick(index)
     digest = hashlib.blake2b(digest_size=8)
-    for tensor in (rows.x, rows.seen, rows.weight, rows.y):
+    for tensor in (some.x, some.seen, some.weight, some.y):
         if tensor is not None:
-            some = tensor.index_select(0, index.to(tensor.device)).cpu().contiguous()
-            digest.update(statefile.raw(some))
-    return {"number": len(rows), "shape": list(rows.x.shape[1:]), "content": digest.hexdigest()}
+            digest.update(statefile.raw(tensor.cpu().contiguous()))
+    return {"number": len(rows), "shape": list(some.x.shape[1:]), "content": digest.hexdigest()}
 
 
 def difference(there: Any, here: Any, path: str = "") -> str:

@@ -23,7 +23,7 @@ from isthmus.model import Autoencoder
 from isthmus.noise import Noise
 from isthmus.objective import Objective
 from isthmus.penalty import Penalty
-from isthmus.records import Batch, Rows, Shape, Spec
+from isthmus.records import Batch, Rows, Shape, Source, Spec
 from isthmus.training.optimiser import Optimiser
 from isthmus.training.phase import Phase
 
@@ -74,13 +74,18 @@ class Greedy(Part):
     penalties: tuple[Penalty, ...] = ()
 
     def phases(
-        self, trainer: Trainer, whole: Objective, rows: Rows, held_out: Rows | None, noise: Noise
+        self, trainer: Trainer, whole: Objective, rows: Source, held_out: Rows | None, noise: Noise
     ) -> Iterator[Phase]:
         """Give one phase per layer; the next one finds the layers below it trained.
 
         Raises:
-            ValueError: an architecture without stages, or parts that do not fit a layer.
+            ValueError: an architecture without stages, parts that do not fit a layer, or rows that are streamed.
         """
+        if not isinstance(rows, Rows):
+            raise ValueError(
+                "pretraining keeps the codes of all rows in memory, and these rows are streamed, as a window does not "
+                "hold them; raise window_bytes until it does, or train without pretraining"
+            )
         trainer = replace(trainer, pretraining=None, epochs=self.epochs, optimiser=self.optimiser or trainer.optimiser)
         tasks = self.layers(whole, rows)
         for i, task in enumerate(tasks):

@@ -131,7 +131,7 @@ class Loop:
             self.restore(state)
             return
         if self.start:
-            self.task.start(self.rows.all())
+            self.task.start(self.rows.sample())
         if self.held_out is not None:
             self._judge(*self.evaluate(self.held_out))
 
@@ -150,6 +150,7 @@ class Loop:
         row: Row = {"phase": self.phase, "epoch": self.epoch, "train": train, "held_out": held, "measured": measured}
         row |= {"learning_rate": self.engine.learning_rate, "rollbacks": self.rollbacks}
         row |= {"seconds": time.perf_counter() - began, "rows_per_second": rows_per_second}
+        row |= {"shuffle_quality": self.rows.quality}
         self.history.add(row)
         if self.held_out is None:
             self.best_epoch = self.epoch
@@ -162,13 +163,9 @@ class Loop:
 
     def _train(self) -> dict[str, float]:
         self.task.train()
-        n = len(self.rows)
-        order = self.noise.branch(ORDER).at(self.epoch).permutation(n, self.rows.x.device)
-        steps = math.ceil(n / self.batch_size)
+        steps = math.ceil(len(self.rows) / self.batch_size)
         every = max(1, min(VALUED, steps // 4))
-        # Even batches: the last one is not a crumb whose gradient is mostly noise.
-        for i, index in enumerate(order.tensor_split(steps)):
-            batch = self.rows.all() if steps == 1 else self.rows.take(index)
+        for i, batch in enumerate(self.rows.batches(self.noise.branch(ORDER).at(self.epoch), steps)):
             noise, epoch = self.noise.branch(STEP).at(self.step), self.epoch + i / steps
             self.engine.step(batch, noise, epoch, self.rate, valued=i % every == 0)
             self.step += 1

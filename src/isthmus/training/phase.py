@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from isthmus.noise import Noise
 from isthmus.objective import Task
-from isthmus.records import Rows
+from isthmus.records import Rows, Source
 
 if TYPE_CHECKING:
     from isthmus.training.trainer import Trainer
@@ -24,7 +24,7 @@ class Phase:
     name: str
     trainer: Trainer
     task: Task
-    rows: Rows
+    rows: Source
     held_out: Rows | None
     noise: Noise
     start: bool = True

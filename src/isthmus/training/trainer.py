@@ -14,7 +14,7 @@ from isthmus.component import Component, choice, count, number
 from isthmus.layers import HalfProducts
 from isthmus.noise import Noise
 from isthmus.objective import Task
-from isthmus.records import Rows
+from isthmus.records import Rows, Source
 from isthmus.schedule import Cosine
 from isthmus.training.backend import Probed
 from isthmus.training.callbacks import Callback
@@ -124,15 +124,17 @@ class Trainer(Component):
             return f"autograd ({why or 'asked for'})"
         return "explicit"
 
-    def split(self, rows: Rows, noise: Noise) -> tuple[Rows, Rows | None]:
-        """Hold out a share of the rows, drawn by the noise; none where fewer than ten rows could be split."""
-        held = round(len(rows) * self.validation)
+    def split(self, rows: Source, noise: Noise) -> tuple[Source, Rows | None]:
+        """Hold out a share of the rows, drawn by the noise; none where fewer than ten rows could be split.
+
+        Of a stream no more rows are held out than it has room for in memory.
+        """
+        held = min(round(len(rows) * self.validation), rows.room)
         if not held or len(rows) < 10:
             return rows, None
-        order = noise.branch(SPLIT).permutation(len(rows), rows.x.device)
-        return rows.pick(order[held:].sort().values), rows.pick(order[:held].sort().values)
+        return rows.split(noise.branch(SPLIT).permutation(len(rows))[:held].sort().values)
 
-    def phases(self, task: Task, rows: Rows, held_out: Rows | None, noise: Noise, name: str) -> Iterator[Phase]:
+    def phases(self, task: Task, rows: Source, held_out: Rows | None, noise: Noise, name: str) -> Iterator[Phase]:
         """Give what is trained, in order: where layers are pretrained, each one when those below it are done."""
         if self.pretraining is not None:
             yield from self.pretraining.phases(self, task.unsupervised(), rows, held_out, noise)
@@ -141,7 +143,7 @@ class Trainer(Component):
     def fit(
         self,
         task: Task,
-        rows: Rows,
+        rows: Source,
         noise: Noise,
         *,
         held_out: Rows | None = None,
@@ -167,12 +169,12 @@ class Trainer(Component):
         marks = fingerprint(self, task, rows, held_out, noise) if save_to is not None else {}
         checkpoint = Checkpoint(save_to, task, marks, self.checkpoint_seconds)
         if start and checkpoint.saved is None:
-            task.start(rows.all())
+            task.start(rows.sample())
         phases = self.phases(task, rows, held_out, noise, phase)
         loop = self._run(phases, callbacks, history if history is not None else History(), checkpoint)
         if start and own and held_out is not None and loop.best_epoch == 0 and self.pretraining is None:
             # No epoch beat the start, and what it is made of need not go without the rows held out for choosing.
-            task.start(everything.to(rows.x.device, rows.x.dtype).balanced().all())
+            task.start(everything.to(*self.place()).balanced().sample())
         task.eval()
         return loop
 
@@ -202,18 +204,18 @@ class Trainer(Component):
         as epochs; one that spans the fit stays at its start, since a stream has no last pass.
         """
         task.epochs = math.inf
-        rows, _ = replace(self, validation=0.0).place_rows(task, rows, None, noise)
+        placed, _ = replace(self, validation=0.0).place_rows(task, rows, None, noise)
         history = previous.history if previous is not None else History()
-        loop = Loop(Phase("fit", self, task, rows, None, noise), history=history)
+        loop = Loop(Phase("fit", self, task, placed, None, noise), history=history)
         if previous is not None:
             loop.restore(previous.state)
         elif start:
-            task.start(rows.all())
+            task.start(placed.sample())
         state = loop.once()
         task.eval()
         return Progressed(history, state)
 
-    def place_rows(self, task: Task, rows: Rows, held_out: Rows | None, noise: Noise) -> tuple[Rows, Rows | None]:
+    def place_rows(self, task: Task, rows: Source, held_out: Rows | None, noise: Noise) -> tuple[Source, Rows | None]:
         """Move the task and the rows to the device, hold rows out, and give row weights the mean one."""
         device, dtype = self.place()
         task.to(device, dtype)
