@@ -15,7 +15,7 @@ from isthmus.bottleneck import Bottleneck
 from isthmus.bottleneck.plain import Undercomplete
 from isthmus.corruption import Clean, Corruption
 from isthmus.data.arrays import Scaling
-from isthmus.estimators.inputs import tensor
+from isthmus.estimators.inputs import BLOCK, tensor
 from isthmus.likelihood import Likelihood
 from isthmus.likelihood.bernoulli import Bernoulli
 from isthmus.likelihood.normal import Normal
@@ -151,10 +151,12 @@ def refuse_unsupported(x: np.ndarray[Any, Any], likelihood: Likelihood, names: A
     Raises:
         ValueError: an entry outside the support.
     """
-    bad = ~likelihood.supports(tensor(x)).numpy()
-    if not bad.any():
+    blocks = (slice(start, start + BLOCK) for start in range(0, len(x), BLOCK))
+    first = next((rows for rows in blocks if not likelihood.admits(tensor(x[rows]))), None)
+    if first is None:
         return
-    row, column = np.argwhere(bad)[0]
+    row, column = np.argwhere(~likelihood.supports(tensor(x[first])).numpy())[0]
+    row += first.start
     label = repr(str(names[column])) if names is not None else str(column)
     raise ValueError(
         f"{type(likelihood).__name__} needs {likelihood.support}, but column {label} holds {x[row, column]:g} "

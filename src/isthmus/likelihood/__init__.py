@@ -38,6 +38,10 @@ class Likelihood(Component):
         """Say for each entry whether it can occur under this likelihood."""
         return x.isfinite()
 
+    def admits(self, x: Tensor) -> bool:
+        """Say whether every entry can occur under this likelihood; a shorter way than :meth:`supports`, if any."""
+        return bool(self.supports(x).all())
+
     def nll(self, output: Tensor, x: Tensor, memory: Memory) -> Tensor:
         """Return -log p(x | output) per entry, in nats, shaped as ``x``."""
         raise NotImplementedError(f"{type(self).__name__} must define nll")  # abstract
