@@ -185,7 +185,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         given = row_shape(X)
         x = validated(self, X, reset=True)
         weight = self._weights(x, sample_weight)
-        if weight is not None:
+        if weight is not None and not weight.all():
             x, weight = x[weight > 0], weight[weight > 0]
         assembly.refuse_too_little(x)
         shape = self._shape(given, x.shape[1])
@@ -273,10 +273,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
             raise ValueError(f"rows of X have the shape {given}, those of the fit had {self.row_shape_}; transpose X")
 
     def _refuse_cells(self, x: Array, scored: bool) -> None:
-        """Refuse holes, and values that the likelihood does not know.
-
-        A code and what is made of it need no likelihood, unless the values are levels.
-        """
+        """Refuse holes, and for scores values that the likelihood does not know; codes need none, except of levels."""
         names = getattr(self, "feature_names_in_", None)
         refuse_holes(x, names)
         if scored or self.spec_.levels:

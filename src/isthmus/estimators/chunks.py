@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 # Numbers of a model's widest layer per chunk, 4 MiB in float32: an L2 cache and some of the L3.
 NUMBERS = 2**20
-MOST, LEAST = 4096, 64
+MOST, LEAST = 4096, 16
 # Weights of a layer from which on oneDNN's products are faster than MKL's, as measured on Zen 4 and 5.
 LARGE = 2**15
 # A number of rows that no kernel's block size divides, so that each row meets every place in a block.
@@ -25,8 +25,8 @@ def ladder(widest: int) -> tuple[int, ...]:
 
     The largest is a full chunk; what is left is padded to the next, a quarter of it and so on.
 
-    >>> ladder(32), ladder(784), ladder(100_000)
-    ((64, 256, 1024, 4096), (64, 256, 1024), (64,))
+    >>> ladder(32), ladder(784), ladder(50_000)
+    ((16, 64, 256, 1024, 4096), (16, 64, 256, 1024), (16,))
     """
     sizes = [LEAST]
     while 4 * sizes[-1] <= min(MOST, NUMBERS // widest):
@@ -60,21 +60,24 @@ def widest(model: nn.Module, run: Callable[[], object]) -> int:
     return max(found)
 
 
-def places_agree(ask: Callable[[Tensor], list[Tensor]], probes: Tensor, sizes: tuple[int, ...]) -> bool:
-    """Say whether answers have the same bits wherever a row stands in a chunk, and in chunks of every size.
+def agreeing(ask: Callable[[Tensor], list[Tensor]], probes: Tensor, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the sizes, from the largest down, in whose chunks answers have the same bits wherever a row stands.
 
-    The rows ``probes`` are repeated over each chunk, in three rotations. Products of float32 keep the bits of a row for
-    nearly every layer, but kernels for the rows and columns that are left over may add in another order.
+    Products of float32 keep the bits of a row for nearly every layer, but kernels for what is left over beside whole
+    blocks may add in another order. ``probes`` are repeated over a chunk, so that each meets every place in a block;
+    small chunks hold too few of them and are turned.
     """
-    known = None
+    known: list[Tensor] = []
+    agreed: list[int] = []
     for size in reversed(sizes):
-        for turn in (0, 4, 9):
+        for turn in (0,) if size >= 64 * len(probes) else (0, 4, 9):
             place = (torch.arange(size, device=probes.device) + turn) % len(probes)
             found = ask(probes[place])
             known = known or [answer[: len(probes)].clone() for answer in found]
             if not all(torch.equal(answer, first[place]) for answer, first in zip(found, known, strict=True)):
-                return False
-    return True
+                return tuple(reversed(agreed))
+        agreed.append(size)
+    return tuple(reversed(agreed))
 
 
 def each(work: Callable[[Iterator[slice]], None], chunks: list[slice]) -> None:
@@ -97,16 +100,19 @@ def each(work: Callable[[Iterator[slice]], None], chunks: list[slice]) -> None:
         torch.set_num_threads(before)
 
 
-@contextmanager
-def products(model: nn.Module) -> Iterator[None]:
-    """Take the matrix products of a model with large layers by oneDNN, where it computes them in float32."""
-    setting: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+def suits_onednn(model: nn.Module) -> bool:
+    """Say whether a model has layers of float32 that are large enough, and this machine such products."""
     large = any(p.dim() == 2 and p.numel() >= LARGE and p.dtype == torch.float32 for p in model.parameters())
-    if not (large and torch.backends.mkldnn.is_available() and _keeps_float32()):
-        yield
-        return
+    return large and torch.backends.mkldnn.is_available() and _keeps_float32()
+
+
+@contextmanager
+def onednn(wanted: bool = True) -> Iterator[None]:
+    """Take matrix products by oneDNN, and restore the caller's setting after."""
+    setting: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = setting.fp32_precision
-    setting.fp32_precision = "bf16"
+    if wanted:
+        setting.fp32_precision = "bf16"
     try:
         yield
     finally:
@@ -116,12 +122,7 @@ def products(model: nn.Module) -> Iterator[None]:
 @lru_cache(maxsize=1)
 def _keeps_float32() -> bool:
     """Say whether products that may be taken in bfloat16 are float32 all the same, as they are without AMX."""
-    setting: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = setting.fp32_precision
     a = torch.linspace(-1, 1, 256 * 256).reshape(256, 256)
-    setting.fp32_precision = "bf16"
-    try:
+    with onednn():
         error = ((a @ a).double() - a.double() @ a.double()).abs().max()
-    finally:
-        setting.fp32_precision = before
     return bool(error < 1e-4)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from isthmus.data.arrays import Scaling
 from isthmus.estimators import chunks
 from isthmus.estimators.inputs import Array, tensor
+from isthmus.likelihood import all_finite
 from isthmus.noise import Noise
 from isthmus.objective import Objective, tightened
 from isthmus.records import Batch, Pass
@@ -50,8 +52,6 @@ class Inference:
         self.scaling = scaling
         self._by_dtype: dict[torch.dtype, Objective] = {}
         self._objective, self._refuse = objective, refuse
-        self._sizes: tuple[int, ...] = ()
-        self._float32_is_exact: bool | None = None
 
     def objective(self, dtype: torch.dtype) -> Objective:
         """Return the objective in a precision, in eval mode."""
@@ -61,44 +61,55 @@ class Inference:
             self._by_dtype[dtype] = made.eval()
         return self._by_dtype[dtype]
 
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The numbers of rows that a chunk may have."""
-        if not self._sizes:
-            objective = self.objective(torch.float32)
-            row = Batch(probes(objective)[:1])
-            with torch.no_grad():
-                self._sizes = chunks.ladder(chunks.widest(objective, lambda: objective.run(row, None)))
-        return self._sizes
+    @cached_property
+    def _ladder(self) -> tuple[int, ...]:
+        """The numbers of rows that a chunk may have to fit the cache."""
+        objective = self.objective(torch.float32)
+        row = Batch(probes(objective)[:1])
+        with torch.no_grad():
+            return chunks.ladder(chunks.widest(objective, lambda: objective.run(row, None)))
 
-    def precision(self, X: Array) -> torch.dtype:
-        """Return the precision in which rows are answered."""
-        if X.dtype != np.float64:
-            return torch.float32
-        if self._float32_is_exact is None:
-            trained_in = next((p.dtype for p in self._objective.parameters()), torch.float64)
-            self._float32_is_exact = trained_in == torch.float32 and self._places_agree()
-        return torch.float32 if self._float32_is_exact else torch.float64
-
-    def _places_agree(self) -> bool:
+    @cached_property
+    def _agreeing(self) -> tuple[int, ...]:
+        """Those sizes in which float32 gives a row the same bits in every batch; none in a model of float64."""
         objective, found = self.objective(torch.float32), []
+        if objective is not self._objective:
+            return ()
 
         def ask(x: Tensor) -> list[Tensor]:
             p = objective.run(Batch(x), None)
             return [answer(objective, p) for answer in ANSWERS.values()]
 
         def work(_: Iterator[slice]) -> None:
-            found.append(chunks.places_agree(ask, probes(objective), self.sizes))
+            found.append(chunks.agreeing(ask, probes(objective), self._ladder))
 
-        with torch.no_grad(), chunks.products(objective):
+        with torch.no_grad(), chunks.onednn(self._onednn):
             chunks.each(work, [slice(0)])
         return found[0]
 
+    @cached_property
+    def _onednn(self) -> bool:
+        return chunks.suits_onednn(self._objective)
+
+    def manner(self, dtype: np.dtype[Any]) -> tuple[torch.dtype, tuple[int, ...]]:
+        """Return the precision in which rows of a precision are answered, and in chunks of which sizes."""
+        if dtype == np.float64:
+            return (torch.float32, self._agreeing) if self._agreeing else (torch.float64, self._ladder)
+        return torch.float32, self._ladder
+
     # -- walking ------------------------------------------------------------------------------------------------------
 
-    def _walk(self, X: Array, fill: Fill, answer: Answer, write: Sequence[Write], dtype: torch.dtype) -> None:
+    def _walk(
+        self,
+        X: Array,
+        fill: Fill,
+        answer: Answer,
+        write: Sequence[Write],
+        manner: tuple[torch.dtype, tuple[int, ...]],
+    ) -> None:
         """Fill chunks with rows, answer, write what was found."""
-        objective, sizes = self.objective(dtype), self.sizes
+        dtype, sizes = manner
+        objective = self.objective(dtype)
         device = device_of(objective)
 
         def work(spans: Iterator[slice]) -> None:
@@ -113,17 +124,14 @@ class Inference:
                     for found, to in zip(answers, write, strict=True):
                         to(span, found[: len(rows)].flatten(1).cpu().numpy())
 
-        with chunks.products(objective):
+        with chunks.onednn(self._onednn):
             chunks.each(work, chunks.spans(len(X), sizes[-1]))
 
     def _checked(self, rows: Array, x: Tensor, *, scored: bool) -> None:
         """Write scaled rows to ``x`` and be sure that they can be answered."""
         self.scaling.into(rows, x.numpy())
-        # A sum is finite only where every term is; what is finite may still have an infinite sum.
-        if not (bool(x.sum().isfinite()) or bool(x.isfinite().all())):
-            raise Strange
         asked = scored or self._objective.model.spec.levels
-        if asked and not self._objective.likelihood.admits(x):
+        if not all_finite(x) or (asked and not self._objective.likelihood.admits(x)):
             raise Strange
 
     # -- questions ----------------------------------------------------------------------------------------------------
@@ -133,15 +141,15 @@ class Inference:
         made = [np.empty(self._shape(name, X), np.float64 if name == "scores" else X.dtype) for name in wanted]
         write = [partial(self._write, name, out) for name, out in zip(wanted, made, strict=True)]
         answer, scored = partial(_answer, wanted), not {"errors", "scores"}.isdisjoint(wanted)
-        dtype = self.precision(X)
+        manner = self.manner(X.dtype)
         try:
-            self._walk(X, partial(self._checked, scored=scored), answer, write, dtype)
+            self._walk(X, partial(self._checked, scored=scored), answer, write, manner)
         except Strange:
             if self._refuse is not None:
                 self._refuse(X, scored)
             # Nothing is wrong with the rows themselves: float32 cannot hold them.
-            dtype = torch.float64 if X.dtype == np.float64 else dtype
-            self._walk(X, lambda rows, x: self.scaling.into(rows, x.numpy()), answer, write, dtype)
+            manner = (torch.float64, self._ladder) if X.dtype == np.float64 else manner
+            self._walk(X, lambda rows, x: self.scaling.into(rows, x.numpy()), answer, write, manner)
         return tuple(out[:, 0] if name == "scores" else out for name, out in zip(wanted, made, strict=True))
 
     def _shape(self, name: str, X: Array) -> tuple[int, ...]:
@@ -184,7 +192,7 @@ class Inference:
         def fill(given: Array, code: Tensor) -> None:
             code.copy_(tensor(given))
 
-        self._walk(codes, fill, answer, [partial(self._write, "reconstructions", made)], self.precision(codes))
+        self._walk(codes, fill, answer, [partial(self._write, "reconstructions", made)], self.manner(codes.dtype))
         return made
 
     @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -114,6 +114,8 @@ def refuse_text(X: Any) -> None:
     Raises:
         ValueError: text, dates, categories or complex numbers.
     """
+    if isinstance(X, np.ndarray) and X.dtype.kind in "biuf":
+        return
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         for name, dtype in zip(frame.columns, frame.schema.values(), strict=True):
@@ -163,6 +165,11 @@ def validated(estimator: Any, X: Any, *, reset: bool, finite: bool = True) -> Ar
     return np.asarray(X)
 
 
+def blocks(x: Array) -> Iterator[Array]:
+    """Return the rows in blocks, so that what is asked of each cell makes no array as large as x."""
+    return (x[start : start + BLOCK] for start in range(0, len(x), BLOCK))
+
+
 def refuse_holes(X: Array, names: Any = None) -> None:
     """Refuse cells without a finite number, naming the first column that has one.
 
@@ -170,8 +177,7 @@ def refuse_holes(X: Array, names: Any = None) -> None:
         ValueError: NaN or infinity.
     """
     bad, nan = np.zeros(X.shape[1], dtype=int), False
-    for start in range(0, len(X), BLOCK):
-        rows = X[start : start + BLOCK]
+    for rows in blocks(X):
         with np.errstate(over="ignore", invalid="ignore"):
             if np.isfinite(rows.sum()):  # as it is only where every cell is
                 continue
