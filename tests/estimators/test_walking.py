@@ -29,7 +29,7 @@ def by_hand(model, x, dtype):
     """Answer all rows as one batch."""
     objective, scaling = model.answers.objective(dtype), model.scaling_
     with torch.no_grad():
-        p = objective.run(Batch(torch.from_numpy(((x - scaling.centre) / scaling.factor)).to(dtype)), None)
+        p = objective.run(Batch(torch.from_numpy((x - scaling.centre) / scaling.factor).to(dtype)), None)
         errors = objective.nll(p).double().numpy() + np.log(scaling.factor)
         mean = objective.likelihood.mean(p.output, objective.memories["likelihood"]).double().numpy()
         divergence = p.posterior.kl().double().numpy() if "density" in model.parts_.bottleneck.provides else 0.0

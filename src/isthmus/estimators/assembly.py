@@ -151,13 +151,12 @@ def refuse_unsupported(x: np.ndarray[Any, Any], likelihood: Likelihood, names: A
     Raises:
         ValueError: an entry outside the support.
     """
-    for number, rows in enumerate(blocks(x)):
-        if not likelihood.admits(tensor(rows)):
-            break
-    else:
+    strange = (number for number, rows in enumerate(blocks(x)) if not likelihood.admits(tensor(rows)))
+    start = BLOCK * next(strange, len(x))
+    if start >= len(x):
         return
-    row, column = np.argwhere(~likelihood.supports(tensor(rows)).numpy())[0]
-    row += number * BLOCK
+    row, column = np.argwhere(~likelihood.supports(tensor(x[start : start + BLOCK])).numpy())[0]
+    row += start
     label = repr(str(names[column])) if names is not None else str(column)
     raise ValueError(
         f"{type(likelihood).__name__} needs {likelihood.support}, but column {label} holds {x[row, column]:g} "
