@@ -62,15 +62,43 @@ class Scaling:
             variance = np.full_like(variance, variance.mean())
         return cls(mode, centre, _usable(np.sqrt(variance), dtype))
 
-    def forward(self, X: Array) -> Array:
-        """Return the rows scaled; float32 and float64 are kept, other numbers become float64."""
-        X, centre, factor = self._cast(X)
-        return X if self.mode == "none" else (X - centre) / factor
+    def forward(self, X: Array, dtype: Any = None) -> Array:
+        """Return the rows scaled, in ``dtype``; without one float32 and float64 are kept, others become float64.
+
+        Rows that need no change come back as they are, others are written block by block.
+        """
+        self._fits(X)
+        dtype = np.dtype(dtype or _floating(X.dtype))
+        if self.mode == "none" and X.dtype == dtype:
+            return X
+        out = np.empty(X.shape, dtype)
+        for start in range(0, len(X), _CHUNK):
+            self.into(X[start : start + _CHUNK], out[start : start + _CHUNK])
+        return out
+
+    def into(self, X: Array, out: Array) -> None:
+        """Write the rows scaled to ``out``, in its precision; they are centred in their own, which may be finer."""
+        with np.errstate(over="ignore", invalid="ignore"):  # whoever reads them looks whether they are finite
+            if self.mode == "none":
+                np.copyto(out, X, casting="same_kind")
+                return
+            np.subtract(X, self.centre.astype(_floating(X.dtype)), out=out, casting="same_kind")
+            np.divide(out, self.factor.astype(out.dtype), out=out)
+
+    def back(self, U: Array, out: Array) -> None:
+        """Write scaled rows to ``out`` in the units that :meth:`fit` saw."""
+        if self.mode == "none":
+            out[...] = U
+            return
+        np.multiply(U, self.factor.astype(out.dtype), out=out)
+        np.add(out, self.centre.astype(out.dtype), out=out)
 
     def inverse(self, X: Array) -> Array:
         """Return scaled rows in the units that :meth:`fit` saw."""
-        X, centre, factor = self._cast(X)
-        return X if self.mode == "none" else X * factor + centre
+        self._fits(X)
+        out = np.empty(X.shape, _floating(X.dtype))
+        self.back(X, out)
+        return out
 
     def comparable(self, X: Array) -> Array:
         """Return rows in units in which errors of different entries add up.
@@ -78,13 +106,14 @@ class Scaling:
         These are standard deviations under ``standard``, whose entries may be kilograms beside millimetres, and else
         the units that :meth:`fit` saw.
         """
-        return X / self._cast(X)[2] if self.mode == "standard" else X
+        if self.mode != "standard":
+            return X
+        self._fits(X)
+        return np.asarray(X / self.factor.astype(_floating(X.dtype)))
 
-    def _cast(self, X: Array) -> tuple[Array, Array, Array]:
+    def _fits(self, X: Array) -> None:
         if X.shape[1:] != self.centre.shape:
             raise ValueError(f"rows of shape {X.shape[1:]} do not fit a scaling of {self.centre.shape}; give these")
-        dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
-        return X.astype(dtype, copy=False), self.centre.astype(dtype), self.factor.astype(dtype)
 
     @property
     def log_factor(self) -> float:
@@ -107,6 +136,10 @@ class Scaling:
 def _refuse_unknown(mode: str) -> None:
     if mode not in MODES:
         raise ValueError(f"scaling {mode!r} is unknown; use one of {', '.join(MODES)} (a model takes auto, too)")
+
+
+def _floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
 
 
 def _moments(X: Array, weight: Array) -> tuple[Array, Array]:

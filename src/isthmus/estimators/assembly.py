@@ -16,7 +16,7 @@ from isthmus.bottleneck import Bottleneck
 from isthmus.bottleneck.plain import Undercomplete
 from isthmus.corruption import Clean, Corruption
 from isthmus.data.arrays import Scaling
-from isthmus.estimators.inputs import tensor
+from isthmus.estimators.inputs import BLOCK, blocks, tensor
 from isthmus.likelihood import Likelihood
 from isthmus.likelihood.bernoulli import Bernoulli
 from isthmus.likelihood.normal import Normal
@@ -75,8 +75,8 @@ def pick_likelihood(x: np.ndarray[Any, Any], scaling: str) -> Likelihood:
     a rounded measurement, and data cannot tell.
     """
     if scaling in ("auto", "none") and x.size and x.min() >= 0 and x.max() <= 1:
-        extreme = float(np.mean((x <= 0.05) | (x >= 0.95)))
-        if extreme >= 0.5 and x.max() > x.min():
+        extreme = sum(int(((rows <= 0.05) | (rows >= 0.95)).sum()) for rows in blocks(x))
+        if 2 * extreme >= x.size and x.max() > x.min():
             return Bernoulli()
     return Normal()
 
@@ -132,7 +132,7 @@ def describe(
         words = {"levels"}
     else:
         words = {"numbers"}
-        whole = bool(x.size) and x.min() >= 0 and bool(np.all(x == np.floor(x)))
+        whole = bool(x.size) and x.min() >= 0 and all(bool(np.all(rows == np.floor(rows))) for rows in blocks(x))
         words |= {"counts"} if whole and scaling.mode == "none" else set()
         words |= {"unit interval"} if x.size and x.min() >= 0 and x.max() <= 1 and scaling.mode == "none" else set()
         words |= {"continuous"}
@@ -147,7 +147,7 @@ def refuse_too_little(x: np.ndarray[Any, Any]) -> None:
     """
     if len(x) < 2:
         raise ValueError("X has 1 sample, from which nothing can be learnt; give at least 2 rows to fit")
-    if (x == x[0]).all():
+    if all(bool((rows == x[0]).all()) for rows in blocks(x)):
         raise ValueError(f"all {len(x)} rows of X are equal, so nothing can be learnt; check how X was read")
 
 
@@ -169,10 +169,12 @@ def refuse_unsupported(
     Raises:
         ValueError: an entry outside the support.
     """
-    bad = ~likelihood.supports(tensor(x)).numpy()
-    if not bad.any():
+    strange = (number for number, rows in enumerate(blocks(x)) if not likelihood.admits(tensor(rows)))
+    start = BLOCK * next(strange, len(x))
+    if start >= len(x):
         return
-    row, column = np.argwhere(bad)[0]
+    row, column = np.argwhere(~likelihood.supports(tensor(x[start : start + BLOCK])).numpy())[0]
+    row += start
     label = repr(str(names[column])) if names is not None else str(column)
     raise ValueError(
         f"{type(likelihood).__name__} needs {likelihood.support}, but column {label} holds {x[row, column]:g} "

@@ -20,7 +20,7 @@ from isthmus.data.arrays import Scaling
 from isthmus.estimators import assembly
 from isthmus.estimators.evaluation import Evaluation, evaluate
 from isthmus.estimators.inference import Inference
-from isthmus.estimators.inputs import Array, gather, like, refuse_flat, row_shape, tensor, validated
+from isthmus.estimators.inputs import Array, gather, like, refuse_flat, refuse_holes, row_shape, tensor, validated
 from isthmus.estimators.parameters import PartParameters, seed_of, whole
 from isthmus.estimators.past import Past, TrainingRows
 from isthmus.estimators.streaming import Looked, by_blocks, opened
@@ -176,7 +176,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         given = row_shape(X)
         x = validated(self, X, reset=True)
         weight = self._weights(x, sample_weight)
-        if weight is not None:
+        if weight is not None and not weight.all():
             x, weight = x[weight > 0], weight[weight > 0]
         assembly.refuse_too_little(x)
         shape = self._shape(given, x.shape[1])
@@ -230,12 +230,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         return np.asarray(weight * (len(weight) / total))
 
     def _rows(self, x: Array, weight: Array | None) -> Rows:
-        values = tensor(self.scaling_.forward(x)).reshape(-1, *self.spec_.shape)
+        dtype = np.float64 if self.trainer_.place()[1] == torch.float64 else np.float32
+        values = tensor(self.scaling_.forward(x, dtype)).reshape(-1, *self.spec_.shape)
         return Rows(values, weight=None if weight is None else torch.from_numpy(weight))
 
     def _answer_anew(self) -> None:
         """Forget what depends on the weights as they were."""
-        self._answers = Inference(self.objective_, self.scaling_)
+        self._answers = Inference(self.objective_, self.scaling_, self._refuse_cells)
         self.__dict__.pop("_density", None)
 
     @property
@@ -246,22 +247,29 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
     # -- use --------------------------------------------------------------------------------------------------------
 
     def _checked(self, X: Any, *, scored: bool = True) -> Array:
-        check_is_fitted(self, "objective_")
-        X = gather(X)
-        x = validated(self, X, reset=False)
-        self._refuse_strange(x, row_shape(X), scored=scored)
+        """Return rows whose columns and cells were looked at."""
+        x = self._admitted(X)
+        self._refuse_cells(x, scored)
         return x
 
-    def _refuse_strange(self, x: Array, given: tuple[int, ...], *, scored: bool = True) -> None:
-        """Refuse rows of another shape with as many numbers, and values that the likelihood does not know.
+    def _admitted(self, X: Any) -> Array:
+        """Return rows like those of the fit; their cells are looked at while they are answered."""
+        check_is_fitted(self, "objective_")
+        X = gather(X)
+        x = validated(self, X, reset=False, finite=False)
+        self._refuse_shape(row_shape(X))
+        return x
 
-        A code and what is made of it need no likelihood, unless the values are levels.
-        """
-        known = (self.row_shape_, self.spec_.shape, self.spec_.shape[1:])
-        if len(given) > 1 and given not in known:
+    def _refuse_shape(self, given: tuple[int, ...]) -> None:
+        """Refuse rows of another shape with as many numbers."""
+        if len(given) > 1 and given not in (self.row_shape_, self.spec_.shape, self.spec_.shape[1:]):
             raise ValueError(f"rows of X have the shape {given}, those of the fit had {self.row_shape_}; transpose X")
+
+    def _refuse_cells(self, x: Array, scored: bool) -> None:
+        """Refuse holes, and for scores values that the likelihood does not know; codes need none, except of levels."""
+        names = getattr(self, "feature_names_in_", None)
+        refuse_holes(x, names)
         if scored or self.spec_.levels:
-            names = getattr(self, "feature_names_in_", None)
             assembly.refuse_unsupported(x, self.parts_.likelihood, names, chosen=self.likelihood is None)
 
     @property
@@ -269,14 +277,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         """Return what answers questions to the fitted model."""
         check_is_fitted(self, "objective_")
         if "_answers" not in self.__dict__:
-            self._answers = Inference(self.objective_, self.scaling_)
+            self._answers = Inference(self.objective_, self.scaling_, self._refuse_cells)
         return self._answers
 
     @by_blocks
     def transform(self, X: Any) -> Array:
         """Return the code of each row, (rows, n_components); code maps are flattened, units first."""
-        x = self._checked(X, scored=False)
-        return self.answers.codes(x)
+        return self.answers.codes(self._admitted(X))
 
     def inverse_transform(self, X: Any) -> Array:
         """Return the expected data of codes, (rows, n_features_in_), in the units of the fit."""
@@ -295,20 +302,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
     def reconstruct(self, X: Any) -> Any:
         """Return the expected value of every entry given the row's code, as the caller gave X: frame, names, shape."""
         rows = gather(X)
-        values = self.answers.reconstructions(self._checked(rows, scored=False))
+        values = self.answers.reconstructions(self._admitted(rows))
         return like(X, values.reshape(len(values), *row_shape(rows)))
 
     @by_blocks
     def feature_errors(self, X: Any) -> Array:
         """Return -log p(x_j | code(x)) of every entry, (rows, n_features_in_), in nats of the caller's units."""
-        x = self._checked(X)
-        return self.answers.errors(x)
-
-    def _scores(self, x: Array) -> Array:
-        score = -self.answers.errors(x).sum(1, dtype=np.float64)
-        if "density" in self.parts_.bottleneck.provides:
-            score = score - self.answers.divergences(x)
-        return np.asarray(score)
+        return self.answers.errors(self._admitted(X))
 
     @by_blocks
     def score_samples(self, X: Any) -> Array:
@@ -316,7 +316,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
 
         In nats of the caller's units; ``-feature_errors(X).sum(1)`` is its first term. No randomness is used.
         """
-        return self._scores(self._checked(X))
+        return self.answers.scores(self._admitted(X))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean of :meth:`score_samples`: what cross-validation compares."""

@@ -109,7 +109,8 @@ def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, byt
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 0:
         raise ValueError(f"draws={draws!r} is not a number of draws; give a whole number from 0 up")
     answers, baseline, comparable = model.answers, model.past.baseline, model.scaling_.comparable
-    codes, seen, back = answers.codes(x), comparable(x), comparable(answers.reconstructions(x))
+    codes, back, scores = answers.ask(x, "codes", "reconstructions", "scores")
+    seen, back = comparable(x), comparable(back)
     levels = bool(model.spec_.levels)
     if levels:
         # The distance of two levels is whether they differ: as squares of zeros and ones.
@@ -127,7 +128,7 @@ def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, byt
         pca=math.nan if levels else float(baseline.errors(seen).mean()),
         mean=math.nan if levels else float(baseline.errors_of_mean(seen).mean()),
         explained=math.nan if levels else explained_variance(seen, back),
-        score=float(model._scores(x).mean()),
+        score=float(scores.mean()),
         nll=nll,
         draws=draws,
         bytes_in=bytes_per_row if bytes_per_row is not None else _bytes_per_row(X, x),

@@ -162,7 +162,8 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
         check_is_fitted(self, "task_")
         X = gather(X)
         x = validated(self, X, reset=False)
-        self.autoencoder_._refuse_strange(x, row_shape(X))
+        self.autoencoder_._refuse_shape(row_shape(X))
+        self.autoencoder_._refuse_cells(x, scored=True)
         return x
 
     @torch.no_grad()

@@ -1,36 +1,57 @@
-"""Using a fitted objective: deterministic, in chunks, in the precision of the input."""
+"""Using a fitted objective: deterministic, in one pass over cache-sized chunks, in float32 wherever that is exact."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from isthmus.data.arrays import Scaling
+from isthmus.estimators import chunks
 from isthmus.estimators.inputs import Array, tensor
+from isthmus.likelihood import all_finite
 from isthmus.noise import Noise
 from isthmus.objective import Objective, tightened
 from isthmus.records import Batch, Pass
 
 CHUNK = 1024
 ROWS_OF_DRAWS = 8192
+Fill = Callable[[Array, Tensor], None]
+Answer = Callable[[Objective, Tensor], list[Tensor]]
+Write = Callable[[slice, Array], None]
+
+
+class Strange(Exception):
+    """A chunk holds what is not finite, or what cannot occur under the likelihood."""
 
 
 class Inference:
     """Answers of a fitted objective to arrays in the caller's units, shaped (rows, variables).
 
-    float64 rows are answered by a float64 copy of the model, because float32 products round differently in batches of
-    different sizes: so a row's score does not depend on the rows beside it, to 1e-7.
+    Rows are scaled, checked, passed and answered chunk by chunk, while they are in the cache, straight into the arrays
+    returned: beside these a call needs a few chunks of memory (``isthmus.estimators.chunks``). Chunks are padded to one
+    of a few sizes, and where a probe finds that float32 then gives a row the same bits in every batch, float64 rows are
+    answered in float32 too. Elsewhere a float64 copy answers them, in which batches agree to 1e-7, as a model of
+    float64 does.
+
+    Args:
+        objective: what answers.
+        scaling: from the caller's units to the model's.
+        refuse: names the culprit among strange rows; is told whether they were to be scored.
     """
 
-    def __init__(self, objective: Objective, scaling: Scaling) -> None:
-        """Hold the objective in its own precision; the copy is made when first asked for."""
+    def __init__(
+        self, objective: Objective, scaling: Scaling, refuse: Callable[[Array, bool], None] | None = None
+    ) -> None:
+        """Hold the objective in its own precision; a copy is made when first asked for."""
         self.scaling = scaling
         self._by_dtype: dict[torch.dtype, Objective] = {}
-        self._objective = objective
+        self._objective, self._refuse = objective, refuse
 
     def objective(self, dtype: torch.dtype) -> Objective:
         """Return the objective in a precision, in eval mode."""
@@ -40,54 +61,145 @@ class Inference:
             self._by_dtype[dtype] = made.eval()
         return self._by_dtype[dtype]
 
-    def _chunks(self, x: Array) -> Iterator[tuple[Objective, Tensor]]:
-        dtype = torch.float64 if x.dtype == np.float64 else torch.float32
+    @cached_property
+    def _ladder(self) -> tuple[int, ...]:
+        """The numbers of rows that a chunk may have to fit the cache."""
+        objective = self.objective(torch.float32)
+        row = Batch(probes(objective)[:1])
+        with torch.no_grad():
+            return chunks.ladder(chunks.widest(objective, lambda: objective.run(row, None)))
+
+    @cached_property
+    def _agreeing(self) -> tuple[int, ...]:
+        """Those sizes in which float32 gives a row the same bits in every batch; none in a model of float64."""
+        objective, found = self.objective(torch.float32), []
+        if objective is not self._objective:
+            return ()
+
+        def ask(x: Tensor) -> list[Tensor]:
+            p = objective.run(Batch(x), None)
+            return [answer(objective, p) for answer in ANSWERS.values()]
+
+        def work(_: Iterator[slice]) -> None:
+            found.append(chunks.agreeing(ask, probes(objective), self._ladder))
+
+        with torch.no_grad(), chunks.onednn(self._onednn):
+            chunks.each(work, [slice(0)])
+        return found[0]
+
+    @cached_property
+    def _onednn(self) -> bool:
+        return chunks.suits_onednn(self._objective)
+
+    def manner(self, dtype: np.dtype[Any]) -> tuple[torch.dtype, tuple[int, ...]]:
+        """Return the precision in which rows of a precision are answered, and in chunks of which sizes."""
+        if dtype == np.float64:
+            return (torch.float32, self._agreeing) if self._agreeing else (torch.float64, self._ladder)
+        return torch.float32, self._ladder
+
+    # -- walking ------------------------------------------------------------------------------------------------------
+
+    def _walk(
+        self,
+        X: Array,
+        fill: Fill,
+        answer: Answer,
+        write: Sequence[Write],
+        manner: tuple[torch.dtype, tuple[int, ...]],
+    ) -> None:
+        """Fill chunks with rows, answer, write what was found."""
+        dtype, sizes = manner
         objective = self.objective(dtype)
         device = device_of(objective)
-        for start in range(0, len(x), CHUNK):
-            yield objective, tensor(x[start : start + CHUNK]).to(device)
 
-    @torch.no_grad()
-    def passes(self, X: Array, answer: Callable[[Objective, Pass], Tensor]) -> Array:
-        """Run every chunk through the model without noise and collect an answer per row."""
-        shape = self._objective.model.spec.shape
-        found = []
-        for objective, x in self._chunks(self.scaling.forward(X)):
-            p = objective.run(Batch(x.reshape(len(x), *shape)), None)
-            found.append(answer(objective, p).flatten(1).cpu().numpy())
-        return np.concatenate(found)
+        def work(spans: Iterator[slice]) -> None:
+            buffer = torch.zeros(chunks.padded(min(len(X), sizes[-1]), sizes), X.shape[1], dtype=dtype)
+            with torch.no_grad():
+                for span in spans:
+                    rows = X[span]
+                    size = chunks.padded(len(rows), sizes)
+                    buffer[len(rows) : size] = 0
+                    fill(rows, buffer[: len(rows)])
+                    answers = answer(objective, buffer[:size].to(device))
+                    for found, to in zip(answers, write, strict=True):
+                        to(span, found[: len(rows)].flatten(1).cpu().numpy())
+
+        with chunks.onednn(self._onednn):
+            chunks.each(work, chunks.spans(len(X), sizes[-1]))
+
+    def _checked(self, rows: Array, x: Tensor, *, scored: bool) -> None:
+        """Write scaled rows to ``x`` and be sure that they can be answered."""
+        self.scaling.into(rows, x.numpy())
+        asked = scored or self._objective.model.spec.levels
+        if not all_finite(x) or (asked and not self._objective.likelihood.admits(x)):
+            raise Strange
+
+    # -- questions ----------------------------------------------------------------------------------------------------
+
+    def ask(self, X: Array, *wanted: str) -> tuple[Array, ...]:
+        """Answer several questions in one pass: ``codes``, ``reconstructions``, ``errors``, ``scores``."""
+        made = [np.empty(self._shape(name, X), np.float64 if name == "scores" else X.dtype) for name in wanted]
+        write = [partial(self._write, name, out) for name, out in zip(wanted, made, strict=True)]
+        answer, scored = partial(_answer, wanted), not {"errors", "scores"}.isdisjoint(wanted)
+        manner = self.manner(X.dtype)
+        try:
+            self._walk(X, partial(self._checked, scored=scored), answer, write, manner)
+        except Strange:
+            if self._refuse is not None:
+                self._refuse(X, scored)
+            # Nothing is wrong with the rows themselves: float32 cannot hold them.
+            manner = (torch.float64, self._ladder) if X.dtype == np.float64 else manner
+            self._walk(X, lambda rows, x: self.scaling.into(rows, x.numpy()), answer, write, manner)
+        return tuple(out[:, 0] if name == "scores" else out for name, out in zip(wanted, made, strict=True))
+
+    def _shape(self, name: str, X: Array) -> tuple[int, ...]:
+        code = int(np.prod(self._objective.model.code_shape))
+        return len(X), {"codes": code, "scores": 1}.get(name, X.shape[1])
+
+    def _write(self, name: str, out: Array, rows: slice, found: Array) -> None:
+        """Write answers in the caller's units."""
+        if name == "reconstructions":
+            self.scaling.back(found, out[rows])
+        elif name == "errors":
+            np.add(found, np.log(self.scaling.factor).astype(out.dtype), out=out[rows])
+        else:
+            out[rows] = found - self.scaling.log_factor if name == "scores" else found
 
     def codes(self, X: Array) -> Array:
         """Return the code of each row: the mean of its posterior, flattened."""
-        return self.passes(X, lambda _, p: p.code)
+        return self.ask(X, "codes")[0]
 
     def reconstructions(self, X: Array) -> Array:
         """Return the expected value of each entry given the row's code."""
-        return self.scaling.inverse(self.passes(X, lambda o, p: mean(o, p.output)))
+        return self.ask(X, "reconstructions")[0]
 
     def errors(self, X: Array) -> Array:
         """Return -log p(x_j | code(x)) per entry, in nats of the caller's units."""
-        nats = self.passes(X, lambda o, p: o.nll(p))
-        return nats + np.log(self.scaling.factor).astype(nats.dtype)
+        return self.ask(X, "errors")[0]
 
-    def divergences(self, X: Array) -> Array:
-        """Return KL(q(h|x) || prior) per row, in nats, where codes have a density."""
-        return self.passes(X, lambda _, p: p.posterior.kl()[:, None])[:, 0]
+    def scores(self, X: Array) -> Array:
+        """Return log p(x | code(x)) per row, less KL(q(h|x) || prior) where codes have a density, in nats."""
+        return self.ask(X, "scores")[0]
 
-    @torch.no_grad()
     def decode(self, codes: Array) -> Array:
         """Return the expected data of codes."""
-        found = []
-        for objective, code in self._chunks(codes):
+        made = np.empty((len(codes), self._objective.model.spec.size), codes.dtype)
+
+        def answer(objective: Objective, code: Tensor) -> list[Tensor]:
             output = objective.model.decode(code.reshape(len(code), *objective.model.code_shape))
-            found.append(mean(objective, output).flatten(1).cpu().numpy())
-        return self.scaling.inverse(np.concatenate(found))
+            return [mean(objective, output)]
+
+        def fill(given: Array, code: Tensor) -> None:
+            code.copy_(tensor(given))
+
+        self._walk(codes, fill, answer, [partial(self._write, "reconstructions", made)], self.manner(codes.dtype))
+        return made
 
     @torch.no_grad()
     def draw(self, codes: Array, noise: Noise) -> Array:
         """Draw data from the likelihood given codes."""
-        found = []
-        for objective, code in self._chunks(codes):
+        objective, found = self.objective(torch.float64 if codes.dtype == np.float64 else torch.float32), []
+        for code in tensor(codes).to(device_of(objective)).split(CHUNK):
             output = objective.model.decode(code.reshape(len(code), *objective.model.code_shape))
             drawn = objective.likelihood.sample(output, noise, objective.memories["likelihood"])  # type: ignore[arg-type]
             found.append(drawn.flatten(1).cpu().numpy())
@@ -97,9 +209,9 @@ class Inference:
     def bound(self, X: Array, noise: Noise, draws: int) -> Array:
         """Return the importance-weighted estimate of -log p(x) per row with ``draws`` codes each (Burda, 2016)."""
         objective = self.objective(torch.float64 if X.dtype == np.float64 else torch.float32)
-        x = tensor(self.scaling.forward(X)).reshape(-1, *objective.model.spec.shape).to(device_of(objective))
-        found = []
-        for step, part in enumerate(x.split(max(1, ROWS_OF_DRAWS // draws))):
+        shape, device, found = objective.model.spec.shape, device_of(objective), []
+        for step, rows in enumerate(chunks.spans(len(X), max(1, ROWS_OF_DRAWS // draws))):
+            part = tensor(self.scaling.forward(X[rows])).reshape(-1, *shape).to(device)
             p = objective.model.forward(Batch(part), None, noise.at(step), draws)
             terms = {"reconstruction": objective.nll(p).flatten(1).sum(1), "kl": p.posterior.log_ratio(p.code)}
             found.append(torch.stack(list(tightened(terms, draws, len(part)).values())).sum(0).cpu().numpy())
@@ -114,3 +226,35 @@ def device_of(module: torch.nn.Module) -> torch.device:
 def mean(objective: Objective, output: Tensor) -> Tensor:
     """Return the expected value of each entry."""
     return objective.likelihood.mean(output, objective.memories["likelihood"])  # type: ignore[arg-type]
+
+
+def score(objective: Objective, p: Pass) -> Tensor:
+    """Return log p(x | code) less the divergence of the code, (rows, 1), added up in float64."""
+    found = -objective.nll(p).flatten(1).sum(1, dtype=torch.float64)
+    if "density" in objective.model.bottleneck.provides:
+        found -= p.posterior.kl()
+    return found[:, None]
+
+
+ANSWERS: dict[str, Callable[[Objective, Pass], Tensor]] = {
+    "codes": lambda _, p: p.code,
+    "reconstructions": lambda objective, p: mean(objective, p.output),
+    "errors": lambda objective, p: objective.nll(p),
+    "scores": score,
+}
+
+
+def _answer(wanted: tuple[str, ...], objective: Objective, x: Tensor) -> list[Tensor]:
+    batch = Batch(x.reshape(len(x), *objective.model.spec.shape))
+    if wanted == ("codes",):
+        return [objective.model.encode(objective.model.stem(batch)).rsample(None)]
+    p = objective.run(batch, None)
+    return [ANSWERS[name](objective, p) for name in wanted]
+
+
+def probes(objective: Objective) -> Tensor:
+    """Return some rows such as the model may meet."""
+    spec = objective.model.spec
+    unit = torch.rand(chunks.PROBED, *spec.shape, generator=torch.Generator().manual_seed(0))
+    drawn = (unit * spec.levels).floor() if spec.levels else unit if "unit interval" in spec.provides else unit.logit()
+    return drawn.to(device_of(objective))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 from isthmus.data.streams import Stream
 
 Array = np.ndarray[Any, np.dtype[Any]]
+BLOCK = 4096
 
 ENCODE = "drop it or encode it first, for example with sklearn.preprocessing.OneHotEncoder"
 FILL = "drop those rows or fill them first, for example with sklearn.impute.SimpleImputer"
@@ -152,8 +153,10 @@ def _reads_as_number(cell: str | bytes) -> bool:
     return True
 
 
-def validated(estimator: Any, X: Any, *, reset: bool) -> Array:
+def validated(estimator: Any, X: Any, *, reset: bool, finite: bool = True) -> Array:
     """Return X as a finite float array (rows, variables), checked against the columns of the fit.
+
+    Without ``finite`` the caller looks at the cells later, by :func:`refuse_holes`.
 
     Raises:
         ValueError: text, NaN, infinity, no rows, another width or other columns than in the fit.
@@ -168,15 +171,36 @@ def validated(estimator: Any, X: Any, *, reset: bool) -> Array:
         X = validate_data(estimator, X, dtype=[np.float64, np.float32], reset=reset, ensure_all_finite=False)
     except ValueError as error:
         raise ValueError(f"{error}{_about_columns(estimator, given, str(error))}") from None
-    bad = ~np.isfinite(X)
-    if bad.any():
-        column = int(bad.any(0).argmax())
-        names = getattr(estimator, "feature_names_in_", None)
-        label = repr(str(names[column])) if names is not None else str(column)
-        what = "NaN" if np.isnan(X).any() else "infinity"
-        cells = "such cell" if bad[:, column].sum() == 1 else "such cells"
-        raise ValueError(f"Input X contains {what}: column {label} has {bad[:, column].sum()} {cells}; {FILL}")
+    if finite:
+        refuse_holes(X, getattr(estimator, "feature_names_in_", None))
     return np.asarray(X)
+
+
+def blocks(x: Array) -> Iterator[Array]:
+    """Return the rows in blocks, so that what is asked of each cell makes no array as large as x."""
+    return (x[start : start + BLOCK] for start in range(0, len(x), BLOCK))
+
+
+def refuse_holes(X: Array, names: Any = None) -> None:
+    """Refuse cells without a finite number, naming the first column that has one.
+
+    Raises:
+        ValueError: NaN or infinity.
+    """
+    bad, nan = np.zeros(X.shape[1], dtype=int), False
+    for rows in blocks(X):
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(rows.sum()):  # as it is only where every cell is
+                continue
+        bad += (~np.isfinite(rows)).sum(0)
+        nan = nan or bool(np.isnan(rows).any())
+    if not bad.any():
+        return
+    column = int((bad > 0).argmax())
+    label = repr(str(names[column])) if names is not None else str(column)
+    cells = "such cell" if bad[column] == 1 else "such cells"
+    what = "NaN" if nan else "infinity"
+    raise ValueError(f"Input X contains {what}: column {label} has {bad[column]} {cells}; {FILL}")
 
 
 def _about_columns(estimator: Any, X: Any, reason: str) -> str:

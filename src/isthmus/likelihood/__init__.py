@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -38,6 +39,11 @@ class Likelihood(Component):
         """Say for each entry whether it can occur under this likelihood."""
         return x.isfinite()
 
+    def admits(self, x: Tensor) -> bool:
+        """Say whether every entry can occur under this likelihood; a shorter way than :meth:`supports`, if any."""
+        plain = type(self).supports is Likelihood.supports
+        return all_finite(x) if plain else bool(self.supports(x).all())
+
     def nll(self, output: Tensor, x: Tensor, memory: Memory) -> Tensor:
         """Return -log p(x | output) per entry, in nats, shaped as ``x``."""
         raise NotImplementedError(f"{type(self).__name__} must define nll")  # abstract
@@ -60,13 +66,18 @@ class Likelihood(Component):
         if bias is None:
             return
         shape = objective.model.outputs
-        mean = average(objective.model.present(sample.x).double(), sample)
+        mean = _mean(objective.model.present, sample)
         if bias.numel() == shape[0]:
             mean = mean.flatten(1).mean(1) if mean.dim() > 1 else mean
         resting = self.resting(mean)
         if bias.numel() == resting.numel():
             with torch.no_grad():
                 bias.copy_(resting.flatten().to(bias.dtype))
+
+
+def all_finite(x: Tensor) -> bool:
+    """Say whether no entry is NaN or infinite: a sum is finite only where every term is, and takes no mask."""
+    return bool(x.sum().isfinite()) or bool(x.isfinite().all())
 
 
 def carriers(objective: Any) -> list[nn.Parameter]:
@@ -114,6 +125,14 @@ def calm(objective: Any, sample: Batch, spread: Tensor) -> None:
         for last in carrying:
             each = squared if len(last) == len(squared) else squared.mean()
             last.mul_((0.1 / each.sqrt().clamp_min(0.1)).reshape(-1, *[1] * (last.dim() - 1)))
+
+
+def _mean(present: Callable[[Tensor], Tensor], sample: Batch) -> Tensor:
+    """Average what the encoder reads in float64; block by block where rows count alike, without a copy of them all."""
+    if sample.weight is None and sample.seen is None:
+        sums = torch.stack([present(part).double().sum(0) for part in sample.x.split(4096)])
+        return sums.sum(0) / len(sample.x)
+    return average(present(sample.x).double(), sample)
 
 
 def average(values: Tensor, sample: Batch) -> Tensor:

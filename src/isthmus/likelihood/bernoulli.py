@@ -37,6 +37,11 @@ class Bernoulli(Likelihood):
         """Say which entries are in [0, 1]."""
         return (x >= 0) & (x <= 1)
 
+    def admits(self, x: Tensor) -> bool:
+        """Look at the least and the greatest entry."""
+        low, high = x.aminmax()
+        return bool(low >= 0) and bool(high <= 1)
+
     def nll(self, output: Tensor, x: Tensor, memory: Memory) -> Tensor:
         """Return the cross-entropy, from logits."""
         return F.binary_cross_entropy_with_logits(output, x, reduction="none")

@@ -29,7 +29,7 @@ class Baseline:
         """Measure mean and axes on the rows ``X``; k is lowered to what the rows can support."""
         n, d = X.shape
         allowed = max(k + 1, int(WORK / (d * min(n, d))))
-        some = np.linspace(0, n - 1, allowed).astype(int) if n > allowed else slice(None)
+        some = slice(None, None, -(-n // allowed))  # a view: other picks would copy a good part of the rows
         used = X[some]
         found = principal_axes(used, None if weight is None else weight[some])
         # Directions in which the rows do not vary are rounding, and would explain other rows by chance.

@@ -1,0 +1,129 @@
+"""Rows in chunks of a few fixed sizes that fit the cache, several at a time on several cores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# Numbers of a model's widest layer per chunk, 4 MiB in float32: an L2 cache and some of the L3.
+NUMBERS = 2**20
+MOST, LEAST = 4096, 16
+# Weights of a layer from which on oneDNN's products are faster than MKL's, as measured on Zen 4 and 5.
+LARGE = 2**15
+# A number of rows that no kernel's block size divides, so that each row meets every place in a block.
+PROBED = 13
+
+
+def ladder(widest: int) -> tuple[int, ...]:
+    """Return the numbers of rows that a chunk may have, for a model whose widest layer has so many numbers per row.
+
+    The largest is a full chunk; what is left is padded to the next, a quarter of it and so on.
+
+    >>> ladder(32), ladder(784), ladder(50_000)
+    ((16, 64, 256, 1024, 4096), (16, 64, 256, 1024), (16,))
+    """
+    sizes = [LEAST]
+    while 4 * sizes[-1] <= min(MOST, NUMBERS // widest):
+        sizes.append(4 * sizes[-1])
+    return tuple(sizes)
+
+
+def spans(rows: int, full: int) -> list[slice]:
+    """Return the rows of each chunk."""
+    return [slice(start, min(rows, start + full)) for start in range(0, rows, full)]
+
+
+def padded(rows: int, sizes: tuple[int, ...]) -> int:
+    """Return the size of the chunk that holds so many rows."""
+    return next(size for size in sizes if size >= rows)
+
+
+def widest(model: nn.Module, run: Callable[[], object]) -> int:
+    """Return how many numbers the widest layer of a model makes while ``run`` passes one row through it."""
+    found = [1]
+
+    def note(layer: nn.Module, given: tuple[Tensor, ...], made: object) -> None:
+        found.extend(t.numel() for t in (*given, made) if isinstance(t, Tensor))
+
+    hooks = [layer.register_forward_hook(note) for layer in model.modules() if not list(layer.children())]
+    try:
+        run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(found)
+
+
+def agreeing(ask: Callable[[Tensor], list[Tensor]], probes: Tensor, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the sizes, from the largest down, in whose chunks answers have the same bits wherever a row stands.
+
+    Products of float32 keep the bits of a row for nearly every layer, but kernels for what is left over beside whole
+    blocks may add in another order. ``probes`` are repeated over a chunk, so that each meets every place in a block;
+    small chunks hold too few of them and are turned.
+    """
+    known: list[Tensor] = []
+    agreed: list[int] = []
+    for size in reversed(sizes):
+        for turn in (0,) if size >= 64 * len(probes) else (0, 4, 9):
+            place = (torch.arange(size, device=probes.device) + turn) % len(probes)
+            found = ask(probes[place])
+            known = known or [answer[: len(probes)].clone() for answer in found]
+            if not all(torch.equal(answer, first[place]) for answer, first in zip(found, known, strict=True)):
+                return tuple(reversed(agreed))
+        agreed.append(size)
+    return tuple(reversed(agreed))
+
+
+def each(work: Callable[[Iterator[slice]], None], chunks: list[slice]) -> None:
+    """Let ``work`` walk through chunks, on as many cores as torch may use, each with a share of the chunks.
+
+    A core per chunk has no barrier after every product, at which cores that others use too would wait for each other.
+    """
+    before = torch.get_num_threads()
+    workers = min(before, len(chunks))
+    torch.set_num_threads(1)
+    try:
+        if workers < 2:
+            work(iter(chunks))
+            return
+        left = iter(chunks)  # shared: whoever is free takes the next
+        with ThreadPoolExecutor(workers) as pool:
+            for done in [pool.submit(work, left) for _ in range(workers)]:
+                done.result()
+    finally:
+        torch.set_num_threads(before)
+
+
+def suits_onednn(model: nn.Module) -> bool:
+    """Say whether a model has layers of float32 that are large enough, and this machine such products."""
+    large = any(p.dim() == 2 and p.numel() >= LARGE and p.dtype == torch.float32 for p in model.parameters())
+    return large and torch.backends.mkldnn.is_available() and _keeps_float32()
+
+
+@contextmanager
+def onednn(wanted: bool = True) -> Iterator[None]:
+    """Take matrix products by oneDNN, and restore the caller's setting after."""
+    setting: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = setting.fp32_precision
+    if wanted:
+        setting.fp32_precision = "bf16"
+    try:
+        yield
+    finally:
+        setting.fp32_precision = before
+
+
+@lru_cache(maxsize=1)
+def _keeps_float32() -> bool:
+    """Say whether products that may be taken in bfloat16 are float32 all the same, as they are without AMX."""
+    a = torch.linspace(0, 1, 256 * 256).reshape(256, 256)  # of one sign: what cancels would hide the rest
+    exact = a.double() @ a.double()
+    with onednn():
+        error = ((a @ a).double() - exact).abs().max() / exact.abs().max()
+    return bool(error < 1e-5)
