@@ -158,12 +158,16 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a fit, resident on one device: the plain :class:`Source`."""
+    """The rows of a fit, resident on one device: the plain :class:`Source`.
+
+    ``own`` says that the tensors belong to the fit alone, so that rows may change places instead of being copied.
+    """
 
     x: Tensor
     seen: Tensor | None = None
     weight: Tensor | None = None
     y: Tensor | None = None
+    own: bool = False
     quality: ClassVar[float] = 1.0
 
     @property
@@ -197,10 +201,19 @@ class Rows:
         return self.all()
 
     def split(self, held: Tensor) -> tuple[Rows, Rows]:
-        """Return all rows but those at ``held``, and these."""
+        """Return all rows but those at ``held``, and these: copies, or the two ends of rows that are our own."""
         kept = torch.ones(len(self), dtype=torch.bool)
         kept[held] = False
-        return self.pick(kept.nonzero()[:, 0]), self.pick(held)
+        if not self.own:
+            return self.pick(kept.nonzero()[:, 0]), self.pick(held)
+        front = len(self) - len(held)
+        early, late = held[held < front].to(self.x.device), (front + kept[front:].nonzero()[:, 0]).to(self.x.device)
+        tensors = [t for t in (self.x, self.seen, self.weight, self.y) if t is not None]
+        for t in tensors:
+            t[early], t[late] = t[late], t[early]
+        ends = [(None, None) if t is None else (t[:front], t[front:]) for t in (self.x, self.seen, self.weight, self.y)]
+        first, last = zip(*ends, strict=True)
+        return Rows(*first), Rows(*last)
 
     def balanced(self) -> Rows:
         """Return the same rows with weights of mean one, so that means divide by the number of rows."""
@@ -216,7 +229,8 @@ class Rows:
         def cast(t: Tensor | None) -> Tensor | None:
             return None if t is None else t.to(device, dtype if t.is_floating_point() else None)
 
-        return Rows(cast(self.x), cast(self.seen), cast(self.weight), cast(self.y))  # type: ignore[arg-type]
+        x: Any = cast(self.x)
+        return Rows(x, cast(self.seen), cast(self.weight), cast(self.y), own=self.own)
 
 
 def mean_over_rows(values: Tensor, weight: Tensor | None) -> Tensor:

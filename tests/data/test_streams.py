@@ -31,7 +31,7 @@ def source(n=100, *, rows=20, step=None, held=()):
     opened = stream(numbered(n), window_bytes=rows * WIDTH * 4)
     if step is not None:
         opened.starts = np.append(np.arange(0, n, step), n)
-    return Shuffled(opened, lambda x: x, (WIDTH,), held=np.array(sorted(held), dtype=np.int64))
+    return Shuffled(opened, lambda x, dtype: x.astype(dtype), (WIDTH,), held=np.array(sorted(held), dtype=np.int64))
 
 
 def order(rows, steps, epoch=0, seed=0):
@@ -136,7 +136,7 @@ def test_no_more_than_two_windows_and_some_blocks_are_in_memory(tmp_path):
     X = np.random.default_rng(0).random((16384, 64), dtype=np.float32)  # 4 MiB
     np.save(tmp_path / "x.npy", X)
     window = X.nbytes // 8
-    feed = Shuffled(stream(tmp_path / "x.npy", window_bytes=window), lambda x: x, (64,))
+    feed = Shuffled(stream(tmp_path / "x.npy", window_bytes=window), lambda x, dtype: x.astype(dtype), (64,))
     feed.batches(Noise(0), 100)
     allocated = []
     tracemalloc.start()

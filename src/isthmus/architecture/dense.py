@@ -65,6 +65,9 @@ class Parallel(Layer):
         return y, back
 
 
+CHUNK = 4096
+
+
 @dataclass(frozen=True, repr=False)
 class Dense(Architecture):
     """Fully connected encoder and its mirror image as decoder.
@@ -189,11 +192,8 @@ class Dense(Architecture):
         if not (straight and {"squared error", "plain code", "outputs shaped as inputs"} <= objective.provides):
             return
         model = objective.model
-        x = model.stem(sample).flatten(1).double()
-        weight = torch.ones_like(x[:, :1]) if sample.weight is None else sample.weight.double().unsqueeze(1)
-        mean = (weight * x).sum(0) / weight.sum() if self.bias else torch.zeros_like(x[0])
         into, out = self._straight(model.encoder), self._straight(model.decoder)
-        axes = principal_axes((x - mean) * weight.sqrt(), into.weight.shape[0])
+        mean, axes = principal_axes(model.stem(sample).flatten(1), sample.weight, into.weight.shape[0], self.bias)
         with torch.no_grad():
             into.weight[: len(axes)] = axes.to(into.weight.dtype)
             into.weight[len(axes) :] = 0.0
@@ -205,22 +205,28 @@ class Dense(Architecture):
                 out.bias.copy_(mean.to(out.bias.dtype))
 
 
-def principal_axes(x: Tensor, k: int) -> Tensor:
-    """Return the leading ``k`` principal axes of centred rows as rows (k, columns), exactly, in the dtype of ``x``.
+def principal_axes(x: Tensor, weight: Tensor | None, k: int, centred: bool) -> tuple[Tensor, Tensor]:
+    """Return the mean and the leading ``k`` principal axes of rows as rows (k, columns), exactly, in float64.
 
-    The smaller of covariance and Gram matrix is decomposed; fewer axes come back where the rank is lower. The sign of
-    an axis is fixed by its largest entry.
+    Without ``centred`` the mean is zero. The smaller of covariance, collected in chunks, and Gram matrix is decomposed;
+    fewer axes come back where the rank is lower. The sign of an axis is fixed by its largest entry.
     """
     rows, columns = x.shape
+    share = torch.ones(rows, dtype=torch.float64, device=x.device) if weight is None else weight.double()
+    parts = list(zip(x.split(CHUNK), share.unsqueeze(1).split(CHUNK), strict=True))
+    total = sum(((part * chunk).sum(0) for chunk, part in parts), share.new_zeros(columns))
+    mean = total / share.sum() if centred else total * 0.0
     axes: Tensor
     if columns <= rows:
-        values, vectors = torch.linalg.eigh(x.T @ x)
-        axes = vectors.flip(1)[:, :k].T
+        pieces = ((chunk.double() - mean).mul_(part.sqrt()) for chunk, part in parts)
+        covariance = sum((piece.T @ piece for piece in pieces), share.new_zeros(columns, columns))
+        axes = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :k].T
     else:
-        values, vectors = torch.linalg.eigh(x @ x.T)
+        scaled = (x.double() - mean) * share.sqrt().unsqueeze(1)
+        values, vectors = torch.linalg.eigh(scaled @ scaled.T)
         keep = (values.flip(0) > values.max() * 1e-12)[:k]
-        axes = F.normalize(vectors.flip(1)[:, : len(keep)][:, keep].T @ x)
+        axes = F.normalize(vectors.flip(1)[:, : len(keep)][:, keep].T @ scaled)
     if not len(axes):
-        return axes
+        return mean, axes
     signs: Tensor = axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()
-    return axes.mul(signs)
+    return mean, axes.mul(signs)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,14 +62,14 @@ class Shuffled:
 
     Args:
         stream: the rows in their own units.
-        convert: what turns some of them, (rows, numbers), into the model's units.
+        convert: what turns some of them, (rows, numbers), into the model's units in a dtype.
         shape: shape of a row for the model.
         held: rows that are left out, in ascending order.
         device, dtype: where batches go and what they come in.
     """
 
     stream: Stream
-    convert: Callable[[Array], Array]
+    convert: Callable[[Array, Any], Array]
     shape: tuple[int, ...]
     held: Array = field(default_factory=lambda: np.empty(0, np.int64))
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -177,7 +178,7 @@ class Shuffled:
         rows = rows.reshape(len(rows), -1)
         step = max(1, PIECE // (rows.shape[1] * rows.itemsize))
         for i in range(0, len(rows), step):
-            out[to[i : i + step]] = self.convert(rows[i : i + step])
+            out[to[i : i + step]] = self.convert(rows[i : i + step], out.dtype)
 
     def _converted(self, rows: Array) -> Tensor:
         found = torch.empty(len(rows), self.stream.width, dtype=self.dtype)

@@ -232,7 +232,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
     def _rows(self, x: Array, weight: Array | None) -> Rows:
         dtype = np.float64 if self.trainer_.place()[1] == torch.float64 else np.float32
         values = tensor(self.scaling_.forward(x, dtype)).reshape(-1, *self.spec_.shape)
-        return Rows(values, weight=None if weight is None else torch.from_numpy(weight))
+        own = not np.may_share_memory(values.numpy(), x)
+        return Rows(values, weight=None if weight is None else torch.from_numpy(weight), own=own)
 
     def _answer_anew(self) -> None:
         """Forget what depends on the weights as they were."""

@@ -84,18 +84,19 @@ class PrincipalAxes:
         return np.concatenate([_squares(_without(chunk - self.centre, kept)) for chunk in _chunks(X)])
 
 
-def principal_axes(X: Array, weight: Array | None = None) -> PrincipalAxes:
+def principal_axes(X: Array, weight: Array | None = None, *, products: Any = np.float64) -> PrincipalAxes:
     """Return the exact principal axes in float64, by whichever way is shorter; ``weight`` counts rows so many times.
 
-    Many rows: the eigenvectors of the covariance, collected chunk by chunk. Few rows: the singular vectors of the
-    centred rows.
+    Many rows: the eigenvectors of the covariance, collected chunk by chunk, whose ``products`` may be float32 where
+    seven digits are enough. Few rows: the singular vectors of the centred rows.
     """
     rows = _flat(X)
     share = np.full(len(rows), 1 / len(rows)) if weight is None else weight / weight.sum()
     centre = rows.mean(axis=0, dtype=np.float64) if weight is None else _mean(rows, share)
     root = np.sqrt(share)[:, None]
     if len(rows) > 2 * len(centre):
-        pieces = ((chunk - centre) * part for chunk, part in zip(_chunks(rows), _chunks(root), strict=True))
+        parts = zip(_chunks(rows), _chunks(root), strict=True)
+        pieces = (((chunk - centre) * part).astype(products, copy=False) for chunk, part in parts)
         covariance = sum((piece.T @ piece for piece in pieces), np.zeros(2 * centre.shape))
         variances, vectors = np.linalg.eigh(covariance)
         return PrincipalAxes(centre, vectors.T[::-1], variances[::-1].clip(0))
