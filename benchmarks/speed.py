@@ -1,0 +1,143 @@
+"""How fast are fitting and scoring, beside other libraries and beside the processor's limit?
+
+The runner is part of the package (``isthmus bench speed``, :mod:`isthmus.bench`); this script keeps its rows for the
+page. Every contestant runs in a process of its own, other libraries in environments of their own (``--install`` makes
+them, with exact versions). Rounds are interleaved. Times are those of whole fits through each library's own ``fit``,
+after a first one that is shown apart, in rows per second; nothing is held out, and the loss that each reached is
+measured alike, from reconstructions. What differs between contestants is written beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.common import PICTURES, RESULTS, Column, Table
+from isthmus.bench.speed import Options, report, run
+from isthmus.bench.works import ALL, FLOOR, OURS, ROWS
+
+Line = Mapping[str, Any]
+
+RATIOS = [name for name in ALL if name not in (OURS, FLOOR)]
+TABLE = Table(
+    name="speed",
+    columns={"rate": Column("rows/s", "{:,.0f}"), FLOOR: Column("of the floor", "{:.0f} %")}
+    | {name: Column(f"× {name}", "{:.2f}") for name in [*RATIOS, "isthmus float32", "isthmus, one after another"]},
+    rows=tuple(ROWS),
+    targets={name: row.asked for name, row in ROWS.items() if row.asked},
+)
+
+
+def details(lines: Sequence[Line]) -> str:
+    """Return what every contestant of every row shown said, folded away."""
+    written = ["<details><summary>Every contestant: rates, first use, memory, loss, differences</summary>", ""]
+    for line in lines:
+        written += [f"**{line['row']}**{' (quick)' if line['quick'] else ''}: {described(line['setup'])}", ""]
+        headings = "contestant | per second | import, s | first use, s | loss | peak MiB | foreign cores | versions, differences"
+        written += [f"| {headings} |", f"|{' --- |' * (headings.count('|') + 1)}"]
+        written += [f"| {' | '.join(contestant(name, said))} |" for name, said in line["entrants"].items()]
+        written.append("")
+    return "\n".join([*written, "</details>"]) if lines else ""
+
+
+def described(setup: Mapping[str, Any]) -> str:
+    """Say what was done in a row."""
+    if setup["kind"] == "start":
+        return f"processes per second, {setup['rounds']} rounds"
+    parts = [f"{setup['net']}, {setup['loss']}, {setup['rows']:,} rows of a {setup['data'].rstrip('s')} set"]
+    parts += [f"batch {setup['batch']}, {setup['epochs']} epochs, {setup['precision']}"] * (setup["kind"] == "fit")
+    parts += [f"{setup['dtype']} rows scored"] * (setup["kind"] == "score")
+    return f"{', '.join(parts)}; {setup['rounds']} rounds"
+
+
+def contestant(name: str, said: Mapping[str, Any]) -> list[str]:
+    """Return the cells of one contestant."""
+    if "rates" not in said:
+        return [name, "not run", "", "", "", "", "", said["not run"].replace("|", "/")]
+    rates = said["rates"]
+    form = "{:,.0f}" if min(rates) > 100 else "{:.3g}"
+    rate = f"{form.format(median(rates))} ({form.format(min(rates))} to {form.format(max(rates))})"
+    numbers = [f"{said[key]:.4g}" if key in said else "" for key in ("import", "first", "loss")]
+    versions = ", ".join(f"{package} {version}" for package, version in said["versions"].items())
+    note = f"{versions}; {said.get('note', '')}".replace("|", "/")
+    return [name, rate, *numbers, f"{said['peak MiB']:.0f}", str(said.get("foreign", "")), note]
+
+
+def growth(line: Line) -> list[tuple[str, float, float, float]]:
+    """Return, for what grew, the factor of its work per epoch, of its seconds, and of its memory above the imports."""
+    said = line["entrants"]
+    if any("rates" not in found for found in said.values()):
+        return []
+    rows, first = line["setup"]["rows"], said[OURS]
+    found = []
+    for name, grown in said.items():
+        if name == OURS:
+            continue
+        work = ROWS["growth"].job(name, line["quick"])
+        factor = work.rows / rows
+        more = factor * products(work.hidden, work.code) / products(line["setup"]["hidden"], line["setup"]["code"])
+        seconds = factor * median(first["rates"]) / median(grown["rates"])
+        memory = (grown["peak MiB"] - grown["imported MiB"]) / (first["peak MiB"] - first["imported MiB"])
+        found.append((name, more, seconds, memory))
+    return found
+
+
+def products(hidden: Sequence[int], code: int, inputs: int = 784) -> int:
+    """Return the multiplications per row of the encoder."""
+    sizes = [inputs, *hidden, code]
+    return sum(a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+
+
+def plot(line: Line, folder: Path) -> None:
+    """Draw time and memory against work: on the diagonal, growth is linear."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    grown = growth(line)
+    if not grown:
+        return
+    figure, axes = plt.subplots(figsize=(5, 4), layout="constrained")
+    top = max(max(more, seconds, memory) for _, more, seconds, memory in grown) * 1.3
+    axes.loglog([1, top], [1, top], color="0.7", label="linear")
+    axes.loglog(
+        [more for _, more, _, _ in grown], [seconds for _, _, seconds, _ in grown], "o", label="time of an epoch"
+    )
+    axes.loglog([more for _, more, _, _ in grown], [memory for *_, memory in grown], "s", label="memory above imports")
+    for name, more, seconds, _ in grown:
+        axes.annotate(name, (more, seconds), textcoords="offset points", xytext=(6, -10), fontsize="small")
+    axes.set(xlabel="multiplications, times those of the smallest", ylabel="times that of the smallest")
+    axes.legend()
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / "growth.png", dpi=120)
+    plt.close(figure)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure the rows asked for, and draw how they grow."""
+    reader = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__.partition("\n")[0])
+    reader.add_argument("--quick", action="store_true", help="fewer rows and epochs, one round")
+    reader.add_argument("--only", default="", metavar="TEXT", help="only the rows whose name contains this text")
+    reader.add_argument("--contestants", nargs="+", default=(), metavar="TEXT", help="only these, beside isthmus")
+    reader.add_argument("--rounds", type=int, default=0, help="turns of every contestant (default 3)")
+    reader.add_argument("--threads", type=int, default=0, help="threads of every contestant (default: all cores)")
+    reader.add_argument("--environments", type=Path, help="folder with the environments of the other libraries")
+    reader.add_argument("--install", action="store_true", help="make those that are missing")
+    reader.add_argument("--results", type=Path, default=RESULTS, help="folder of the rows")
+    reader.add_argument("--pictures", type=Path, default=PICTURES, help="folder of the pictures")
+    given = reader.parse_args(arguments)
+    asked = vars(given) | {"results": given.results / f"{TABLE.name}.jsonl"}
+    pictures = asked.pop("pictures")
+    lines = run(Options(**asked))
+    print(report(lines))
+    for line in lines:
+        if line["row"] == "growth":
+            plot(line, pictures)
+
+
+if __name__ == "__main__":
+    main()
