@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,6 +22,7 @@ from isthmus.bench.works import ALL, FLOOR, OURS, ROWS
 
 Line = Mapping[str, Any]
 
+HEADINGS = ("", "per second", "import, s", "first use, s", "loss", "peak MiB", "foreign cores", "versions, differences")
 RATIOS = [name for name in ALL if name not in (OURS, FLOOR)]
 TABLE = Table(
     name="speed",
@@ -36,8 +38,7 @@ def details(lines: Sequence[Line]) -> str:
     written = ["<details><summary>Every contestant: rates, first use, memory, loss, differences</summary>", ""]
     for line in lines:
         written += [f"**{line['row']}**{' (quick)' if line['quick'] else ''}: {described(line['setup'])}", ""]
-        headings = "contestant | per second | import, s | first use, s | loss | peak MiB | foreign cores | versions, differences"
-        written += [f"| {headings} |", f"|{' --- |' * (headings.count('|') + 1)}"]
+        written += [f"| {' | '.join(HEADINGS)} |", f"|{' --- |' * len(HEADINGS)}"]
         written += [f"| {' | '.join(contestant(name, said))} |" for name, said in line["entrants"].items()]
         written.append("")
     return "\n".join([*written, "</details>"]) if lines else ""
@@ -88,7 +89,7 @@ def growth(line: Line) -> list[tuple[str, float, float, float]]:
 def products(hidden: Sequence[int], code: int, inputs: int = 784) -> int:
     """Return the multiplications per row of the encoder."""
     sizes = [inputs, *hidden, code]
-    return sum(a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+    return sum(a * b for a, b in pairwise(sizes))
 
 
 def plot(line: Line, folder: Path) -> None:

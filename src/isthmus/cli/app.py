@@ -33,7 +33,7 @@ Begin with: isthmus fit digits -o model --figures figures""",
 COMMANDS: tuple[Callable[..., int | None], ...] = (fit, encode, reconstruct, score, sample, evaluate, parts)
 for place, command in enumerate(COMMANDS):
     app.command(command, sort_key=place)
-app.command(bench, sort_key=len(COMMANDS))
+app.command(bench)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-bench = App(name="bench", help="Measure isthmus on this machine, beside what else could be used.")
+bench = App(name="bench", help="Measure isthmus on this machine, beside what else could be used.", sort_key=100)
 
 
 @bench.command
