@@ -101,8 +101,13 @@ class Bench:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        shown = ", ".join(f"{name} {brief(value)}" for name, value in line["values"].items())
-        print(f"{line['row']} (seed {line['seed']}): {shown}", flush=True)
+        print(told(line), flush=True)
+
+
+def told(line: Mapping[str, Any]) -> str:
+    """Say a row in one line, for the terminal."""
+    values = ", ".join(f"{name} {brief(value)}" for name, value in line["values"].items())
+    return f"{line['row']} (seed {line['seed']}): {values}"
 
 
 def brief(value: Any) -> str:

@@ -16,13 +16,23 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.common import PICTURES, RESULTS, Column, Table
-from isthmus.bench.speed import Options, report, run
+from benchmarks.common import PICTURES, RESULTS, Column, Table, told
+from isthmus.bench.speed import Options, run
 from isthmus.bench.works import ALL, FLOOR, OURS, ROWS
 
 Line = Mapping[str, Any]
 
-HEADINGS = ("", "per second", "import, s", "first use, s", "loss", "peak MiB", "foreign cores", "versions, differences")
+HEADINGS = (
+    "",
+    "per second",
+    "import, s",
+    "first use, s",
+    "loss",
+    "squared error",
+    "peak MiB",
+    "foreign cores",
+    "versions, differences",
+)
 RATIOS = [name for name in ALL if name not in (OURS, FLOOR)]
 TABLE = Table(
     name="speed",
@@ -34,14 +44,54 @@ TABLE = Table(
 
 
 def details(lines: Sequence[Line]) -> str:
-    """Return what every contestant of every row shown said, folded away."""
-    written = ["<details><summary>Every contestant: rates, first use, memory, loss, differences</summary>", ""]
-    for line in lines:
-        written += [f"**{line['row']}**{' (quick)' if line['quick'] else ''}: {described(line['setup'])}", ""]
-        written += [f"| {' | '.join(HEADINGS)} |", f"|{' --- |' * len(HEADINGS)}"]
-        written += [f"| {' | '.join(contestant(name, said))} |" for name, said in line["entrants"].items()]
-        written.append("")
-    return "\n".join([*written, "</details>"]) if lines else ""
+    """Return what the table cannot show: start-up in seconds, growth, and, folded away, what every contestant said."""
+    shown = {line["row"]: line for line in lines}
+    written = []
+    if "start-up" in shown:
+        written += ["### Start-up", "", *starts(shown["start-up"]), ""]
+    if "growth" in shown and growth(shown["growth"]):
+        written += [
+            "### Growth",
+            "",
+            *grown(shown["growth"]),
+            "",
+            "![Time and memory against work](images/growth.png)",
+            "",
+        ]
+    if lines:
+        written += ["<details><summary>Every contestant: rates, first use, memory, loss, differences</summary>", ""]
+        written += [text for line in lines for text in everybody(line)]
+        written += ["</details>"]
+    return "\n".join(written)
+
+
+def starts(line: Line) -> list[str]:
+    """Return a table of seconds, one process per row."""
+    written = ["| process | seconds | peak MiB |", "| --- | --- | --- |"]
+    for name, said in line["entrants"].items():
+        times = [1 / rate for rate in said.get("rates", ())]
+        cells = (
+            f"{median(times):.2f} ({min(times):.2f} to {max(times):.2f}) | {said['peak MiB']:.0f}"
+            if times
+            else "not run |"
+        )
+        written.append(f"| {name} | {cells} |")
+    return written
+
+
+def grown(line: Line) -> list[str]:
+    """Return a table of factors: of the work, the time and the memory of what grew."""
+    written = ["| isthmus | work of an epoch × | time × | memory above imports × |", "| --- | --- | --- | --- |"]
+    return written + [
+        f"| {name} | {more:.1f} | {time:.1f} | {memory:.1f} |" for name, more, time, memory in growth(line)
+    ]
+
+
+def everybody(line: Line) -> list[str]:
+    """Return a table of what every contestant of a row said."""
+    name = f"**{line['row']}**{' (quick)' if line['quick'] else ''}: {described(line['setup'])}"
+    written = [name, "", f"| {' | '.join(HEADINGS)} |", f"|{' --- |' * len(HEADINGS)}"]
+    return [*written, *(f"| {' | '.join(contestant(who, said))} |" for who, said in line["entrants"].items()), ""]
 
 
 def described(setup: Mapping[str, Any]) -> str:
@@ -57,11 +107,11 @@ def described(setup: Mapping[str, Any]) -> str:
 def contestant(name: str, said: Mapping[str, Any]) -> list[str]:
     """Return the cells of one contestant."""
     if "rates" not in said:
-        return [name, "not run", "", "", "", "", "", said["not run"].replace("|", "/")]
+        return [name, "not run", "", "", "", "", "", "", said["not run"].replace("|", "/")]
     rates = said["rates"]
     form = "{:,.0f}" if min(rates) > 100 else "{:.3g}"
     rate = f"{form.format(median(rates))} ({form.format(min(rates))} to {form.format(max(rates))})"
-    numbers = [f"{said[key]:.4g}" if key in said else "" for key in ("import", "first", "loss")]
+    numbers = [f"{said[key]:.4g}" if key in said else "" for key in ("import", "first", "loss", "squared error")]
     versions = ", ".join(f"{package} {version}" for package, version in said["versions"].items())
     note = f"{versions}; {said.get('note', '')}".replace("|", "/")
     return [name, rate, *numbers, f"{said['peak MiB']:.0f}", str(said.get("foreign", "")), note]
@@ -133,9 +183,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = reader.parse_args(arguments)
     asked = vars(given) | {"results": given.results / f"{TABLE.name}.jsonl"}
     pictures = asked.pop("pictures")
-    lines = run(Options(**asked))
-    print(report(lines))
-    for line in lines:
+    for line in run(Options(**asked)):
+        print(told(line))
         if line["row"] == "growth":
             plot(line, pictures)
 

@@ -79,7 +79,7 @@ def summary(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if failed or not answers:
         return {"not run": (failed or ["not asked for"])[0]}
     found: dict[str, Any] = {"rates": [median(answer["rates"]) for answer in answers]}
-    for name in ("import", "first", "loss", "imported MiB"):
+    for name in ("import", "first", "loss", "squared error", "imported MiB"):
         values = [answer[name] for answer in answers if name in answer]
         found |= {name: round(median(values), 4)} if values else {}
     for name in ("peak MiB", "foreign"):

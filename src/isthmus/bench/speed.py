@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from isthmus.bench import environments
@@ -144,7 +145,7 @@ def rows_of(work: Work, folder: Path) -> Path:
 def values(entrants: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the numbers of the table: our rate, our share of the floor, and our rate over everybody else's."""
     ours = entrants.get(OURS, {})
-    found: dict[str, Any] = {"rate": sorted(ours["rates"])[len(ours["rates"]) // 2]} if "rates" in ours else {}
+    found: dict[str, Any] = {"rate": median(ours["rates"])} if "rates" in ours else {}
     for name, theirs in entrants.items():
         ratio = ratios(ours, theirs)
         if name != OURS and ratio:
@@ -156,9 +157,9 @@ def brief(answer: Mapping[str, Any]) -> str:
     """Say an answer in a few words."""
     if "failed" in answer:
         return f"not run ({answer['failed']})"
-    rate = sorted(answer["rates"])[len(answer["rates"]) // 2]
     loss = f", loss {answer['loss']:.4g}" if "loss" in answer else ""
-    return f"{rate:,.4g} a second, first use {answer['first']:.2f} s{loss}, foreign load {answer.get('foreign')}"
+    rate, first = f"{median(answer['rates']):,.4g} a second", f"first use {answer['first']:.2f} s"
+    return f"{rate}, {first}{loss}, foreign load {answer.get('foreign')}"
 
 
 def report(lines: Sequence[Mapping[str, Any]]) -> str:
@@ -174,7 +175,6 @@ def report(lines: Sequence[Mapping[str, Any]]) -> str:
                 written.append(f"  {name:28} not run: {found['not run']}")
                 continue
             ratio = ratios(ours, found)
-            beside = f"{ratio[0]:8.2f} ({ratio[1]:.2f} to {ratio[2]:.2f})" if ratio else ""
-            middle = sorted(found["rates"])[len(found["rates"]) // 2]
-            written.append(f"  {name:28} {middle:14,.4g} a second   isthmus over it: {beside}")
+            beside = f"   isthmus over it: {ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f})" if ratio else ""
+            written.append(f"  {name:28} {median(found['rates']):14,.4g} a second{beside if name != OURS else ''}")
     return "\n".join(written)
