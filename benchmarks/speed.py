@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.common import PICTURES, RESULTS, Column, Table, told
 from isthmus.bench.speed import Options, run
@@ -22,6 +22,14 @@ from isthmus.bench.works import ALL, FLOOR, OURS, ROWS
 
 Line = Mapping[str, Any]
 
+PIXELS = 784
+GROWTH = (
+    "",
+    "multiplications of an epoch ×",
+    "time ×",
+    "MiB above imports and rows",
+    "data, weights, gradient, moments, MiB",
+)
 HEADINGS = (
     "",
     "per second",
@@ -80,11 +88,12 @@ def starts(line: Line) -> list[str]:
 
 
 def grown(line: Line) -> list[str]:
-    """Return a table of factors: of the work, the time and the memory of what grew."""
-    written = ["| isthmus | work of an epoch × | time × | memory above imports × |", "| --- | --- | --- | --- |"]
-    return written + [
-        f"| {name} | {more:.1f} | {time:.1f} | {memory:.1f} |" for name, more, time, memory in growth(line)
-    ]
+    """Return a table of what grew."""
+    written = [f"| {' | '.join(GROWTH)} |", f"|{' --- |' * len(GROWTH)}"]
+    for it in growth(line):
+        cells = f"{it.work:.1f} | {it.time:.1f} | {it.memory:.0f} | {it.needed:.0f}"
+        written.append(f"| {it.name} | {cells} |")
+    return written
 
 
 def everybody(line: Line) -> list[str]:
@@ -117,29 +126,37 @@ def contestant(name: str, said: Mapping[str, Any]) -> list[str]:
     return [name, rate, *numbers, f"{said['peak MiB']:.0f}", str(said.get("foreign", "")), note]
 
 
-def growth(line: Line) -> list[tuple[str, float, float, float]]:
-    """Return, for what grew, the factor of its work per epoch, of its seconds, and of its memory above the imports."""
-    said = line["entrants"]
+class Grown(NamedTuple):
+    """What grew: factors of an epoch's multiplications and seconds; MiB above the imports, and what they would hold.
+
+    ``needed`` is the data and, four times, the weights: themselves, their gradient and Adam's moments.
+    """
+
+    name: str
+    work: float
+    time: float
+    memory: float
+    needed: float
+
+
+def growth(line: Line) -> list[Grown]:
+    """Return what grew, beginning with what it grew from; nothing where one of them was not run."""
+    said, row = line["entrants"], ROWS["growth"]
     if any("rates" not in found for found in said.values()):
         return []
-    rows, first = line["setup"]["rows"], said[OURS]
     found = []
-    for name, grown in said.items():
-        if name == OURS:
-            continue
-        work = ROWS["growth"].job(name, line["quick"])
-        factor = work.rows / rows
-        more = factor * products(work.hidden, work.code) / products(line["setup"]["hidden"], line["setup"]["code"])
-        seconds = factor * median(first["rates"]) / median(grown["rates"])
-        memory = (grown["peak MiB"] - grown["imported MiB"]) / (first["peak MiB"] - first["imported MiB"])
-        found.append((name, more, seconds, memory))
-    return found
+    for name, here in said.items():
+        work = row.job(name, line["quick"])
+        weights, seconds = products(work.hidden, work.code), work.rows / median(here["rates"])
+        needed = 4 * (work.rows * PIXELS + 8 * weights) / 2**20
+        found.append(Grown(name, work.rows * weights, seconds, here["peak MiB"] - here["imported MiB"], needed))
+    first = found[0]
+    return [one._replace(work=one.work / first.work, time=one.time / first.time) for one in found]
 
 
-def products(hidden: Sequence[int], code: int, inputs: int = 784) -> int:
-    """Return the multiplications per row of the encoder."""
-    sizes = [inputs, *hidden, code]
-    return sum(a * b for a, b in pairwise(sizes))
+def products(hidden: Sequence[int], code: int) -> int:
+    """Return the multiplications per row of the encoder, which are its weights; the decoder has as many."""
+    return sum(a * b for a, b in pairwise((PIXELS, *hidden, code)))
 
 
 def plot(line: Line, folder: Path) -> None:
@@ -149,18 +166,17 @@ def plot(line: Line, folder: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    grown = growth(line)
-    if not grown:
+    found = growth(line)
+    if not found:
         return
     figure, axes = plt.subplots(figsize=(5, 4), layout="constrained")
-    top = max(max(more, seconds, memory) for _, more, seconds, memory in grown) * 1.3
+    work, memory = [it.work for it in found], [it.memory / found[0].memory for it in found]
+    top = 1.3 * max(*work, *memory, *(it.time for it in found))
     axes.loglog([1, top], [1, top], color="0.7", label="linear")
-    axes.loglog(
-        [more for _, more, _, _ in grown], [seconds for _, _, seconds, _ in grown], "o", label="time of an epoch"
-    )
-    axes.loglog([more for _, more, _, _ in grown], [memory for *_, memory in grown], "s", label="memory above imports")
-    for name, more, seconds, _ in grown:
-        axes.annotate(name, (more, seconds), textcoords="offset points", xytext=(6, -10), fontsize="small")
+    axes.loglog(work, [it.time for it in found], "o", label="time of an epoch")
+    axes.loglog(work, memory, "s", label="memory above imports")
+    for it in found:
+        axes.annotate(it.name, (it.work, it.time), textcoords="offset points", xytext=(6, -10), fontsize="small")
     axes.set(xlabel="multiplications, times those of the smallest", ylabel="times that of the smallest")
     axes.legend()
     folder.mkdir(parents=True, exist_ok=True)

@@ -80,6 +80,8 @@ def test_only_those_asked_for_have_a_turn(scripts):
     assert line["entrants"]["b"] == {"not run": "not asked for"} and line["quick"]
     with pytest.raises(ValueError, match=r"no row has 'zebra' in its name; the rows are 'a row'"):
         bench.run(bench.Options(only="zebra"), row())
+    with pytest.raises(ValueError, match="rounds=-1 counts nothing"):
+        bench.Options(rounds=-1)
 
 
 def test_a_row_is_written_when_it_is_done(scripts, tmp_path):
@@ -180,9 +182,14 @@ def test_growth_is_measured_against_multiplications(tmp_path):
     base = {"rates": [100.0], "peak MiB": 60.0, "imported MiB": 50.0}
     said = {name: base for name in ROWS["growth"].entrants} | {"rows x 10": base | {"peak MiB": 90.0}}
     line = {"row": "growth", "quick": False, "setup": setup, "entrants": said}
-    found = {name: rest for name, *rest in page.growth(line)}
-    assert found["rows x 10"] == [10.0, 10.0, 4.0]
-    assert found["width x 4"][0] == pytest.approx((784 * 1024 + 1024 * 256) / (784 * 256 + 256 * 256))
+    found = {grown.name: grown for grown in page.growth(line)}
+    assert list(found) == list(ROWS["growth"].entrants)
+    assert found["isthmus"][1:4] == (1.0, 1.0, 10.0)
+    assert found["rows x 10"][1:4] == (10.0, 10.0, 40.0)
+    weights = 784 * 256 + 256 * 256
+    assert found["isthmus"].needed == pytest.approx((6000 * 784 + 4 * 2 * weights) * 4 / 2**20)
+    assert found["width x 4"].work == pytest.approx((784 * 1024 + 1024 * 256) / weights)
+    assert page.grown(line)[-1].startswith("| depth x 4 |")
     page.plot(line, tmp_path)
     assert (tmp_path / "growth.png").stat().st_size > 1000
     assert page.growth(line | {"entrants": said | {"depth x 4": {"not run": "why"}}}) == []

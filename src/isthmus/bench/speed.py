@@ -44,6 +44,12 @@ class Options:
     install: bool = False
     results: Path | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that count nothing."""
+        for name, value in (("rounds", self.rounds), ("threads", self.threads)):
+            if value < 0:
+                raise ValueError(f"{name}={value} counts nothing; give a whole number from 1 up, or 0 for the default")
+
     def wants(self, name: str) -> bool:
         """Say whether an entrant was asked for; isthmus always is."""
         asked = [text.lower() for text in self.contestants]
