@@ -12,7 +12,7 @@ from pathlib import Path
 from isthmus.bench.works import Entrant
 
 # What is installed together agrees; torch comes first, so that nothing exchanges the build that was chosen.
-PINNED = {
+PINNED: dict[str, tuple[tuple[str, ...], ...]] = {
     "torch": (
         ("torch==2.13.0",),
         (
@@ -66,6 +66,8 @@ def python_for(entrant: Entrant, folder: Path) -> Path | None:
 def install(folder: Path, name: str) -> None:
     """Make an environment with its exact versions; nothing is done where it is.
 
+    The variable ``TORCH_SPEC`` names another build of torch, with options of pip where it needs them.
+
     Raises:
         ValueError: pip could not.
     """
@@ -74,6 +76,8 @@ def install(folder: Path, name: str) -> None:
         return
     venv.create(folder / name, with_pip=True)
     for packages in PINNED[name]:
+        if packages == PINNED["torch"][0]:
+            packages = tuple(os.environ.get("TORCH_SPEC", packages[0]).split())
         print(f"{folder / name}: installing {', '.join(packages)}", flush=True)
         done = subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=False)
         if done.returncode:

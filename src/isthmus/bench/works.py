@@ -128,8 +128,8 @@ def starting(code: str, environment: str = "", module: str = "") -> Entrant:
 
 
 FIRST_FIT = (
-    "import numpy as np; from isthmus import Autoencoder; "
-    "Autoencoder(8).fit(np.random.default_rng(0).normal(size=(500, 30)).astype('f4'))"
+    "import numpy as np; from isthmus import Autoencoder, Trainer; "
+    "Autoencoder(8, trainer=Trainer(epochs=10)).fit(np.random.default_rng(0).normal(size=(500, 30)).astype('f4'))"
 )
 STARTS = {
     "import isthmus": starting("import isthmus"),
@@ -137,7 +137,7 @@ STARTS = {
     "import torch and scikit-learn": starting("import torch, sklearn.base"),
     "from isthmus import Autoencoder": starting("from isthmus import Autoencoder"),
     "isthmus --help": starting("from isthmus.cli import main; main(['--help'])"),
-    "import and first fit of 500 rows": starting(FIRST_FIT),
+    "import and first fit, 500 rows, 10 epochs": starting(FIRST_FIT),
     "import lightning": starting("import lightning", "torch", "lightning"),
     "import pyod": starting("import pyod.models.auto_encoder", "torch", "pyod"),
     "import pythae": starting("import pythae.models, pythae.trainers", "torch", "pythae"),
@@ -201,7 +201,7 @@ ROWS = {
             "width x 4": growing(hidden=(1024,), code=256),
             "depth x 4": growing(hidden=(256,) * 4, code=256),
         },
-        {"rows": 1000},
+        {"rows": 2560},
         "linear",
     ),
     "start-up": Row(
