@@ -46,7 +46,9 @@ def cell(column: Column, values: Sequence[Any]) -> str:
         return ""
     if column.over_seeds == "count":
         return f"{sum(known)} of {len(known)}"
-    if isinstance(known[0], str) or column.over_seeds == "first":
+    if isinstance(known[0], str):
+        return known[0]
+    if column.over_seeds == "first":
         return column.form.format(known[0])
     if column.over_seeds in ("sum", "worst"):
         return column.form.format(sum(known) if column.over_seeds == "sum" else max(known, key=abs))
@@ -75,7 +77,7 @@ def footer(described: Table, lines: Sequence[Line]) -> str:
     shown = [line for row in described.rows for line in latest(lines, row)]
     text = f"`python -m benchmarks.{described.name}`"
     for name in ("cpu", "threads", "versions", "git"):
-        different = list(dict.fromkeys(phrase(name, line[name]) for line in shown))
+        different = list(dict.fromkeys(phrase(name, line[name]) for line in shown if line[name] is not None))
         text += "".join(f"; {part}" for part in different)
     return f"<small>{text}</small>" if shown else text
 

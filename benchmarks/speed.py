@@ -39,7 +39,7 @@ HEADINGS = (
     "squared error",
     "peak MiB",
     "foreign cores",
-    "versions, differences",
+    "differences",
 )
 RATIOS = [name for name in ALL if name not in (OURS, FLOOR)]
 TABLE = Table(
@@ -66,11 +66,28 @@ def details(lines: Sequence[Line]) -> str:
             "![Time and memory against work](images/growth.png)",
             "",
         ]
-    if lines:
+    worked = [line for line in lines if line["row"] != "start-up"]
+    if worked:
         written += ["<details><summary>Every contestant: rates, first use, memory, loss, differences</summary>", ""]
-        written += [text for line in lines for text in everybody(line)]
-        written += ["</details>"]
+        written += [text for line in worked for text in everybody(line)]
+        written += [f"Versions: {', '.join(versions(worked))}.", "", "</details>"]
     return "\n".join(written)
+
+
+def versions(lines: Sequence[Line]) -> list[str]:
+    """Return every package and version that some contestant ran with."""
+    said = [found for line in lines for found in line["entrants"].values() if "versions" in found]
+    return sorted({f"{package} {version}" for found in said for package, version in found["versions"].items()})
+
+
+def over_rounds(values: Sequence[float], form: str) -> str:
+    """Return a median, and the range of several rounds.
+
+    >>> over_rounds([3.0, 1.0, 2.0], "{:.0f}"), over_rounds([3.0], "{:.0f}")
+    ('2 (1 to 3)', '3')
+    """
+    middle = form.format(median(values))
+    return middle if len(values) == 1 else f"{middle} ({form.format(min(values))} to {form.format(max(values))})"
 
 
 def starts(line: Line) -> list[str]:
@@ -78,11 +95,7 @@ def starts(line: Line) -> list[str]:
     written = ["| process | seconds | peak MiB |", "| --- | --- | --- |"]
     for name, said in line["entrants"].items():
         times = [1 / rate for rate in said.get("rates", ())]
-        cells = (
-            f"{median(times):.2f} ({min(times):.2f} to {max(times):.2f}) | {said['peak MiB']:.0f}"
-            if times
-            else "not run |"
-        )
+        cells = f"{over_rounds(times, '{:.2f}')} | {said['peak MiB']:.0f}" if times else "not run |"
         written.append(f"| {name} | {cells} |")
     return written
 
@@ -98,31 +111,27 @@ def grown(line: Line) -> list[str]:
 
 def everybody(line: Line) -> list[str]:
     """Return a table of what every contestant of a row said."""
-    name = f"**{line['row']}**{' (quick)' if line['quick'] else ''}: {described(line['setup'])}"
+    name = f"**{line['row']}**{' (quick)' if line['quick'] else ''}: {described(line)}"
     written = [name, "", f"| {' | '.join(HEADINGS)} |", f"|{' --- |' * len(HEADINGS)}"]
     return [*written, *(f"| {' | '.join(contestant(who, said))} |" for who, said in line["entrants"].items()), ""]
 
 
-def described(setup: Mapping[str, Any]) -> str:
+def described(line: Line) -> str:
     """Say what was done in a row."""
-    if setup["kind"] == "start":
-        return f"processes per second, {setup['rounds']} rounds"
-    parts = [f"{setup['net']}, {setup['loss']}, {setup['rows']:,} rows of a {setup['data'].rstrip('s')} set"]
+    setup, threads, rounds = line["setup"], line["threads"], line["setup"]["rounds"]
+    parts = [f"{setup['net']}, {setup['loss']}, {setup['rows']:,} rows ({setup['data']})"]
     parts += [f"batch {setup['batch']}, {setup['epochs']} epochs, {setup['precision']}"] * (setup["kind"] == "fit")
     parts += [f"{setup['dtype']} rows scored"] * (setup["kind"] == "score")
-    return f"{', '.join(parts)}; {setup['rounds']} rounds"
+    return f"{', '.join(parts)}; threads: {threads}, rounds: {rounds}"
 
 
 def contestant(name: str, said: Mapping[str, Any]) -> list[str]:
     """Return the cells of one contestant."""
     if "rates" not in said:
         return [name, "not run", "", "", "", "", "", "", said["not run"].replace("|", "/")]
-    rates = said["rates"]
-    form = "{:,.0f}" if min(rates) > 100 else "{:.3g}"
-    rate = f"{form.format(median(rates))} ({form.format(min(rates))} to {form.format(max(rates))})"
+    rate = over_rounds(said["rates"], "{:,.0f}" if min(said["rates"]) > 100 else "{:.3g}")
     numbers = [f"{said[key]:.4g}" if key in said else "" for key in ("import", "first", "loss", "squared error")]
-    versions = ", ".join(f"{package} {version}" for package, version in said["versions"].items())
-    note = f"{versions}; {said.get('note', '')}".replace("|", "/")
+    note = said.get("note", "").replace("|", "/")
     return [name, rate, *numbers, f"{said['peak MiB']:.0f}", str(said.get("foreign", "")), note]
 
 
@@ -176,7 +185,8 @@ def plot(line: Line, folder: Path) -> None:
     axes.loglog(work, [it.time for it in found], "o", label="time of an epoch")
     axes.loglog(work, memory, "s", label="memory above imports")
     for it in found:
-        axes.annotate(it.name, (it.work, it.time), textcoords="offset points", xytext=(6, -10), fontsize="small")
+        name = "the smallest" if it.name == OURS else it.name
+        axes.annotate(name, (it.work, it.time), textcoords="offset points", xytext=(6, -10), fontsize="small")
     axes.set(xlabel="multiplications, times those of the smallest", ylabel="times that of the smallest")
     axes.legend()
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import render
 from benchmarks import speed as page
 from isthmus.bench import environments, machine, rounds
 from isthmus.bench import speed as bench
@@ -69,6 +70,8 @@ def test_who_fails_is_not_run_again_and_says_why(scripts):
     assert line["entrants"]["later"] == {"not run": "isthmus has no way to do this yet"}
     assert line["entrants"]["absent"] == {"not run": "no environment 'x'; --install makes it"}
     assert "broken" not in line["values"] and line["values"]["rate"] == 6.0
+    unable = bench.values({OURS: {"not run": "not yet"}, "b": {"rates": [1.0]}})
+    assert unable == {"rate": "not yet"} and render.cell(page.TABLE.columns["rate"], ["not yet"]) == "not yet"
     said = bench.report([line])
     assert "not run: ValueError: no such net" in said and "6 a second" in said
 
@@ -172,7 +175,7 @@ def test_the_runner_imports_no_torch():
 def test_details_say_what_every_contestant_said(scripts, tmp_path):
     (line,) = bench.run(bench.Options(rounds=1), row(b=Entrant("broken")), say=lambda text: None)
     said = page.details([line])
-    assert "| isthmus | 6 (6 to 6) | 0.25 | 0.5 | 2 |  | 100 |" in said and "python 3; a / b" in said
+    assert "| isthmus | 6 | 0.25 | 0.5 | 2 |  | 100 |" in said and "a / b" in said and "Versions: python 3." in said
     assert "| b | not run |" in said
     assert page.details([]) == ""
 
