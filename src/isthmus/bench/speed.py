@@ -149,7 +149,7 @@ def rows_of(work: Work, folder: Path) -> Path:
 
 
 def values(entrants: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what the table shows: our rate or why there is none, our share of the floor, our rate over everybody else's."""
+    """Return what the table shows: our rate or why there is none, our share of the floor, our rate over the others."""
     ours = entrants.get(OURS, {})
     found: dict[str, Any] = {"rate": median(ours["rates"]) if "rates" in ours else ours["not run"]} if ours else {}
     for name, theirs in entrants.items():

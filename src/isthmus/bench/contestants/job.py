@@ -35,7 +35,8 @@ def hold(threads: int) -> None:
     """Keep to so many cores; the linear algebra was told by the environment."""
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, cores[:threads])
+        # Interrupts like the first core.
+        os.sched_setaffinity(0, cores[-threads:])
 
 
 def loss(name: str, x: np.ndarray, mean: np.ndarray) -> float:
