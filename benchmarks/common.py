@@ -7,10 +7,7 @@ is one line of JSON, appended when it is measured, with everything that a reader
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
-import platform
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,13 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import threadpoolctl  # type: ignore[import-untyped]
-import torch
+from isthmus.bench.machine import circumstances
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PICTURES = ROOT / "docs" / "images"
-PACKAGES = ("isthmus", "torch", "numpy", "scikit-learn")
 
 
 @dataclass(frozen=True)
@@ -70,6 +65,10 @@ class Bench:
         self.table, self.quick, self.threads, self.only = table, given.quick, given.threads, given.only
         self._seeds = given.seeds
         self.path, self.pictures = given.results / f"{table.name}.jsonl", given.pictures
+        # Not at the top: a script that times others' processes keeps its own small.
+        import threadpoolctl  # type: ignore[import-untyped]
+        import torch
+
         torch.set_num_threads(self.threads)
         threadpoolctl.threadpool_limits(self.threads)
 
@@ -96,14 +95,19 @@ class Bench:
         values["minutes"] = round((time.perf_counter() - wall) / 60, 3)
         values["cpu_minutes"] = round((time.process_time() - cpu) / 60, 3)
         line = {"row": name, "seed": seed, "quick": self.quick, "values": plain(values), "setup": plain(setup)}
-        self._append(line | {"threads": self.threads} | circumstances())
+        self._append(line | {"threads": self.threads} | circumstances(ROOT))
 
     def _append(self, line: Mapping[str, Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        shown = ", ".join(f"{name} {brief(value)}" for name, value in line["values"].items())
-        print(f"{line['row']} (seed {line['seed']}): {shown}", flush=True)
+        print(told(line), flush=True)
+
+
+def told(line: Mapping[str, Any]) -> str:
+    """Say a row in one line, for the terminal."""
+    values = ", ".join(f"{name} {brief(value)}" for name, value in line["values"].items())
+    return f"{line['row']} (seed {line['seed']}): {values}"
 
 
 def brief(value: Any) -> str:
@@ -120,27 +124,3 @@ def plain(value: Any) -> Any:
     if hasattr(value, "item"):
         return value.item()
     return value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)
-
-
-def circumstances() -> dict[str, Any]:
-    """Return what may change a number or its minutes besides the set-up: versions, processor, revision."""
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"python": platform.python_version(), "versions": versions, "cpu": processor(), "git": revision()}
-
-
-def processor() -> str:
-    """Return the processor's name."""
-    listing = Path("/proc/cpuinfo")
-    names = (
-        [line.partition(":")[2].strip() for line in listing.read_text().splitlines() if "model name" in line]
-        if (listing.exists())
-        else []
-    )
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def revision() -> str | None:
-    """Return ``git describe`` of the sources, None outside a repository."""
-    command = ["git", "describe", "--always", "--dirty", "--tags"]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or None

@@ -2,7 +2,8 @@
 
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``, where NAME is a script. Of several runs of a
 row and seed the last counts, and seeds are summarised only if their set-up was the same. A row of ``--quick`` is
-shown, marked, where there is no full one; a row that was never run is shown as not run.
+shown, marked, where there is no full one; a row that was never run is shown as not run. A script may add ``details``
+of the rows shown.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def cell(column: Column, values: Sequence[Any]) -> str:
         return ""
     if column.over_seeds == "count":
         return f"{sum(known)} of {len(known)}"
-    if isinstance(known[0], str) or column.over_seeds == "first":
+    if isinstance(known[0], str):
+        return known[0]
+    if column.over_seeds == "first":
         return column.form.format(known[0])
     if column.over_seeds in ("sum", "worst"):
         return column.form.format(sum(known) if column.over_seeds == "sum" else max(known, key=abs))
@@ -74,7 +77,7 @@ def footer(described: Table, lines: Sequence[Line]) -> str:
     shown = [line for row in described.rows for line in latest(lines, row)]
     text = f"`python -m benchmarks.{described.name}`"
     for name in ("cpu", "threads", "versions", "git"):
-        different = list(dict.fromkeys(phrase(name, line[name]) for line in shown))
+        different = list(dict.fromkeys(phrase(name, line[name]) for line in shown if line[name] is not None))
         text += "".join(f"; {part}" for part in different)
     return f"<small>{text}</small>" if shown else text
 
@@ -92,8 +95,13 @@ def render(text: str, results: Path) -> str:
     """Return a page with every table written anew."""
 
     def written(match: re.Match[str]) -> str:
-        described: Table = import_module(f"benchmarks.{match[1]}").TABLE
-        body = table(described, read(results / f"{match[1]}.jsonl"))
+        script = import_module(f"benchmarks.{match[1]}")
+        described: Table = script.TABLE
+        lines = read(results / f"{match[1]}.jsonl")
+        body = table(described, lines)
+        if hasattr(script, "details"):
+            shown = [line for row in described.rows for line in latest(lines, row)]
+            body = f"{body}\n\n{script.details(shown)}".rstrip()
         return f"<!-- table: {match[1]} -->\n\n{body}\n\n<!-- end -->"
 
     return BLOCK.sub(written, text)

@@ -41,9 +41,12 @@ def test_version(shell):
     assert shell("--version").out.strip() == isthmus.__version__
 
 
-@pytest.mark.parametrize("command", ["fit", "encode", "reconstruct", "score", "sample", "evaluate", "parts"])
+COMMANDS = ["fit", "encode", "reconstruct", "score", "sample", "evaluate", "parts", "bench speed"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_every_option(shell, command):
-    said = shell(command, "--help")
+    said = shell(*command.split(), "--help")
     assert said.code == 0
     lines = [line.strip("│ ") for line in said.out.splitlines()]
     options = [i for i, line in enumerate(lines) if line.startswith(("--", "*  --"))]

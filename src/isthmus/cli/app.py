@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from cyclopts import App, CycloptsError
 
 import isthmus
+from isthmus.cli.benching import bench
 from isthmus.cli.config import ConfigFile, Environment
 from isthmus.cli.fitting import fit
 from isthmus.cli.listing import parts
@@ -32,6 +33,7 @@ Begin with: isthmus fit digits -o model --figures figures""",
 COMMANDS: tuple[Callable[..., int | None], ...] = (fit, encode, reconstruct, score, sample, evaluate, parts)
 for place, command in enumerate(COMMANDS):
     app.command(command, sort_key=place)
+app.command(bench)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

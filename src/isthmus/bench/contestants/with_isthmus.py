@@ -1,0 +1,60 @@
+"""isthmus as a user calls it: ``Autoencoder.fit`` and ``score_samples``, history and progress at their defaults."""
+
+import job
+
+
+class Isthmus:
+    """One estimator per fit."""
+
+    note = "Autoencoder.fit, validation=0, patience=0, Adam(1e-3), random_state=0"
+
+    def __init__(self, given, x):
+        import torch
+
+        from isthmus import Autoencoder, Trainer, parts
+
+        torch.set_num_threads(given["threads"])
+        self.imported, self.work, self.x = job.peak(), given["work"], x
+        self.Autoencoder, self.Trainer, self.parts = Autoencoder, Trainer, parts
+
+    def estimator(self, epochs):
+        work, parts = self.work, self.parts
+        trainer = self.Trainer(
+            epochs=epochs,
+            batch_size=work["batch"],
+            validation=0,
+            patience=0,
+            optimiser=parts.Adam(1e-3),
+            precision="bf16" if work["precision"] == "bf16" else "float32",
+        )
+        net, code, penalties, shape = parts.Dense(hidden=tuple(work["hidden"])), parts.Undercomplete(), (), None
+        if work["net"] == "convolutional":
+            net, code, shape = parts.Conv(channels=(16, 8, 8), head="direct"), parts.Rectified(), (1, 28, 28)
+        if work["net"] == "variational":
+            code, penalties = parts.Variational(), (parts.KL(),)
+        return self.Autoencoder(
+            work["code"],
+            architecture=net,
+            bottleneck=code,
+            likelihood=parts.Normal() if work["loss"] == "squared error" else parts.Bernoulli(),
+            penalties=penalties,
+            trainer=trainer,
+            shape=shape,
+            scaling="none",
+            random_state=0,
+        )
+
+    def fit(self, epochs):
+        for _ in range(self.work["models"]):
+            self.model = self.estimator(epochs).fit(self.x)
+        self.note = f"{Isthmus.note}; engine: {self.model.engine_}"
+
+    def reconstruct(self, x):
+        return self.model.reconstruct(x)
+
+    def score(self, x):
+        return self.model.score_samples(x)
+
+
+if __name__ == "__main__":
+    job.main(Isthmus, ("isthmus", "torch", "numpy", "scikit-learn"))

@@ -1,0 +1,42 @@
+"""The command that measures: isthmus bench speed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+bench = App(name="bench", help="Measure isthmus on this machine, beside what else could be used.", sort_key=100)
+
+
+@bench.command
+def speed(
+    *,
+    quick: Annotated[bool, Parameter(negative=())] = False,
+    only: str = "",
+    contestants: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
+    rounds: int = 0,
+    threads: int = 0,
+    environments: Path | None = None,
+    install: Annotated[bool, Parameter(negative=())] = False,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+) -> None:
+    """Time training and scoring beside other libraries and the processor's limit.
+
+    Every contestant runs in a process of its own, other libraries in environments of their own; one that is not
+    installed is reported as not run.
+
+    Args:
+        quick: fewer rows and epochs and one round, minutes instead of an hour.
+        only: only rows whose name contains this text.
+        contestants: only contestants whose name contains this text, beside isthmus; may be repeated.
+        rounds: turns of every contestant; 0 for three.
+        threads: threads of every contestant; 0 for as many as there are cores.
+        environments: folder with the environments of the other libraries; the user's cache where not given.
+        install: make the environments that are missing, which takes gigabytes.
+        out: file that takes the rows as lines of JSON.
+    """
+    from isthmus.bench.speed import Options, report, run
+
+    print(report(run(Options(quick, only, contestants, rounds, threads, environments, install, out))))
