@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
@@ -56,12 +56,16 @@ class Spec:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows: values, which of them were seen, row weights, labels. A category is its level, as a number."""
+    """Some rows: values, which of them were seen, row weights, labels. A category is its level, as a number.
+
+    ``fixed`` says that every batch of so many rows comes in the same tensor ``x``, which the next one overwrites.
+    """
 
     x: Tensor
     seen: Tensor | None = None
     weight: Tensor | None = None
     y: Tensor | None = None
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,6 +172,7 @@ class Rows:
     weight: Tensor | None = None
     y: Tensor | None = None
     own: bool = False
+    buffers: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
     quality: ClassVar[float] = 1.0
 
     @property
@@ -181,15 +186,28 @@ class Rows:
 
     def take(self, index: Tensor) -> Batch:
         """Return the rows at ``index`` as one batch."""
-        picked = [None if t is None else t.index_select(0, index) for t in (self.x, self.seen, self.weight, self.y)]
-        return Batch(*picked)  # type: ignore[arg-type]
+        return replace(self._others(index), x=self.x.index_select(0, index))
+
+    def _others(self, index: Tensor) -> Batch:
+        seen, weight, y = (None if t is None else t.index_select(0, index) for t in (self.seen, self.weight, self.y))
+        return Batch(self.x, seen, weight, y)
 
     def batches(self, noise: Noise, steps: int) -> Iterator[Batch]:
         """Give every row once, in so many even batches, in the order that the noise draws; one batch is all rows."""
         order = noise.permutation(len(self), self.x.device)
         # Even batches: the last one is not a crumb whose gradient is mostly noise.
         for index in order.tensor_split(steps):
-            yield self.all() if steps == 1 else self.take(index)
+            yield self.all() if steps == 1 else self._taken(index)
+
+    def _taken(self, index: Tensor) -> Batch:
+        """Return the rows at ``index`` in a buffer that batches of this size share."""
+        n = index.shape[0]
+        if n not in self.buffers:
+            self.buffers[n] = self.x.new_empty((n, *self.x.shape[1:]))
+        x = torch.index_select(self.x, 0, index, out=self.buffers[n])
+        if self.seen is None and self.weight is None and self.y is None:
+            return Batch(x, fixed=True)
+        return replace(self._others(index), x=x, fixed=True)
 
     def pick(self, index: Tensor) -> Rows:
         """Return the rows at ``index`` as rows."""
@@ -217,7 +235,7 @@ class Rows:
 
     def balanced(self) -> Rows:
         """Return the same rows with weights of mean one, so that means divide by the number of rows."""
-        return self if self.weight is None else replace(self, weight=self.weight / self.weight.mean())
+        return self if self.weight is None else replace(self, weight=self.weight / self.weight.mean(), buffers={})
 
     def all(self) -> Batch:
         """Return every row as one batch."""

@@ -95,8 +95,8 @@ def principal_axes(X: Array, weight: Array | None = None, *, products: Any = np.
     centre = rows.mean(axis=0, dtype=np.float64) if weight is None else _mean(rows, share)
     root = np.sqrt(share)[:, None]
     if len(rows) > 2 * len(centre):
-        parts = zip(_chunks(rows), _chunks(root), strict=True)
-        pieces = (((chunk - centre) * part).astype(products, copy=False) for chunk, part in parts)
+        parts, middle = zip(_chunks(rows), _chunks(root.astype(products)), strict=True), centre.astype(products)
+        pieces = ((chunk - middle) * part for chunk, part in parts)
         covariance = sum((piece.T @ piece for piece in pieces), np.zeros(2 * centre.shape))
         variances, vectors = np.linalg.eigh(covariance)
         return PrincipalAxes(centre, vectors.T[::-1], variances[::-1].clip(0))

@@ -29,16 +29,13 @@ class Bound:
     def __init__(self, products: Products) -> None:
         """Bind nothing yet: shapes are known when the first batch arrives."""
         self.room = Room(products)
-        self.inputs: Tensor | None = None
         self.paths: list[Path] = []
         self.slots: list[Tensor] = []
 
-    def path(self, i: int, network: Any, x: Tensor, *, inputs: bool) -> Path:
-        """Return the i-th path, with x where it reads."""
+    def path(self, i: int, network: Any, x: Tensor, *, inputs: bool, fixed: bool = False) -> Path:
+        """Return the i-th path, with x where it reads: in x itself where that is ``fixed``, else in a copy."""
         if i == len(self.paths):
-            # The code of a plain bottleneck lies in a buffer already; everything else is copied into one.
-            ours = i > 0 and x is self.paths[i - 1].output
-            self.paths.append(Path(bindable(network), x if ours else x.clone(), self.room, inputs=inputs))
+            self.paths.append(Path(bindable(network), x if fixed else x.clone(), self.room, inputs=inputs))
         path = self.paths[i]
         if path.x is not x:
             path.x.copy_(x)
@@ -113,9 +110,10 @@ class Explicit(Engine):
         o, model = self.objective, self.objective.model
         corrupted = self._now("corruption", epoch)(batch, noise, o.memories["corruption"])
         inputs = model.stem(corrupted)
-        features = bound.path(0, model.encoder, inputs, inputs=False).ahead()
+        fixed = batch.fixed and inputs is batch.x
+        features = bound.path(0, model.encoder, inputs, inputs=False, fixed=fixed).ahead()
         posterior, code, narrow = self._narrow(features, noise, epoch)
-        output = bound.path(1, model.decoder, code, inputs=True).ahead()
+        output = bound.path(1, model.decoder, code, inputs=True, fixed=code is features).ahead()
         p = Pass(model, batch, corrupted, inputs, features, posterior, code, output, o.draws, model.memory, noise)
         return p, narrow
 
