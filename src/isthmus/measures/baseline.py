@@ -9,14 +9,14 @@ import numpy as np
 
 from isthmus.measures.reconstruction import Array, PrincipalAxes, principal_axes
 
-WORK = 2e10
+WORK = 1e10
 
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
     """The mean and the leading principal axes of training rows, small enough to travel with a model.
 
-    ``axes`` is (k, columns). The rows used are all of them where their covariance costs at most 2e10 products, else an
+    ``axes`` is (k, columns). The rows used are all of them where their covariance costs at most 1e10 products, else an
     evenly spaced share; ``rows`` says how many.
     """
 
