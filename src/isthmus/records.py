@@ -194,10 +194,19 @@ class Rows:
 
     def batches(self, noise: Noise, steps: int) -> Iterator[Batch]:
         """Give every row once, in so many even batches, in the order that the noise draws; one batch is all rows."""
-        order = noise.permutation(len(self), self.x.device)
         # Even batches: the last one is not a crumb whose gradient is mostly noise.
-        for index in order.tensor_split(steps):
+        for index in self.order(noise, steps).tensor_split(steps):
             yield self.all() if steps == 1 else self._taken(index)
+
+    def order(self, noise: Noise, steps: int) -> Tensor:
+        """Draw the order of an epoch's rows; one batch is all rows as they are."""
+        n = len(self)
+        return torch.arange(n, device=self.x.device) if steps == 1 else noise.permutation(n, self.x.device)
+
+    @property
+    def plain(self) -> bool:
+        """Whether there is nothing but one block of numbers."""
+        return self.x.is_contiguous() and self.seen is None and self.weight is None and self.y is None
 
     def _taken(self, index: Tensor) -> Batch:
         """Return the rows at ``index`` in a buffer that batches of this size share."""

@@ -41,7 +41,8 @@ def test_a_stream_that_fits_into_a_window_is_rows_in_memory(path):
 @pytest.mark.parametrize("validation", [0.0, 0.1])
 def test_one_window_in_blocks_gives_the_weights_of_rows_in_memory(path, validation):
     """The same rows by the way of a stream, from a start that is not drawn from some of them."""
-    model = quick(architecture=Dense((6,)), trainer=Trainer(epochs=3, validation=validation)).fit(X)
+    trainer = Trainer(epochs=3, validation=validation, engine="explicit")
+    model = quick(architecture=Dense((6,)), trainer=trainer).fit(X)
     again = quick(architecture=Dense((6,)), trainer=Trainer(epochs=0)).fit(X)
     feed = Shuffled(stream(path, window_bytes=8 * 4 * 400), again.scaling_.forward, (8,))
     model.trainer_.fit(again.objective_, feed, again._noise, start=False)

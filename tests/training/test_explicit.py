@@ -222,7 +222,9 @@ def test_the_engine_says_what_it_is():
         assert trainer.bound(task).name == trainer.runs(task).split()[0]
         return trainer.runs(task)
 
-    assert said(engine="explicit") == said() == said(optimiser=LBFGS()) == said(TASKS["draws"]()) == "explicit"
+    assert said(engine="explicit") == "explicit (asked for)"
+    for task, settings in ((TASKS["draws"](), {}), (logistic(), {"optimiser": LBFGS()}), (logistic(), {"clip": 1.0})):
+        assert said(task, **settings).startswith("explicit (the kernel ")
     assert said(engine="autograd") == "autograd (asked for)"
     assert said(TASKS["input gradient"]()) == "autograd (Contractive differentiates the code by the inputs)"
     assert said(TASKS["labels"]()) == "autograd (FineTuning declares no derivatives)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ class Sigmoid(Bottleneck):
     >>> Sigmoid()
     Sigmoid()
     """
+
+    native: ClassVar[str] = "sigmoid"
 
     @property
     def provides(self) -> frozenset[str]:
@@ -42,6 +45,8 @@ class Tanh(Bottleneck):
     >>> Tanh()
     Tanh()
     """
+
+    native: ClassVar[str] = "tanh"
 
     @property
     def provides(self) -> frozenset[str]:
@@ -66,6 +71,11 @@ class Rectified(Bottleneck):
     """
 
     slope: float = number(0.0, low=0.0, high=1.0)
+
+    @property
+    def native(self) -> str | None:
+        """The name of these units in the native kernel, which knows two slopes."""
+        return {0.0: "relu", 0.01: "leaky_relu"}.get(self.slope)
 
     @property
     def provides(self) -> frozenset[str]:

@@ -142,7 +142,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
                 self.objective_, rows, self._noise, held_out=held, callbacks=callbacks, save_to=save_to
             )
             self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
-            self.engine_ = self.trainer_.runs(self.objective_)
+            self.engine_ = self.trainer_.runs(self.objective_, loop.rows)
             self._answer_anew()
             self._seen.look(x, weight, self.answers)
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isthmus.layers.activation import ACTIVATIONS, Function
-from isthmus.layers.chain import Chain, Dropout, Layer, Reshape
+from isthmus.layers.chain import Chain, Dropout, Layer, Reshape, words
 from isthmus.layers.convolution import Adjoint, Convolution, Crop, Enlarge, Pool, Transposed
 from isthmus.layers.linear import INITS, Linear, Shift, Tied, draw, weights
 from isthmus.layers.normalisation import NORMS, BatchNorm, LayerNorm, norm
@@ -42,4 +42,5 @@ __all__ = [
     "norm",
     "slot_of",
     "weights",
+    "words",
 ]

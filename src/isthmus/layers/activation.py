@@ -81,6 +81,10 @@ class Function(Layer):
 
         return y, back
 
+    def native(self) -> list[Any]:
+        """Name it."""
+        return [("activation", self.name)]
+
     def extra_repr(self) -> str:
         """Show the name."""
         return self.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +67,10 @@ class Chain(nn.Module):
 
         return x, whole
 
+    def native(self) -> list[Any]:
+        """Say what the layers do in the words of the native kernel."""
+        return [word for layer in self.layers for word in words(layer)]
+
 
 class Reshape(Layer):
     """Give every row another shape."""
@@ -82,6 +87,10 @@ class Reshape(Layer):
     def vjp(self, x: Tensor, room: Room, inputs: bool) -> tuple[Tensor, Back]:
         """Reshape there and back; rows of a buffer lie in one piece, so nothing is copied."""
         return x.view(x.shape[0], *self.shape), lambda g: g.view(x.shape) if inputs else None
+
+    def native(self) -> list[Any]:
+        """Say that the numbers of a row stay as they are."""
+        return []
 
     def extra_repr(self) -> str:
         """Show the shape."""
@@ -126,3 +135,9 @@ class Dropout(Layer):
     def extra_repr(self) -> str:
         """Show the rate."""
         return f"{self.rate:g}"
+
+
+def words(layer: nn.Module) -> list[Any]:
+    """Return what a layer does in the words of the native kernel, ``unknown`` where it does not say."""
+    found: Any = getattr(layer, "native", None)
+    return [("unknown",)] if found is None else found()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +73,10 @@ class Linear(Layer):
             return room.back(g, weight) if inputs else None
 
         return room.linear(x, weight, bias), back
+
+    def native(self) -> list[Any]:
+        """Give weight and bias."""
+        return [("product", self.weight, self.bias)]
 
     def reset(self, noise: Noise) -> None:
         """Draw W by its rule; b is zero, or uniform as W where the rule is ``torch``."""

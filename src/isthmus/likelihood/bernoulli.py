@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from isthmus.component import Memory
 from isthmus.likelihood import Likelihood
+from isthmus.native import Loss
 from isthmus.noise import Noise
 
 
@@ -27,6 +28,7 @@ class Bernoulli(Likelihood):
 
     support: ClassVar[str] = "numbers in [0, 1]"
     remedy: ClassVar[str] = "scale the data into [0, 1] or use Normal()"
+    native: ClassVar[Loss] = Loss("cross-entropy")
 
     @property
     def requires(self) -> frozenset[str]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from isthmus.component import Memory, choice, number
 from isthmus.likelihood import Likelihood, average, calm, silent
+from isthmus.native import Loss
 from isthmus.noise import Noise
 from isthmus.records import Batch, Shape, Spec
 
@@ -48,6 +49,13 @@ class Normal(Likelihood):
     def provides(self) -> frozenset[str]:
         """The squared error, in which PCA is exact."""
         return frozenset({"squared error"} if self.link == "identity" else ())
+
+    @property
+    def native(self) -> Loss | None:
+        """The loss in the native kernel, which knows the identity as link."""
+        if self.link != "identity":
+            return None
+        return Loss("squared error", 1 / self.scale**2, 0.5 / self.scale**2, math.log(self.scale) + _LOG_ROOT)
 
     def nll(self, output: Tensor, x: Tensor, memory: Memory) -> Tensor:
         """Return the scaled squared error plus the constant that makes it nats."""

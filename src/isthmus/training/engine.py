@@ -10,7 +10,7 @@ from torch import Tensor
 
 from isthmus.noise import Noise
 from isthmus.objective import Task, averaged
-from isthmus.records import Batch, Tallies, Terms
+from isthmus.records import Batch, Source, Tallies, Terms
 from isthmus.training.flat import Flat
 from isthmus.training.optimiser import Optimiser
 
@@ -91,6 +91,16 @@ class Engine:
             self.task.learn(tallies)
         if valued:
             self.means.add(means, len(batch.x))
+
+    def epoch(
+        self, rows: Source, order: Noise, noise: Noise, *, steps: int, every: int, epoch: int, rate: float
+    ) -> None:
+        """Take an epoch's steps over rows in the order that one noise draws, with the noise of each step from another.
+
+        ``noise`` stands at the first of the ``steps``; terms are valued in ``every`` so many.
+        """
+        for i, batch in enumerate(rows.batches(order, steps)):
+            self.step(batch, noise.at(noise.step + i), epoch + i / steps, rate, valued=i % every == 0)
 
     def _descend(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> tuple[Terms, Tallies]:
         means, tallies = self._clipped(batch, noise, epoch, valued)

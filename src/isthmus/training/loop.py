@@ -79,7 +79,7 @@ class Loop:
     @cached_property
     def engine(self) -> Engine:
         """What executes the steps; made at the first one, so that a fit of no epochs needs nothing to train."""
-        engine = self.trainer.bound(self.task)
+        engine = self.trainer.bound(self.task, self.rows)
         if self._moments is not None:
             engine.load_state_dict(self._moments)
         return engine
@@ -165,10 +165,9 @@ class Loop:
         self.task.train()
         steps = math.ceil(len(self.rows) / self.batch_size)
         every = max(1, min(VALUED, steps // 4))
-        for i, batch in enumerate(self.rows.batches(self.noise.branch(ORDER).at(self.epoch), steps)):
-            noise, epoch = self.noise.branch(STEP).at(self.step), self.epoch + i / steps
-            self.engine.step(batch, noise, epoch, self.rate, valued=i % every == 0)
-            self.step += 1
+        order, noise = self.noise.branch(ORDER).at(self.epoch), self.noise.branch(STEP).at(self.step)
+        self.engine.epoch(self.rows, order, noise, steps=steps, every=every, epoch=self.epoch, rate=self.rate)
+        self.step += steps
         return summed(self.engine.means.read())
 
     @torch.no_grad()

@@ -19,6 +19,7 @@ class Optimiser(Part):
 
     kind: ClassVar[str] = "optimiser"
     full_batch: ClassVar[bool] = False
+    native: ClassVar[bool] = False
 
     def settings(self) -> dict[str, Any]:
         """Return the numbers of a step under torch's names, ``lr`` among them; the engine sets them at every step."""
@@ -37,6 +38,7 @@ class Adam(Optimiser):
     Adam(learning_rate=0.0003)
     """
 
+    native: ClassVar[bool] = True
     learning_rate: float | Schedule = number(1e-3, low=0.0)
     beta1: float | Schedule = number(0.9, low=0.0, high=1.0)
     beta2: float | Schedule = number(0.999, low=0.0, high=1.0)
@@ -59,6 +61,7 @@ class AdamW(Optimiser):
     AdamW(weight_decay=0.05)
     """
 
+    native: ClassVar[bool] = True
     learning_rate: float | Schedule = number(1e-3, low=0.0)
     weight_decay: float | Schedule = number(1e-2, low=0.0)
     beta1: float | Schedule = number(0.9, low=0.0, high=1.0)

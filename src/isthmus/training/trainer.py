@@ -24,6 +24,7 @@ from isthmus.training.explicit import Explicit
 from isthmus.training.greedy import Greedy
 from isthmus.training.history import History
 from isthmus.training.loop import Loop
+from isthmus.training.native import Native, unsuited
 from isthmus.training.optimiser import Adam, Optimiser
 from isthmus.training.phase import Phase
 
@@ -53,9 +54,9 @@ class Trainer(Component):
         precision: ``float32``, ``float64``, or ``bf16`` (bfloat16 products with float32 weights: faster on recent
             hardware, about three significant digits in activations).
         device: ``auto`` takes CUDA, then Apple's MPS, then the CPU; or a torch device name.
-        engine: how a step is executed: ``explicit`` by the derivatives that parts declare; ``autograd`` by torch's;
-            ``auto`` is explicit unless a penalty differentiates the code by the inputs. All look at the value of the
-            loss in some steps of an epoch only.
+        engine: how a step is executed: ``native`` by a kernel for plain dense nets, where it was built; ``explicit`` by
+            the derivatives that parts declare; ``autograd`` by torch's; ``auto`` is the first of these that knows every
+            part. All look at the value of the loss in some steps of an epoch only.
         checkpoint_seconds: shortest time between two checkpoints, where a checkpoint file is asked for.
         pretraining: how the layers are trained one by one before the whole; None trains the whole from the start.
 
@@ -75,7 +76,7 @@ class Trainer(Component):
     clip: float = number(0.0, low=0.0)
     precision: str = choice("float32", ("float32", "float64", "bf16"))
     device: str = "auto"
-    engine: str = choice("auto", ("auto", "explicit", "autograd"))
+    engine: str = choice("auto", ("auto", "native", "explicit", "autograd"))
     checkpoint_seconds: float = number(30.0, low=0.0)
     pretraining: Greedy | None = None
 
@@ -103,26 +104,43 @@ class Trainer(Component):
             raise ValueError(f"device={self.device!r} cannot be used ({reason}); use device='auto'") from None
         return device, dtype
 
-    def bound(self, task: Task) -> Engine:
-        """Return the engine that executes this trainer's steps on a task."""
+    def bound(self, task: Task, rows: Source | None = None) -> Engine:
+        """Return the engine that executes this trainer's steps on a task, where its rows are as the given ones."""
         optimiser = self.optimiser.over(task.epochs)
-        if self.runs(task).startswith("explicit"):
+        name = self.runs(task, rows).split()[0]
+        if name == "native":
+            return Native(task.unsupervised(), optimiser, products=Probed())
+        if name == "explicit":
             products = HalfProducts() if self.precision == "bf16" else Probed()
             return Explicit(task.unsupervised(), optimiser, clip=self.clip, products=products)  # the task itself
         return Autograd(task, optimiser, clip=self.clip, precision=self.precision)
 
-    def runs(self, task: Task) -> str:
+    def runs(self, task: Task, rows: Source | None = None) -> str:
         """Say which engine executes the steps of a task: ``explicit``, or ``autograd`` and why.
 
         Raises:
             ValueError: the explicit engine was asked for and cannot be.
         """
         why = task.needs_autograd
-        if self.engine == "explicit" and why:
-            raise ValueError(f"engine='explicit' cannot run this fit: {why}; use engine='auto'")
+        if self.engine in ("explicit", "native") and why:
+            raise ValueError(f"engine={self.engine!r} cannot run this fit: {why}; use engine='auto'")
         if self.engine == "autograd" or why:
             return f"autograd ({why or 'asked for'})"
-        return "explicit"
+        if self.engine == "explicit":
+            return "explicit (asked for)"
+        why = self._no_kernel(task, rows)
+        if self.engine == "native" and why:
+            raise ValueError(f"engine='native' cannot run this fit: {why}; use engine='auto'")
+        return f"explicit ({why})" if why else "native"
+
+    def _no_kernel(self, task: Task, rows: Source | None) -> str:
+        if rows is not None and not (isinstance(rows, Rows) and rows.plain):
+            return "the kernel reads rows in memory without weights or holes"
+        if self.precision != "float32":
+            return "the kernel is for float32 on a processor"
+        if self.clip:
+            return "the kernel does not clip gradients"
+        return unsuited(task.unsupervised(), self.optimiser)
 
     def split(self, rows: Source, noise: Noise) -> tuple[Source, Rows | None]:
         """Hold out a share of the rows, drawn by the noise; none where fewer than ten rows could be split.

@@ -1,0 +1,92 @@
+"""An optional kernel in C that takes many steps of a dense net per call.
+
+It is compiled when the package is installed where a compiler is (``python -m isthmus.native.build`` later on), and is
+never required: without it, the same steps are made of torch's calls.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from isthmus.native.build import LIBRARY
+
+ACTIVATIONS = ("identity", "relu", "leaky_relu", "sigmoid", "tanh")
+LOSSES = ("squared error", "cross-entropy")
+DEEPEST = MOST_THREADS = 64
+_LONG, _DOUBLE, _POINTER = ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A likelihood as the kernel knows it: nll = factor * (sum of its loss over entries) + constant per entry.
+
+    ``slope`` times (mean - x) is the derivative by the output; ``name`` is one of ``LOSSES``.
+    """
+
+    name: str
+    slope: float = 1.0
+    factor: float = 1.0
+    constant: float = 0.0
+
+
+class Layer(ctypes.Structure):
+    """A layer as the kernel reads it: sizes, activation of its output, offsets of weight and bias (-1 for none)."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("inputs", "outputs", "activation", "reserved")),
+        ("weight", _LONG),
+        ("bias", _LONG),
+    )
+
+
+class Job(ctypes.Structure):
+    """What a call of the kernel is asked to do; the fields are explained in ``dense.c``."""
+
+    _fields_ = (
+        ("layers", _POINTER),
+        *((name, _LONG) for name in ("depth", "loss")),
+        ("precision", _DOUBLE),
+        ("data", _POINTER),
+        *((name, _LONG) for name in ("width", "begin", "steps")),
+        *((name, _POINTER) for name in ("order", "ends", "p", "m", "v", "gradients")),
+        ("size", _LONG),
+        ("rates", _POINTER),
+        *((name, _DOUBLE) for name in ("beta1", "beta2", "eps", "decay")),
+        *((name, _LONG) for name in ("taken", "most", "threads")),
+        *((name, _POINTER) for name in ("room", "values")),
+    )
+
+
+@cache
+def library() -> Any:
+    """Return the loaded kernel, None where it was not built or cannot be loaded."""
+    try:
+        found = ctypes.CDLL(str(LIBRARY))
+        found.isthmus_room.argtypes, found.isthmus_room.restype = (_POINTER, _LONG, _LONG), _LONG
+        found.isthmus_steps.argtypes, found.isthmus_steps.restype = (_POINTER,), ctypes.c_int32
+    except (OSError, AttributeError):
+        return None
+    return found
+
+
+def array(layers: Sequence[Layer]) -> Any:
+    """Return layers one after another in memory."""
+    return (Layer * len(layers))(*layers)
+
+
+def scratch(layers: Any, rows: int, threads: int) -> Tensor:
+    """Return the memory that steps of at most so many rows need."""
+    each = -(-rows // threads)
+    return torch.empty(threads * library().isthmus_room(ctypes.cast(layers, _POINTER), len(layers), each))
+
+
+def steps(job: Job) -> bool:
+    """Take the steps of a job; False, with nothing done, where its threads could not be started."""
+    return bool(library().isthmus_steps(ctypes.byref(job)) == 0)

@@ -1,0 +1,315 @@
+/* Steps of Adam on a dense autoencoder, many per call and on several threads: torch's calls cost small nets more than
+ * what they compute, and wide ones a pass through memory between any two of them.
+ *
+ * Every thread takes its share of a batch's rows there and back, with a gradient of its own; then every thread adds up
+ * and moves its share of the parameters. So a step has two barriers, whatever its depth.
+ *
+ * Rows of buffers are padded with zeros to whole vectors of 16 floats, and to an odd number of them, so that columns
+ * spread over the cache. One product serves all: C[m][n] = sum_k A[m][k] B[k][n], with any strides of A, and B as rows or
+ * as panels of 16 columns. Layers are given by the offsets of their weights (out x in) and biases (-1: none) in the flat
+ * parameters; a layer's activation is applied to its output. */
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#define V 16
+#define MOST_LAYERS 64
+#define MOST_THREADS 64
+typedef float vec __attribute__((vector_size(64), aligned(4)));
+typedef int32_t whole __attribute__((vector_size(64)));
+#define INLINE static inline __attribute__((always_inline))
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define DISPATCHED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define DISPATCHED
+#endif
+
+static int has_avx512(void) {
+#ifdef __x86_64__
+    return __builtin_cpu_supports("avx512f");
+#else
+    return 0;
+#endif
+}
+
+enum { IDENTITY, RELU, LEAKY, SIGMOID, TANH };
+enum { SQUARED, CROSS_ENTROPY };
+
+typedef struct { int32_t in, out, activation, reserved; int64_t weight, bias; } layer;
+
+/* What a call is asked to do, and the flat parameters with Adam's moments. */
+typedef struct {
+    const layer *layers;
+    int64_t depth, loss;
+    double precision; /* factor of the loss' slope */
+    const float *data;
+    int64_t width, begin, steps;
+    const int64_t *order, *ends; /* rows of the epoch, and where each batch ends among them */
+    float *p, *m, *v, *gradients; /* gradients: one of `size` per thread */
+    int64_t size;
+    const double *rates; /* learning rate of each step */
+    double beta1, beta2, eps, decay;
+    int64_t taken, most, threads;
+    float *room; /* threads times isthmus_room floats */
+    double *values; /* of each step: not 0 asks for the sum of the loss over the batch; threads x steps */
+} job;
+
+typedef struct { const job *job; int64_t id; atomic_long *arrived, *ready; } share;
+
+INLINE int64_t padded(int64_t n) { return ((n + V - 1) / V | 1) * V; }
+
+#define EITHER(which, a, b) (vec)(((which) & (whole)(a)) | (~(which) & (whole)(b)))
+
+/* Write 1 / (1 + e^-(by x)) to y, to a few units in the last place (Cephes' polynomial for e^x), a vector at a time. */
+INLINE void logistic(float *y, const float *x, float by, int64_t n) {
+    const vec low = (vec){0} - 87.0f, high = (vec){0} + 87.0f;
+    for (int64_t i = 0; i < n; i += V) {
+        vec t = *(const vec *)(x + i) * -by;
+        t = EITHER(t < low, low, t);
+        t = EITHER(t > high, high, t);
+        const vec k = t * 1.44269504f + 12582912.0f - 12582912.0f; /* the nearest whole number */
+        const vec f = t - k * 0.693359375f + k * 2.12194440e-4f;
+        vec q = (vec){0} + 1.9875691500e-4f;
+        q = q * f + 1.3981999507e-3f;
+        q = q * f + 8.3334519073e-3f;
+        q = q * f + 4.1665795894e-2f;
+        q = q * f + 1.6666665459e-1f;
+        q = q * f + 5.0000001201e-1f;
+        const vec two = (vec)((__builtin_convertvector(k, whole) + 127) << 23);
+        *(vec *)(y + i) = 1.0f / (1.0f + (q * f * f + f + 1.0f) * two);
+    }
+}
+
+/* A block of `rows` rows, known to the compiler, and one vector of columns. */
+#define BLOCK(rows)                                                                                                    \
+    {                                                                                                                  \
+        vec sum[rows];                                                                                                 \
+        for (int r = 0; r < rows; r++) sum[r] = bias ? *(const vec *)(bias + n) : (vec){0};                            \
+        for (int64_t k = 0; k < inner; k++) {                                                                          \
+            const vec b = *(const vec *)(panel + k * next);                                                            \
+            for (int r = 0; r < rows; r++) sum[r] += A[(m + r) * down + k * along] * b;                                \
+        }                                                                                                              \
+        for (int r = 0; r < rows; r++) *(vec *)(C + (m + r) * ldc + n) = sum[r];                                       \
+    }
+
+/* Panels of 16 columns of B are 16 * `aside` floats apart, its rows `next`. Twelve rows of sums fit the registers of
+ * AVX-512 (`tall`), six those of others. */
+INLINE void product(int tall, int64_t rows, int64_t columns, int64_t inner, const float *A, int64_t down, int64_t along,
+        const float *B, int64_t aside, int64_t next, const float *bias, float *C, int64_t ldc) {
+    for (int64_t n = 0; n < columns; n += V) {
+        const float *panel = B + n * aside;
+        int64_t m = 0;
+        if (tall) for (; m + 12 <= rows; m += 12) BLOCK(12)
+        for (; m + 6 <= rows; m += 6) BLOCK(6)
+        for (; m < rows; m++) BLOCK(1)
+    }
+}
+
+INLINE void activate(int64_t kind, float *y, int64_t n) {
+    if (kind == RELU) for (int64_t i = 0; i < n; i++) y[i] = y[i] > 0 ? y[i] : 0;
+    if (kind == LEAKY) for (int64_t i = 0; i < n; i++) y[i] = y[i] > 0 ? y[i] : 0.01f * y[i];
+    if (kind == SIGMOID) logistic(y, y, 1.0f, n);
+    if (kind == TANH) logistic(y, y, 2.0f, n);
+    if (kind == TANH) for (int64_t i = 0; i < n; i++) y[i] = 2.0f * y[i] - 1.0f;
+}
+
+INLINE void slope(int64_t kind, float *g, const float *y, int64_t n) {
+    if (kind == RELU) for (int64_t i = 0; i < n; i++) g[i] = y[i] > 0 ? g[i] : 0;
+    if (kind == LEAKY) for (int64_t i = 0; i < n; i++) g[i] = y[i] > 0 ? g[i] : 0.01f * g[i];
+    if (kind == SIGMOID) for (int64_t i = 0; i < n; i++) g[i] *= y[i] * (1 - y[i]);
+    if (kind == TANH) for (int64_t i = 0; i < n; i++) g[i] *= 1 - y[i] * y[i];
+}
+
+INLINE void clear_padding(float *y, int64_t rows, int64_t width, int64_t ld) {
+    for (int64_t r = 0; r < rows; r++) memset(y + r * ld + width, 0, (ld - width) * sizeof(float));
+}
+
+/* Return what the loss adds up to over rows: squares, or cross-entropies from logits. */
+static double term(int64_t loss, const float *out, const float *x, int64_t rows, int64_t width, int64_t wide) {
+    double total = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        float row = 0;
+        for (int64_t i = r * wide; i < r * wide + width; i++)
+            if (loss == CROSS_ENTROPY) row += (out[i] > 0 ? out[i] : 0) - x[i] * out[i] + log1pf(expf(-fabsf(out[i])));
+            else row += (out[i] - x[i]) * (out[i] - x[i]);
+        total += row;
+    }
+    return total;
+}
+
+/* Write W (out x in) as panels of 16 units: [unit / 16][input][unit % 16]. */
+INLINE void turned(const float *w, const layer a, float *pack) {
+    for (int64_t o = 0; o < a.out; o += V) {
+        const int64_t most = a.out - o < V ? a.out - o : V;
+        for (int64_t u = 0; u < most; u++)
+            for (int64_t i = 0; i < a.in; i++) pack[(o * a.in) + i * V + u] = w[(o + u) * a.in + i];
+        for (int64_t u = most; u < V; u++)
+            for (int64_t i = 0; i < a.in; i++) pack[(o * a.in) + i * V + u] = 0;
+    }
+}
+
+/* Write W (out x in) as panels of 16 inputs: [input / 16][unit][input % 16]. */
+INLINE void upright(const float *w, const layer a, float *pack) {
+    for (int64_t i = 0; i < a.in; i += V) {
+        const int64_t most = a.in - i < V ? a.in - i : V;
+        for (int64_t o = 0; o < a.out; o++) {
+            float *to = pack + i * a.out + o * V;
+            for (int64_t u = 0; u < most; u++) to[u] = w[o * a.in + i + u];
+            for (int64_t u = most; u < V; u++) to[u] = 0;
+        }
+    }
+}
+
+/* Set the gradient of `rows` rows in x; y has one buffer per layer, g and h are as wide as the widest layer. */
+INLINE void gradient(const job *j, double scale, int64_t rows, const float *x, float **y, float *g, float *h,
+        float *pack, float *grad, double *value) {
+    const float *from = x, *p = j->p;
+    const int tall = has_avx512();
+    for (int64_t l = 0; l < j->depth; l++) {
+        const layer a = j->layers[l];
+        const int64_t ld = padded(a.out), panels = (a.out + V - 1) / V * V;
+        turned(p + a.weight, a, pack);
+        float *bias = pack + panels * a.in;
+        memset(bias, 0, panels * sizeof(float));
+        if (a.bias >= 0) memcpy(bias, p + a.bias, a.out * sizeof(float));
+        product(tall, rows, panels, a.in, from, padded(a.in), 1, pack, a.in, V, bias, y[l], ld);
+        activate(a.activation, y[l], rows * ld);
+        if (a.activation == SIGMOID) clear_padding(y[l], rows, a.out, ld);
+        from = y[l];
+    }
+    const int64_t wide = padded(j->width);
+    const float *out = y[j->depth - 1], by = (float)scale;
+    if (value) *value = term(j->loss, out, x, rows, j->width, wide);
+    if (j->loss == CROSS_ENTROPY) {
+        logistic(g, out, 1.0f, rows * wide);
+        out = g;
+    }
+    for (int64_t i = 0; i < rows * wide; i++) g[i] = (out[i] - x[i]) * by;
+    clear_padding(g, rows, j->width, wide);
+    for (int64_t l = j->depth - 1; l >= 0; l--) {
+        const layer a = j->layers[l];
+        const int64_t ld = padded(a.out), below = padded(a.in), panels = (a.in + V - 1) / V * V;
+        slope(a.activation, g, y[l], rows * ld);
+        /* Straight into the gradient where rows are whole vectors. */
+        float *to = a.in % V ? pack : grad + a.weight;
+        product(tall, a.out, panels, rows, g, 1, ld, l ? y[l - 1] : x, 1, below, 0, to, panels);
+        if (a.in % V)
+            for (int64_t o = 0; o < a.out; o++)
+                memcpy(grad + a.weight + o * a.in, pack + o * panels, a.in * sizeof(float));
+        if (a.bias >= 0) {
+            memset(pack, 0, ld * sizeof(float));
+            for (int64_t r = 0; r < rows; r++)
+                for (int64_t o = 0; o < ld; o++) pack[o] += g[r * ld + o];
+            memcpy(grad + a.bias, pack, a.out * sizeof(float));
+        }
+        if (!l) break;
+        upright(p + a.weight, a, pack);
+        product(tall, rows, panels, a.out, g, ld, 1, pack, a.out, V, 0, h, below);
+        clear_padding(h, rows, panels, below);
+        float *t = g;
+        g = h;
+        h = t;
+    }
+}
+
+/* Wait for all threads; they are few and soon there, unless the machine has given a core to somebody else. */
+static void meet(atomic_long *arrived, int64_t threads, int64_t meeting) {
+    if (threads == 1) return;
+    atomic_fetch_add(arrived, 1);
+    for (int64_t spins = 0; atomic_load(arrived) < meeting * threads; spins++)
+        if (spins > 4000) sched_yield();
+}
+
+/* Move parameters from `i` to `end` by the sum of all threads' gradients. */
+INLINE void adam(const job *j, int64_t s, int64_t i, int64_t end) {
+    const double t = (double)(j->taken + s + 1);
+    const float rate = (float)(j->rates[s] / (1 - pow(j->beta1, t))), root = (float)sqrt(1 - pow(j->beta2, t));
+    const float b1 = (float)(1 - j->beta1), b2 = (float)j->beta2, c2 = (float)(1 - j->beta2), small = (float)j->eps;
+    const float keep = (float)(1 - j->rates[s] * j->decay);
+    float *restrict p = j->p, *restrict m = j->m, *restrict v = j->v, *restrict g = j->gradients;
+    for (int64_t k = 1; k < j->threads; k++) {
+        const float *restrict other = g + k * j->size;
+        for (int64_t n = i; n < end; n++) g[n] += other[n];
+    }
+    for (; i < end; i++) {
+        m[i] += b1 * (g[i] - m[i]);
+        v[i] = b2 * v[i] + c2 * g[i] * g[i];
+        p[i] = p[i] * keep - rate * m[i] / (sqrtf(v[i]) / root + small);
+    }
+}
+
+/* Return how many floats of scratch a thread needs for so many rows, and lay it out where `room` is given. */
+static int64_t lay_out(const layer *layers, int64_t depth, int64_t rows, float *room, float **y, float **rest) {
+    int64_t at = rows * padded(layers[0].in), widest = padded(layers[0].in), largest = 0;
+    for (int64_t l = 0; l < depth; l++) {
+        const int64_t out = padded(layers[l].out), need = (padded(layers[l].in) + 1) * out;
+        if (room) y[l] = room + at;
+        at += rows * out;
+        widest = out > widest ? out : widest;
+        largest = need > largest ? need : largest;
+    }
+    if (room) {
+        rest[0] = room + at;
+        rest[1] = rest[0] + rows * widest;
+        rest[2] = rest[1] + rows * widest;
+    }
+    return (at + 2 * rows * widest + largest + V) / V * V;
+}
+
+int64_t isthmus_room(const layer *layers, int64_t depth, int64_t rows) { return lay_out(layers, depth, rows, 0, 0, 0); }
+
+/* What one thread does in all steps. */
+DISPATCHED
+void isthmus_share(const job *j, int64_t id, atomic_long *arrived) {
+    const int64_t most = (j->most + j->threads - 1) / j->threads, wide = padded(j->width);
+    const int64_t room = isthmus_room(j->layers, j->depth, most);
+    float *x = j->room + id * room, *y[MOST_LAYERS], *rest[3], *grad = j->gradients + id * j->size;
+    lay_out(j->layers, j->depth, most, x, y, rest);
+    memset(x, 0, room * sizeof(float));
+    int64_t begin = j->begin, met = 0;
+    for (int64_t s = 0; s < j->steps; begin = j->ends[s++]) {
+        const int64_t rows = j->ends[s] - begin, first = begin + rows * id / j->threads;
+        const int64_t own = begin + rows * (id + 1) / j->threads - first;
+        for (int64_t r = 0; r < own; r++)
+            memcpy(x + r * wide, j->data + j->order[first + r] * j->width, j->width * sizeof(float));
+        double *value = j->values + id * j->steps + s;
+        gradient(j, j->precision / rows, own, x, y, rest[0], rest[1], rest[2], grad, *value ? value : 0);
+        meet(arrived, j->threads, ++met);
+        adam(j, s, j->size * id / j->threads, j->size * (id + 1) / j->threads);
+        meet(arrived, j->threads, ++met);
+    }
+}
+
+static void *started(void *given) {
+    const share *s = given;
+    while (!atomic_load(s->ready)) sched_yield();
+    if (atomic_load(s->ready) > 0) isthmus_share(s->job, s->id, s->arrived);
+    return 0;
+}
+
+/* Take the steps of a job; returns 0, or 1 where threads could not be started and nothing was done. */
+int32_t isthmus_steps(const job *given) {
+    job j = *given;
+    pthread_t threads[MOST_THREADS];
+    share shares[MOST_THREADS];
+    atomic_long arrived = 0;
+    atomic_long ready = 0;
+    if (j.threads > MOST_THREADS) return 1;
+    int64_t made = 1;
+    for (; made < j.threads; made++) {
+        shares[made] = (share){&j, made, &arrived, &ready};
+        if (pthread_create(threads + made, 0, started, shares + made)) break;
+    }
+    /* Threads that did start wait for the word, and leave where one is missing. */
+    atomic_store(&ready, made == j.threads ? 1 : -1);
+    if (made < j.threads) {
+        while (--made) pthread_join(threads[made], 0);
+        return 1;
+    }
+    isthmus_share(&j, 0, &arrived);
+    for (int64_t k = 1; k < j.threads; k++) pthread_join(threads[k], 0);
+    return 0;
+}

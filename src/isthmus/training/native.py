@@ -1,0 +1,155 @@
+"""The native engine: the kernel's steps where parts say that it knows them, torch's calls for everything else."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from isthmus import native
+from isthmus.component import Schedule
+from isthmus.corruption import Clean
+from isthmus.layers import words
+from isthmus.noise import Noise
+from isthmus.objective import Objective
+from isthmus.records import Rows, Source
+from isthmus.training.explicit import Explicit
+from isthmus.training.threads import given_threads
+
+# Weights from which on the processor's own library multiplies as fast, and multiplications of a step from which on a
+# second thread is worth meeting.
+LARGE, ALONE = 2**20, 2**22
+# Steps per call, so that a user who interrupts is heard.
+AT_ONCE = 4096
+
+
+def unsuited(task: Objective, optimiser: Any) -> str:
+    """Say why the kernel does not know a task; empty where it does."""
+    parameters = task.trained()
+    reasons = {
+        "the kernel was not built": native.library() is None,
+        "the kernel is for float32 on a processor": any(
+            p.dtype != torch.float32 or p.device.type != "cpu" for p in parameters
+        ),
+        f"{sum(p.numel() for p in parameters):,} weights are left to the processor's own library": (
+            sum(p.numel() for p in parameters) > LARGE
+        ),
+        f"the kernel does not know {type(task.corruption).__name__}": task.corruption != Clean(),
+        f"the kernel does not know {', '.join(task.penalties)}": bool(task.penalties),
+        f"the kernel does not know {type(optimiser).__name__} with these settings": not known(optimiser),
+        f"the kernel does not know {type(task.likelihood).__name__}": getattr(task.likelihood, "native", None) is None,
+        "the kernel does not know a layer": products(task) is None,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def known(optimiser: Any) -> bool:
+    """Say whether the kernel takes an optimiser's steps: it says so, and only its rate changes."""
+    fields = vars(optimiser).items()
+    return getattr(optimiser, "native", False) and not any(
+        isinstance(value, Schedule) for name, value in fields if name != "learning_rate"
+    )
+
+
+def products(task: Objective) -> list[list[Any]] | None:
+    """Return weight, bias and activation of every product, None where the network is anything else."""
+    model = task.model
+    code = getattr(model.bottleneck, "native", None)
+    found: list[list[Any]] = []
+    if code is None or task.draws > 1 or model.spec.levels or list(model.memory.parameters()):
+        return None
+    for name, *given in [*words(model.encoder), ("activation", code), *words(model.decoder)]:
+        if name == "product":
+            found.append([*given, "identity"])
+        elif name == "activation" and (given[0] == "identity" or (found and found[-1][2] == "identity")):
+            found[-1][2] = given[0] if given[0] != "identity" else found[-1][2]
+        else:
+            return None
+    weights = [p for weight, bias, _ in found for p in (weight, bias) if p is not None]
+    whole = {id(p) for p in weights} == {id(p) for p in task.trained()} and len(weights) == len(task.trained())
+    usable = whole and 0 < len(found) <= native.DEEPEST and all(a in native.ACTIVATIONS for _, _, a in found)
+    return found if usable else None
+
+
+class Native(Explicit):
+    """Whole epochs by the kernel, of rows in memory without weights or holes."""
+
+    name = "native"
+
+    def __init__(self, task: Objective, optimiser: Any, **settings: Any) -> None:
+        """Lay out the net as the kernel reads it."""
+        super().__init__(task, optimiser, **settings)
+        start, size = self.flat.whole.data_ptr(), self.flat.whole.element_size()
+
+        def offset(p: Tensor | None) -> int:
+            return -1 if p is None else (p.data_ptr() - start) // size
+
+        self.layers = native.array(
+            [
+                native.Layer(w.shape[1], w.shape[0], native.ACTIVATIONS.index(a), 0, offset(w), offset(b))
+                for w, b, a in products(task) or []
+            ]
+        )
+        self.loss: native.Loss = task.likelihood.native  # type: ignore[attr-defined]
+        self.memory: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+
+    def epoch(
+        self, rows: Source, order: Noise, noise: Noise, *, steps: int, every: int, epoch: int, rate: float
+    ) -> None:
+        """Take an epoch's steps by the kernel."""
+        if not isinstance(rows, Rows):
+            raise TypeError(f"the native engine reads rows in memory, not {type(rows).__name__}; use engine='explicit'")
+        index = rows.order(order, steps)
+        sizes = torch.tensor([len(part) for part in index.tensor_split(steps)])
+        ends, rates = sizes.cumsum(0), self._rates(steps, epoch, rate)
+        work = int(sizes[0]) * self.flat.whole.numel()
+        threads = min(given_threads(), native.MOST_THREADS) if work > ALONE else 1
+        values = torch.zeros(threads, steps, dtype=torch.float64)
+        values[:, ::every] = 1.0
+        for first in range(0, steps, AT_ONCE):
+            some = slice(first, min(first + AT_ONCE, steps))
+            begin = int(ends[first - 1]) if first else 0
+            part = values[:, some].contiguous()
+            if not self._take(rows.x, index, ends[some], begin, rates[some], part, int(sizes[0])):
+                self._take(rows.x, index, ends[some], begin, rates[some], part[:1], int(sizes[0]))
+            values[: len(part), some] = part
+        self._note(values.sum(0)[::every], sizes[::every], rows.x.shape[1])
+
+    def _rates(self, steps: int, epoch: int, rate: float) -> Tensor:
+        rule: Any = self.description.learning_rate  # type: ignore[attr-defined]
+        rates = [rule.value(epoch + i / steps) if isinstance(rule, Schedule) else rule for i in range(steps)]
+        found = torch.tensor(rates, dtype=torch.float64).mul_(rate)
+        self.optimiser.param_groups[0]["lr"] = float(found[-1])
+        return found
+
+    def _take(
+        self, x: Tensor, order: Tensor, ends: Tensor, begin: int, rates: Tensor, values: Tensor, most: int
+    ) -> bool:
+        """Call the kernel; False where it has done nothing."""
+        threads, whole, bound = len(values), self.flat.whole, self.optimiser
+        if (most, threads) not in self.memory:
+            room = native.scratch(self.layers, most, threads)
+            self.memory[most, threads] = room, torch.zeros(threads, whole.numel())
+        room, gradients = self.memory[most, threads]
+        m, v, taken = bound.moments["exp_avg"][0], bound.moments["exp_avg_sq"][0], bound.steps[0]  # type: ignore[attr-defined]
+        settings = self.description.at(0.0).settings()
+        pointers = (t.data_ptr() for t in (order, ends, whole, m, v, gradients))
+        done = native.steps(
+            native.Job(
+                *(ctypes.cast(self.layers, ctypes.c_void_p), len(self.layers), native.LOSSES.index(self.loss.name)),
+                *(self.loss.slope, x.data_ptr(), x.shape[1], begin, len(rates), *pointers, whole.numel()),
+                *(rates.data_ptr(), *settings["betas"], settings["eps"], settings.get("weight_decay", 0.0)),
+                *(int(taken), most, threads, room.data_ptr(), values.data_ptr()),
+            )
+        )
+        if done:
+            taken += len(rates)
+        return done
+
+    def _note(self, sums: Tensor, sizes: Tensor, width: int) -> None:
+        """Count the means of the batches that were looked at."""
+        means = sums * self.loss.factor / sizes + self.loss.constant * width
+        for mean, size in zip(means, sizes.tolist(), strict=True):
+            self.means.add({"reconstruction": mean}, size)

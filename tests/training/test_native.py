@@ -1,0 +1,174 @@
+"""The kernel takes the steps of torch's calls, for every net that says so, and is never needed."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from fitting import identical, linear, logistic, rows, state
+
+from isthmus import native
+from isthmus.architecture.dense import Dense
+from isthmus.bottleneck.activated import Rectified, Sigmoid, Tanh
+from isthmus.bottleneck.plain import Overcomplete, Undercomplete
+from isthmus.bottleneck.variational import Variational
+from isthmus.catalogue import catalogue
+from isthmus.corruption.noise import Masking
+from isthmus.likelihood.bernoulli import Bernoulli
+from isthmus.likelihood.normal import Normal
+from isthmus.native.build import build
+from isthmus.noise import Noise
+from isthmus.penalty.l1 import L1
+from isthmus.records import Rows
+from isthmus.schedule import Cosine, Ramp
+from isthmus.training.optimiser import SGD, Adam, AdamW, Optimiser
+from isthmus.training.trainer import Trainer
+
+CPU = torch.device("cpu")
+built = pytest.mark.skipif(native.library() is None, reason="the kernel was not built: no C compiler")
+CODES = [Undercomplete(), Overcomplete(), Sigmoid(), Tanh(), Rectified(), Rectified(0.01)]
+NETS = {
+    "linear": Dense(()),
+    "one layer": Dense((7,)),
+    "deep": Dense((33, 16, 5), activation="leaky_relu"),
+    "logistic": Dense((17,), activation="sigmoid"),
+    "tanh": Dense((31, 9), activation="tanh", bias=False),
+    "identity": Dense((6,), activation="identity"),
+}
+
+
+def fitted(engine, make, data, **settings):
+    task, settings = make(), {"epochs": 1, "batch_size": 50, "validation": 0.0} | settings
+    return task, Trainer(engine=engine, **settings).fit(task, data, Noise(0))
+
+
+def close(one, other, by):
+    for a, b in zip(one.trained(), other.trained(), strict=True):
+        torch.testing.assert_close(a, b, rtol=by, atol=by)
+
+
+@built
+@pytest.mark.parametrize("likelihood", [Normal(), Normal(scale=0.3), Bernoulli()], ids=repr)
+@pytest.mark.parametrize("code", CODES, ids=repr)
+@pytest.mark.parametrize("net", NETS)
+def test_gradients_are_those_of_autograd(net, code, likelihood):
+    """A step of AdamW with eps so large that it is a multiple of the gradient: what Adam divides away is seen too."""
+    data = Rows(rows(130).x)
+    found = []
+    for engine in ("native", "autograd"):
+        task = linear(NETS[net], bottleneck=code, likelihood=likelihood)
+        before = torch.cat([p.detach().flatten() for p in task.trained()])
+        optimiser = AdamW(learning_rate=1e4, eps=1e4, weight_decay=0.0, beta1=0.0, beta2=0.0)
+        loop = Trainer(engine=engine, epochs=1, batch_size=130, validation=0.0, optimiser=optimiser).fit(
+            task, data, Noise(0), start=False
+        )
+        found.append(before - torch.cat([p.detach().flatten() for p in task.trained()]))
+        found.append(loop.history[-1]["train"]["reconstruction"])
+    scale = float(found[2].norm())
+    assert float((found[0] - found[2]).norm()) <= 2e-6 * scale
+    assert found[1] == pytest.approx(found[3], rel=1e-6)
+
+
+@built
+@pytest.mark.parametrize("optimiser", [Adam(1e-3), AdamW(Cosine(1e-2, warmup=1.0), weight_decay=0.3)], ids=repr)
+@pytest.mark.parametrize("n", [200, 7, 163])
+def test_a_fit_is_that_of_torchs_calls(n, optimiser):
+    """Batches that no block size divides, a rate that changes with every step, several epochs."""
+    data, settings = rows(n), {"epochs": 4, "batch_size": 13, "optimiser": optimiser}
+    (one, a), (other, b) = (fitted(e, lambda: logistic(Dense((9,))), data, **settings) for e in ("native", "explicit"))
+    close(one, other, by=2e-4)
+    assert a.history.curve() == pytest.approx(b.history.curve(), rel=1e-5)
+    assert [row["learning_rate"] for row in a.history] == [row["learning_rate"] for row in b.history]
+
+
+@built
+def test_threads_share_the_rows_of_a_step(monkeypatch):
+    monkeypatch.setattr("isthmus.training.native.ALONE", 0)
+    found = []
+    for threads in (1, 2, 3):
+        monkeypatch.setattr("isthmus.training.native.given_threads", lambda threads=threads: threads)
+        found += [fitted("native", lambda: logistic(Dense((9,))), rows(200), epochs=3) for _ in range(2)]
+    for one, again in zip(found[::2], found[1::2], strict=True):
+        assert identical(state(one[0]), state(again[0]))
+    for other in found[2::2]:
+        close(found[0][0], other[0], by=1e-4)
+        assert other[1].history.curve() == pytest.approx(found[0][1].history.curve(), rel=1e-5)
+
+
+@built
+def test_a_fit_goes_on_from_its_moments():
+    whole, _ = fitted("native", logistic, rows(200), epochs=4, optimiser=Adam(1e-3))
+    task, previous = logistic(), None
+    trainer = Trainer(engine="native", epochs=4, batch_size=50, optimiser=Adam(1e-3))
+    for _ in range(4):
+        previous = trainer.partial(task, rows(200), Noise(0), previous)
+    assert identical(state(task), state(whole))
+
+
+@built
+def test_a_loss_that_explodes_is_rolled_back(caplog):
+    task, loop = fitted("native", lambda: linear(Dense((9,))), Rows(1e18 * rows(100).x), optimiser=Adam(1e18), epochs=2)
+    assert loop.rollbacks and all(bool(p.isfinite().all()) for p in task.parameters())
+
+
+@built
+def test_the_kernel_is_taken_where_every_part_says_that_it_is_known():
+    assert Trainer().runs(logistic()) == Trainer(engine="native").runs(linear()) == "native"
+    reasons = {
+        "Masking": (logistic(corruption=Masking(0.1)), {}),
+        "l1": (logistic(penalties=(L1(),)), {}),
+        "a layer": (logistic(Dense((5,), activation="gelu")), {}),
+        "SGD": (logistic(), {"optimiser": SGD()}),
+        "Adam with these settings": (logistic(), {"optimiser": Adam(beta1=Ramp(0.8, 0.9))}),
+        "float32": (logistic().double(), {}),
+        "clip": (logistic(), {"clip": 1.0}),
+    }
+    for culprit, (task, settings) in reasons.items():
+        assert culprit in Trainer(**settings).runs(task) and Trainer(**settings).runs(task).startswith("explicit")
+        with pytest.raises(ValueError, match=r"engine='native' cannot run this fit: .*use engine='auto'"):
+            Trainer(engine="native", **settings).runs(task)
+    for other in ({"tied": True}, {"dropout": 0.2}, {"shortcut": True}, {"norm": "batch"}):
+        assert "a layer" in Trainer().runs(logistic(Dense((5,), **other)))
+    assert "a layer" in Trainer().runs(linear(bottleneck=Variational()))
+    frozen = logistic()
+    frozen.model.decoder.requires_grad_(False)
+    assert "a layer" in Trainer().runs(frozen)
+    weighted = rows(weight=torch.ones(160))
+    assert Trainer().runs(logistic(), weighted) == "explicit (the kernel reads rows in memory without weights or holes)"
+    assert Trainer().runs(logistic(Dense((1100, 500)))).startswith("explicit (1,")
+
+
+def test_declarations_are_words_of_the_kernel():
+    for likelihood in (Normal(), Bernoulli()):
+        assert likelihood.native.name in native.LOSSES
+    assert Normal(link="logistic").native is None
+    assert {code.native for code in CODES} <= set(native.ACTIVATIONS) and Rectified(0.5).native is None
+    assert [name for name, part in catalogue(Optimiser).items() if part.native] == ["adam", "adam_w"]
+
+
+def test_without_the_kernel_fits_are_made_of_torchs_calls(monkeypatch):
+    monkeypatch.setattr(native, "library", lambda: None)
+    assert Trainer().runs(logistic()) == "explicit (the kernel was not built)"
+    _, loop = fitted("auto", logistic, rows(100))
+    assert len(loop.history) == 1
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_the_kernel_builds_where_there_is_a_compiler_and_only_there(tmp_path, monkeypatch):
+    made = build(tmp_path / "kernel.so")
+    assert made is not None and made.stat().st_size > 10_000
+    assert build(tmp_path / "other.so", compiler="false") is None
+    assert build(tmp_path / "other.so", compiler="no-such-compiler") is None
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert build(tmp_path / "other.so") is None and not (tmp_path / "other.so").exists()
+
+
+@built
+def test_loading_the_kernel_leaves_the_rounding_of_small_numbers_alone():
+    """A library that is linked with -ffast-math sets the processor to flush them to zero, for everybody."""
+    code = "import numpy as np; from isthmus import native; native.library(); print(np.float32(1e-45) * 1.0 > 0)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    assert told.stdout.strip() == "True"
