@@ -18,7 +18,7 @@ from isthmus.catalogue import catalogue
 from isthmus.corruption.noise import Masking
 from isthmus.likelihood.bernoulli import Bernoulli
 from isthmus.likelihood.normal import Normal
-from isthmus.native.build import build
+from isthmus.native.build import LIBRARY, build
 from isthmus.noise import Noise
 from isthmus.penalty.l1 import L1
 from isthmus.records import Rows
@@ -157,6 +157,7 @@ def test_without_the_kernel_fits_are_made_of_torchs_calls(monkeypatch):
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 def test_the_kernel_builds_where_there_is_a_compiler_and_only_there(tmp_path, monkeypatch):
+    assert LIBRARY == native.LIBRARY
     made = build(tmp_path / "kernel.so")
     assert made is not None and made.stat().st_size > 10_000
     assert build(tmp_path / "other.so", compiler="false") is None

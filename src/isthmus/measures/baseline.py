@@ -31,7 +31,7 @@ class Baseline:
         allowed = max(k + 1, int(WORK / (d * min(n, d))))
         some = slice(None, None, -(-n // allowed))  # a view: other picks would copy a good part of the rows
         used = X[some]
-        found = principal_axes(used, None if weight is None else weight[some], products=np.float32)
+        found = principal_axes(used, None if weight is None else weight[some], k=k, products=np.float32)
         # Directions in which the rows do not vary are rounding, and would explain other rows by chance.
         varying = found.variances > 1e-12 * found.variances.sum()
         axes = found.axes[:k][varying[:k]]

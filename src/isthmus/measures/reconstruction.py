@@ -84,12 +84,17 @@ class PrincipalAxes:
         return np.concatenate([_squares(_without(chunk - self.centre, kept)) for chunk in _chunks(X)])
 
 
-def principal_axes(X: Array, weight: Array | None = None, *, products: Any = np.float64) -> PrincipalAxes:
+def principal_axes(
+    X: Array, weight: Array | None = None, *, k: int | None = None, products: Any = np.float64
+) -> PrincipalAxes:
     """Return the exact principal axes in float64, by whichever way is shorter; ``weight`` counts rows so many times.
 
     Many rows: the eigenvectors of the covariance, collected chunk by chunk, whose ``products`` may be float32 where
-    seven digits are enough. Few rows: the singular vectors of the centred rows.
+    seven digits are enough; only the first ``k`` where that is asked for. Few rows: the singular vectors of the centred
+    rows.
     """
+    from scipy.linalg import eigh
+
     rows = _flat(X)
     share = np.full(len(rows), 1 / len(rows)) if weight is None else weight / weight.sum()
     centre = rows.mean(axis=0, dtype=np.float64) if weight is None else _mean(rows, share)
@@ -98,7 +103,9 @@ def principal_axes(X: Array, weight: Array | None = None, *, products: Any = np.
         parts, middle = zip(_chunks(rows), _chunks(root.astype(products)), strict=True), centre.astype(products)
         pieces = ((chunk - middle) * part for chunk, part in parts)
         covariance = sum((piece.T @ piece for piece in pieces), np.zeros(2 * centre.shape))
-        variances, vectors = np.linalg.eigh(covariance)
+        last = len(centre) - 1
+        which = None if k is None else [max(0, last - k + 1), last]
+        variances, vectors = eigh(covariance, subset_by_index=which)
         return PrincipalAxes(centre, vectors.T[::-1], variances[::-1].clip(0))
     _, singular, axes = np.linalg.svd((rows - centre) * root, full_matrices=False)
     return PrincipalAxes(centre, axes, singular**2)

@@ -10,13 +10,14 @@ import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from isthmus.native.build import LIBRARY
-
+# Where ``build`` puts it; that module is not imported, so that it can be run.
+LIBRARY = Path(__file__).with_name("_dense.so")
 ACTIVATIONS = ("identity", "relu", "leaky_relu", "sigmoid", "tanh")
 LOSSES = ("squared error", "cross-entropy")
 DEEPEST = MOST_THREADS = 64
@@ -60,7 +61,7 @@ class Job(ctypes.Structure):
         ("rates", _POINTER),
         *((name, _DOUBLE) for name in ("beta1", "beta2", "eps", "decay")),
         *((name, _LONG) for name in ("taken", "most", "threads")),
-        *((name, _POINTER) for name in ("room", "values")),
+        *((name, _POINTER) for name in ("room", "packs", "values")),
     )
 
 
@@ -70,6 +71,7 @@ def library() -> Any:
     try:
         found = ctypes.CDLL(str(LIBRARY))
         found.isthmus_room.argtypes, found.isthmus_room.restype = (_POINTER, _LONG, _LONG), _LONG
+        found.isthmus_packs.argtypes, found.isthmus_packs.restype = (_POINTER, _LONG), _LONG
         found.isthmus_steps.argtypes, found.isthmus_steps.restype = (_POINTER,), ctypes.c_int32
     except (OSError, AttributeError):
         return None
@@ -81,10 +83,11 @@ def array(layers: Sequence[Layer]) -> Any:
     return (Layer * len(layers))(*layers)
 
 
-def scratch(layers: Any, rows: int, threads: int) -> Tensor:
-    """Return the memory that steps of at most so many rows need."""
-    each = -(-rows // threads)
-    return torch.empty(threads * library().isthmus_room(ctypes.cast(layers, _POINTER), len(layers), each))
+def scratch(layers: Any, rows: int, threads: int) -> tuple[Tensor, Tensor]:
+    """Return the memory that steps of at most so many rows need: of each thread, and for the weights."""
+    whole, each = (ctypes.cast(layers, _POINTER), len(layers)), -(-rows // threads)
+    room = threads * library().isthmus_room(*whole, each)
+    return torch.empty(room), torch.empty(library().isthmus_packs(*whole))
 
 
 def steps(job: Job) -> bool:

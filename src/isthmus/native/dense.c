@@ -2,7 +2,8 @@
  * what they compute, and wide ones a pass through memory between any two of them.
  *
  * Every thread takes its share of a batch's rows there and back, with a gradient of its own; then every thread adds up
- * and moves its share of the parameters. So a step has two barriers, whatever its depth.
+ * and moves its share of the parameters, and packs its share of the weights. So a step has three barriers, whatever its
+ * depth.
  *
  * Rows of buffers are padded with zeros to whole vectors of 16 floats, and to an odd number of them, so that columns
  * spread over the cache. One product serves all: C[m][n] = sum_k A[m][k] B[k][n], with any strides of A, and B as rows or
@@ -53,7 +54,7 @@ typedef struct {
     const double *rates; /* learning rate of each step */
     double beta1, beta2, eps, decay;
     int64_t taken, most, threads;
-    float *room; /* threads times isthmus_room floats */
+    float *room, *packs; /* threads times isthmus_room floats, and isthmus_packs */
     double *values; /* of each step: not 0 asks for the sum of the loss over the batch; threads x steps */
 } job;
 
@@ -127,62 +128,75 @@ INLINE void clear_padding(float *y, int64_t rows, int64_t width, int64_t ld) {
     for (int64_t r = 0; r < rows; r++) memset(y + r * ld + width, 0, (ld - width) * sizeof(float));
 }
 
-/* Return what the loss adds up to over rows: squares, or cross-entropies from logits. */
-static double term(int64_t loss, const float *out, const float *x, int64_t rows, int64_t width, int64_t wide) {
+/* Return what the loss adds up to over rows: squares, or cross-entropies from logits, which are
+ * max(o, 0) - x o + log(1 + e^-|o|). The last is -log of a logistic between 1/2 and 1, of which 64 are multiplied before
+ * one logarithm is taken. */
+INLINE double term(int64_t loss, const float *out, const float *x, int64_t rows, int64_t width, int64_t wide, float *h) {
     double total = 0;
+    if (loss == CROSS_ENTROPY) {
+        for (int64_t i = 0; i < rows * wide; i++) h[i] = fabsf(out[i]);
+        logistic(h, h, 1.0f, rows * wide);
+    }
     for (int64_t r = 0; r < rows; r++) {
         float row = 0;
-        for (int64_t i = r * wide; i < r * wide + width; i++)
-            if (loss == CROSS_ENTROPY) row += (out[i] > 0 ? out[i] : 0) - x[i] * out[i] + log1pf(expf(-fabsf(out[i])));
-            else row += (out[i] - x[i]) * (out[i] - x[i]);
+        const float *o = out + r * wide, *at = x + r * wide, *p = h + r * wide;
+        if (loss == SQUARED) for (int64_t i = 0; i < width; i++) row += (o[i] - at[i]) * (o[i] - at[i]);
+        else for (int64_t i = 0; i < width; i++) row += (o[i] > 0 ? o[i] : 0) - at[i] * o[i];
         total += row;
+        for (int64_t i = 0; loss == CROSS_ENTROPY && i < width; i += 64) {
+            float many = 1;
+            for (int64_t k = i; k < i + 64 && k < width; k++) many *= p[k];
+            total -= logf(many);
+        }
     }
     return total;
 }
 
-/* Write W (out x in) as panels of 16 units: [unit / 16][input][unit % 16]. */
-INLINE void turned(const float *w, const layer a, float *pack) {
-    for (int64_t o = 0; o < a.out; o += V) {
-        const int64_t most = a.out - o < V ? a.out - o : V;
-        for (int64_t u = 0; u < most; u++)
-            for (int64_t i = 0; i < a.in; i++) pack[(o * a.in) + i * V + u] = w[(o + u) * a.in + i];
-        for (int64_t u = most; u < V; u++)
-            for (int64_t i = 0; i < a.in; i++) pack[(o * a.in) + i * V + u] = 0;
-    }
-}
+/* Both forms in which products read a layer's weights, side by side in `pack`, and behind them the bias: W (out x in) as
+ * panels of 16 units, [unit / 16][input][unit % 16], and as panels of 16 inputs, [input / 16][unit][input % 16]. */
+INLINE int64_t units_of(const layer a) { return (a.out + V - 1) / V * V; }
+INLINE int64_t inputs_of(const layer a) { return (a.in + V - 1) / V * V; }
+INLINE int64_t packed(const layer a) { return units_of(a) * a.in + inputs_of(a) * a.out + units_of(a); }
 
-/* Write W (out x in) as panels of 16 inputs: [input / 16][unit][input % 16]. */
-INLINE void upright(const float *w, const layer a, float *pack) {
-    for (int64_t i = 0; i < a.in; i += V) {
-        const int64_t most = a.in - i < V ? a.in - i : V;
-        for (int64_t o = 0; o < a.out; o++) {
-            float *to = pack + i * a.out + o * V;
-            for (int64_t u = 0; u < most; u++) to[u] = w[o * a.in + i + u];
-            for (int64_t u = most; u < V; u++) to[u] = 0;
-        }
+/* Write this thread's share of the panels of all layers, which wait for everybody. */
+INLINE void pack_all(const job *j, int64_t id) {
+    float *pack = j->packs;
+    for (int64_t l = 0; l < j->depth; pack += packed(j->layers[l++])) {
+        const layer a = j->layers[l];
+        const float *w = j->p + a.weight;
+        const int64_t panels = units_of(a) / V, across = inputs_of(a) / V;
+        for (int64_t n = panels * id / j->threads; n < panels * (id + 1) / j->threads; n++)
+            for (int64_t i = 0; i < a.in; i++)
+                for (int64_t u = 0; u < V; u++)
+                    pack[n * V * a.in + i * V + u] = n * V + u < a.out ? w[(n * V + u) * a.in + i] : 0;
+        float *upright = pack + units_of(a) * a.in;
+        for (int64_t n = across * id / j->threads; l && n < across * (id + 1) / j->threads; n++)
+            for (int64_t o = 0; o < a.out; o++)
+                for (int64_t u = 0; u < V; u++)
+                    upright[n * V * a.out + o * V + u] = n * V + u < a.in ? w[o * a.in + n * V + u] : 0;
+        float *bias = upright + inputs_of(a) * a.out;
+        for (int64_t o = 0; !id && o < units_of(a); o++) bias[o] = o < a.out && a.bias >= 0 ? j->p[a.bias + o] : 0;
     }
 }
 
 /* Set the gradient of `rows` rows in x; y has one buffer per layer, g and h are as wide as the widest layer. */
 INLINE void gradient(const job *j, double scale, int64_t rows, const float *x, float **y, float *g, float *h,
         float *pack, float *grad, double *value) {
-    const float *from = x, *p = j->p;
+    const float *from = x, *packs = j->packs;
     const int tall = has_avx512();
     for (int64_t l = 0; l < j->depth; l++) {
         const layer a = j->layers[l];
-        const int64_t ld = padded(a.out), panels = (a.out + V - 1) / V * V;
-        turned(p + a.weight, a, pack);
-        float *bias = pack + panels * a.in;
-        memset(bias, 0, panels * sizeof(float));
-        if (a.bias >= 0) memcpy(bias, p + a.bias, a.out * sizeof(float));
-        product(tall, rows, panels, a.in, from, padded(a.in), 1, pack, a.in, V, bias, y[l], ld);
+        const int64_t ld = padded(a.out), panels = units_of(a);
+        const float *bias = packs + panels * a.in + inputs_of(a) * a.out;
+        product(tall, rows, panels, a.in, from, padded(a.in), 1, packs, a.in, V, bias, y[l], ld);
+        packs += packed(a);
         activate(a.activation, y[l], rows * ld);
         if (a.activation == SIGMOID) clear_padding(y[l], rows, a.out, ld);
         from = y[l];
     }
     const int64_t wide = padded(j->width);
     const float *out = y[j->depth - 1], by = (float)scale;
-    if (value) *value = term(j->loss, out, x, rows, j->width, wide);
+    if (value) *value = term(j->loss, out, x, rows, j->width, wide, h);
     if (j->loss == CROSS_ENTROPY) {
         logistic(g, out, 1.0f, rows * wide);
         out = g;
@@ -191,7 +205,8 @@ INLINE void gradient(const job *j, double scale, int64_t rows, const float *x, f
     clear_padding(g, rows, j->width, wide);
     for (int64_t l = j->depth - 1; l >= 0; l--) {
         const layer a = j->layers[l];
-        const int64_t ld = padded(a.out), below = padded(a.in), panels = (a.in + V - 1) / V * V;
+        const int64_t ld = padded(a.out), below = padded(a.in), panels = inputs_of(a);
+        packs -= packed(a);
         slope(a.activation, g, y[l], rows * ld);
         /* Straight into the gradient where rows are whole vectors. */
         float *to = a.in % V ? pack : grad + a.weight;
@@ -206,8 +221,7 @@ INLINE void gradient(const job *j, double scale, int64_t rows, const float *x, f
             memcpy(grad + a.bias, pack, a.out * sizeof(float));
         }
         if (!l) break;
-        upright(p + a.weight, a, pack);
-        product(tall, rows, panels, a.out, g, ld, 1, pack, a.out, V, 0, h, below);
+        product(tall, rows, panels, a.out, g, ld, 1, packs + units_of(a) * a.in, a.out, V, 0, h, below);
         clear_padding(h, rows, panels, below);
         float *t = g;
         g = h;
@@ -259,6 +273,12 @@ static int64_t lay_out(const layer *layers, int64_t depth, int64_t rows, float *
     return (at + 2 * rows * widest + largest + V) / V * V;
 }
 
+int64_t isthmus_packs(const layer *layers, int64_t depth) {
+    int64_t total = 0;
+    for (int64_t l = 0; l < depth; l++) total += packed(layers[l]);
+    return total;
+}
+
 int64_t isthmus_room(const layer *layers, int64_t depth, int64_t rows) { return lay_out(layers, depth, rows, 0, 0, 0); }
 
 /* What one thread does in all steps. */
@@ -271,6 +291,8 @@ void isthmus_share(const job *j, int64_t id, atomic_long *arrived) {
     memset(x, 0, room * sizeof(float));
     int64_t begin = j->begin, met = 0;
     for (int64_t s = 0; s < j->steps; begin = j->ends[s++]) {
+        pack_all(j, id);
+        meet(arrived, j->threads, ++met);
         const int64_t rows = j->ends[s] - begin, first = begin + rows * id / j->threads;
         const int64_t own = begin + rows * (id + 1) / j->threads - first;
         for (int64_t r = 0; r < own; r++)

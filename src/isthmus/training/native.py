@@ -93,7 +93,7 @@ class Native(Explicit):
             ]
         )
         self.loss: native.Loss = task.likelihood.native  # type: ignore[attr-defined]
-        self.memory: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self.memory: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor]] = {}
 
     def epoch(
         self, rows: Source, order: Noise, noise: Noise, *, steps: int, every: int, epoch: int, rate: float
@@ -130,9 +130,9 @@ class Native(Explicit):
         """Call the kernel; False where it has done nothing."""
         threads, whole, bound = len(values), self.flat.whole, self.optimiser
         if (most, threads) not in self.memory:
-            room = native.scratch(self.layers, most, threads)
-            self.memory[most, threads] = room, torch.zeros(threads, whole.numel())
-        room, gradients = self.memory[most, threads]
+            gradients = torch.zeros(threads, whole.numel())
+            self.memory[most, threads] = *native.scratch(self.layers, most, threads), gradients
+        room, packs, gradients = self.memory[most, threads]
         m, v, taken = bound.moments["exp_avg"][0], bound.moments["exp_avg_sq"][0], bound.steps[0]  # type: ignore[attr-defined]
         settings = self.description.at(0.0).settings()
         pointers = (t.data_ptr() for t in (order, ends, whole, m, v, gradients))
@@ -141,7 +141,7 @@ class Native(Explicit):
                 *(ctypes.cast(self.layers, ctypes.c_void_p), len(self.layers), native.LOSSES.index(self.loss.name)),
                 *(self.loss.slope, x.data_ptr(), x.shape[1], begin, len(rates), *pointers, whole.numel()),
                 *(rates.data_ptr(), *settings["betas"], settings["eps"], settings.get("weight_decay", 0.0)),
-                *(int(taken), most, threads, room.data_ptr(), values.data_ptr()),
+                *(int(taken), most, threads, room.data_ptr(), packs.data_ptr(), values.data_ptr()),
             )
         )
         if done:
