@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ class Sigmoid(Bottleneck):
     >>> Sigmoid()
     Sigmoid()
     """
+
+    by_row: ClassVar[bool] = True
 
     @property
     def provides(self) -> frozenset[str]:
@@ -43,6 +46,8 @@ class Tanh(Bottleneck):
     Tanh()
     """
 
+    by_row: ClassVar[bool] = True
+
     @property
     def provides(self) -> frozenset[str]:
         """A code with a lowest and a highest value."""
@@ -65,6 +70,7 @@ class Rectified(Bottleneck):
     Rectified(slope=0.01)
     """
 
+    by_row: ClassVar[bool] = True
     slope: float = number(0.0, low=0.0, high=1.0)
 
     @property
@@ -89,6 +95,8 @@ class UnitNorm(Bottleneck):
     >>> UnitNorm()
     UnitNorm()
     """
+
+    by_row: ClassVar[bool] = True
 
     def __call__(self, features: Tensor, memory: Memory) -> Posterior:
         """Return a point mass at the normalised features; zero features stay zero."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -18,6 +19,8 @@ class Undercomplete(Bottleneck):
     >>> Undercomplete()
     Undercomplete()
     """
+
+    by_row: ClassVar[bool] = True
 
     @property
     def requires(self) -> frozenset[str]:
@@ -45,6 +48,8 @@ class Overcomplete(Bottleneck):
     >>> Overcomplete()
     Overcomplete()
     """
+
+    by_row: ClassVar[bool] = True
 
     @property
     def provides(self) -> frozenset[str]:

@@ -15,10 +15,14 @@ from isthmus.training.fused import Bound, fused
 
 @dataclass(frozen=True, repr=False)
 class Optimiser(Part):
-    """How a gradient becomes a step. A concrete optimiser declares ``learning_rate: float | Schedule`` first."""
+    """How a gradient becomes a step. A concrete optimiser declares ``learning_rate: float | Schedule`` first.
+
+    ``elementwise`` says that a number moves by its own gradients alone, so that several models may share a step.
+    """
 
     kind: ClassVar[str] = "optimiser"
     full_batch: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = False
 
     def settings(self) -> dict[str, Any]:
         """Return the numbers of a step under torch's names, ``lr`` among them; the engine sets them at every step."""
@@ -37,6 +41,7 @@ class Adam(Optimiser):
     Adam(learning_rate=0.0003)
     """
 
+    elementwise: ClassVar[bool] = True
     learning_rate: float | Schedule = number(1e-3, low=0.0)
     beta1: float | Schedule = number(0.9, low=0.0, high=1.0)
     beta2: float | Schedule = number(0.999, low=0.0, high=1.0)
@@ -59,6 +64,7 @@ class AdamW(Optimiser):
     AdamW(weight_decay=0.05)
     """
 
+    elementwise: ClassVar[bool] = True
     learning_rate: float | Schedule = number(1e-3, low=0.0)
     weight_decay: float | Schedule = number(1e-2, low=0.0)
     beta1: float | Schedule = number(0.9, low=0.0, high=1.0)
@@ -83,6 +89,7 @@ class SGD(Optimiser):
     SGD(learning_rate=0.1, nesterov=True)
     """
 
+    elementwise: ClassVar[bool] = True
     learning_rate: float | Schedule = number(1e-2, low=0.0)
     momentum: float | Schedule = number(0.9, low=0.0, high=1.0)
     nesterov: bool = False
@@ -112,6 +119,7 @@ class Adadelta(Optimiser):
     Adadelta(rho=0.9)
     """
 
+    elementwise: ClassVar[bool] = True
     learning_rate: float | Schedule = number(1.0, low=0.0)
     rho: float | Schedule = number(0.95, low=0.0, high=1.0)
     eps: float | Schedule = number(1e-6, low=0.0)

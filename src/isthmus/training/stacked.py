@@ -1,0 +1,151 @@
+"""Several models as one: their parameters in blocks, their rows one after another, their noise side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.layers import Products, Room
+from isthmus.noise import Noise
+from isthmus.objective import Objective
+from isthmus.records import Batch, Corrupted, Pass
+from isthmus.training.flat import Flat
+
+
+def interleaved(members: Sequence[Objective]) -> list[nn.Parameter]:
+    """Return the trained parameters so that those which correspond lie next to each other."""
+    return [p for alike in zip(*(member.trained() for member in members), strict=True) for p in alike]
+
+
+class Blocks:
+    """The corresponding parameters of all members as one tensor, (members, *shape), by that of the first member.
+
+    Attributes:
+        values, slots: parameters and their gradients, views of the flat ones.
+        peers: the corresponding parameters of all members.
+    """
+
+    def __init__(self, flat: Flat, members: int) -> None:
+        """Take views of flat tensors whose parameters are :func:`interleaved`."""
+        self.values: dict[Tensor, Tensor] = {}
+        self.slots: dict[Tensor, Tensor] = {}
+        self.peers: dict[Tensor, list[nn.Parameter]] = {}
+        at = 0
+        for i in range(0, len(flat.parameters), members):
+            first = flat.parameters[i]
+            part, shape = slice(at, at + members * first.numel()), (members, *first.shape)
+            self.values[first] = flat.whole.data[part].view(shape)
+            self.slots[first] = flat.gradient[part].view(shape)
+            self.peers[first] = flat.parameters[i : i + members]
+            at = part.stop
+
+
+class Stacked(Room):
+    """A room for several models: rows are (members * rows, ...), and a product is one per member.
+
+    Only products tell members apart; every layer that treats rows alike works as it does for one model.
+    """
+
+    def __init__(self, products: Products, members: int, blocks: Blocks) -> None:
+        """Start without buffers."""
+        super().__init__(products)
+        self.members, self.blocks = members, blocks
+
+    def value(self, parameter: Tensor) -> Tensor:
+        """Return the parameter of every member."""
+        return self.blocks.values[parameter]
+
+    def slot(self, parameter: Tensor) -> Tensor:
+        """Return the gradient of every member."""
+        return self.blocks.slots[parameter]
+
+    def rows(self, t: Tensor) -> Tensor:
+        """Return (members, rows, numbers)."""
+        return t.view(self.members, -1, t.shape[-1])
+
+    def note(self, parameter: Tensor) -> None:
+        """Remember that the gradients of every member are set."""
+        self.written.update(self.blocks.peers[parameter])
+
+
+class Noises(Noise):
+    """The noises of several models: each draws the numbers for its own rows."""
+
+    def __init__(self, members: Sequence[Noise]) -> None:
+        """Keep one noise per member."""
+        super().__init__(members[0].seed, members[0].step, members[0].process)
+        self.members = list(members)
+
+    @staticmethod
+    def of(noise: Noise | None) -> list[Noise]:
+        """Return the members of a noise that has some."""
+        if not isinstance(noise, Noises):
+            raise TypeError(f"{noise!r} is the noise of one model; give Noises")
+        return noise.members
+
+    def at(self, step: int) -> Noises:
+        """Return the streams of another step."""
+        return Noises([noise.at(step) for noise in self.members])
+
+    def branch(self, tag: int) -> Noises:
+        """Return independent streams for another purpose."""
+        return Noises([noise.branch(tag) for noise in self.members])
+
+    def uniform(self, like: Tensor) -> Tensor:
+        """Draw from U[0, 1), shaped as ``like``."""
+        return self._each(like, Noise.uniform)
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Draw from N(0, 1), shaped as ``like``."""
+        return self._each(like, Noise.normal)
+
+    def poisson(self, rate: Tensor) -> Tensor:
+        """Draw counts from Poisson(rate), shaped as ``rate``."""
+        return self._each(rate, Noise.poisson)
+
+    def _each(self, like: Tensor, draw: Callable[[Noise, Tensor], Tensor]) -> Tensor:
+        own = like.chunk(len(self.members))
+        return torch.cat([draw(noise, part) for noise, part in zip(self.members, own, strict=True)])
+
+
+def joined(parts: Sequence[Any]) -> Any:
+    """Return batches, or corrupted batches, as one: the rows of the first, then those of the second, and so on."""
+    kind: type[Batch | Corrupted] = type(parts[0])
+    return kind(*(side_by_side([getattr(part, f.name) for part in parts]) for f in fields(kind)))
+
+
+def side_by_side(tensors: Sequence[Tensor | None]) -> Tensor | None:
+    """Join tensors by rows; a field that some lack is lacking."""
+    present = [t for t in tensors if t is not None]
+    return torch.cat(present) if len(present) == len(tensors) else None
+
+
+def pieces(record: Any, n: int) -> list[Any]:
+    """Return n records, each with one of n equal pieces of every tensor."""
+    found = {f.name: getattr(record, f.name) for f in fields(record)}
+    cut = {name: t.chunk(n) for name, t in found.items() if isinstance(t, Tensor)}
+    return [replace(record, **{name: parts[m] for name, parts in cut.items()}) for m in range(n)]
+
+
+def apart(p: Pass, members: Sequence[Objective]) -> list[Pass]:
+    """Return the pass of each member as it sees it by itself."""
+    n = len(members)
+    inside = [pieces(record, n) for record in (p.batch, p.corrupted, p.posterior)]
+    own = zip(pieces(p, n), members, Noises.of(p.noise), *inside, strict=True)
+    return [
+        replace(
+            piece,
+            model=task.model,
+            memory=task.model.memory,
+            noise=noise,
+            batch=batch,
+            corrupted=corrupted,
+            posterior=posterior,
+            members=1,
+        )
+        for piece, task, noise, batch, corrupted, posterior in own
+    ]

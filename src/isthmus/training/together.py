@@ -1,0 +1,251 @@
+"""Fits that run at once: which ones can, and the loop that takes their steps."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from isthmus.component import Part
+from isthmus.layers import stacks
+from isthmus.noise import Noise
+from isthmus.objective import Objective, Task
+from isthmus.records import Rows, Source
+from isthmus.training.backend import Probed
+from isthmus.training.callbacks import Callback
+from isthmus.training.ensemble import Ensemble
+from isthmus.training.loop import STEP, Loop, snapshot, summed
+from isthmus.training.phase import Phase
+from isthmus.training.stacked import Noises, joined
+from isthmus.training.threads import threads_for
+
+if TYPE_CHECKING:
+    from isthmus.training.trainer import Trainer
+
+log = logging.getLogger("isthmus")
+
+
+def structure(phase: Phase) -> tuple[Any, ...] | None:
+    """Return what phases have to share for their steps to be taken at once; None where one goes alone.
+
+    Weights of penalties may differ, and everything of corruptions and penalties that are not called for all rows at
+    once; numbers of rows may not.
+    """
+    trainer, task, rows = phase.trainer, phase.task, phase.rows
+    if type(task) is not Objective or not isinstance(rows, Rows) or not stackable(trainer, task):
+        return None
+    model = task.model
+    shapes = tuple((name, tuple(p.shape)) for name, p in task.named_parameters())
+    lacking = tuple(t is None for t in (rows.seen, rows.weight, rows.y))
+    data = (tuple(rows.x.shape), rows.x.dtype, rows.x.device, lacking)
+    corruption = task.corruption if task.corruption.by_row else kinds(task.corruption)
+    penalties = tuple((name, unweighted(part)) for name, part in task.penalties.items())
+    return model.architecture, model.bottleneck, task.likelihood, corruption, penalties, shapes, model.spec.levels, data
+
+
+def stackable(trainer: Trainer, task: Objective) -> bool:
+    """Say whether an objective can be trained with others: by products and parts that treat rows alike."""
+    model, optimiser = task.model, trainer.optimiser
+    networks = (model.encoder, model.decoder)
+    return (
+        trainer.precision != "bf16"
+        and trainer.pretraining is None
+        and optimiser.elementwise
+        and not optimiser.full_batch
+        and trainer.runs(task) == "explicit"
+        and all(stacks(network) and all(p.requires_grad for p in network.parameters()) for network in networks)
+        and model.bottleneck.by_row
+        and task.likelihood.by_row
+        and task.draws == 1
+    )
+
+
+def kinds(part: Part) -> tuple[Any, ...]:
+    """Return the types of a part and of those inside it."""
+    inside = [value for f in fields(part) for value in _tuple(getattr(part, f.name)) if isinstance(value, Part)]
+    return (type(part), *map(kinds, inside))
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def unweighted(penalty: Any) -> tuple[Any, ...]:
+    """Return what penalties that are called for all rows at once share: everything but the weight."""
+    if not penalty.by_row:
+        return (type(penalty),)
+    return (type(penalty), *(getattr(penalty, f.name) for f in fields(penalty) if f.name != "weight"))
+
+
+class Share:
+    """What a member's loop sees of the engine that all share."""
+
+    def __init__(self, engine: Ensemble, member: int) -> None:
+        """Remember which member it is."""
+        self.engine, self.member = engine, member
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the last step."""
+        return self.engine.learning_rate
+
+    def finite(self) -> bool:
+        """Say whether every number of this member is finite."""
+        task = self.engine.members[self.member]
+        tensors = [t.detach() for t in (*task.trained(), *task.buffers()) if t.is_floating_point()]
+        return bool(torch.stack([t.isfinite().all() for t in tensors]).all())
+
+
+class Together:
+    """Loops of one structure that take their steps at once; each judges, stops and keeps weights by itself.
+
+    Attributes:
+        failed: loops that met numbers that are not finite, whose fits have to be done alone.
+    """
+
+    def __init__(self, loops: Sequence[Loop], callback: Callback | None = None) -> None:
+        """Keep the loops; the callback is told of one that is still running."""
+        self.loops, self.callback = list(loops), callback
+        self.live = list(loops)
+        self.failed: list[Loop] = []
+        self.engine: Ensemble | None = None
+        self._stacked: list[Loop] = []
+
+    def run(self) -> None:
+        """Train until every loop is over; however it ends, each task holds its best weights so far."""
+        first = self.loops[0]
+        if self.callback is not None:
+            self.callback.fit_start(first)
+        try:
+            with threads_for(first.batch_size * sum(p.numel() for loop in self.loops for p in loop.task.trained())):
+                for loop in self.loops:
+                    loop.begin()
+                self._part()
+                while self.live:
+                    self._epoch()
+        except KeyboardInterrupt:
+            for loop in self.live:
+                loop.interrupted = True
+            log.warning("interrupted with %d fits at work; the best weights so far are kept", len(self.live))
+        finally:
+            self._release()
+            for loop in self.loops:
+                loop.close()
+            if self.callback is not None:
+                self.callback.fit_end(first)
+
+    def _part(self) -> None:
+        """Let loops that are over go, with the weights of this moment where none are better."""
+        for loop in [loop for loop in self.live if loop.over]:
+            loop.best = snapshot(loop.task) if loop.best is None else loop.best
+            self.live.remove(loop)
+
+    def _epoch(self) -> None:
+        engine, began = self._bound(), time.perf_counter()
+        means = self._train(engine)
+        seconds = (time.perf_counter() - began) / len(self.live)
+        for loop in list(self.live):
+            m = self._stacked.index(loop)
+            if loop.look(summed({name: values[m] for name, values in means.items()}), seconds):
+                continue
+            self.live.remove(loop)
+            self.failed.append(loop)
+        if self.live and self.callback is not None:
+            self.callback.epoch_end(self.live[0], self.live[0].history[-1])
+        self._part()
+
+    def _train(self, engine: Ensemble) -> dict[str, list[float]]:
+        lead = self.live[0]
+        for loop in self._stacked:
+            loop.task.train()
+        steps = [loop.noise.branch(STEP) for loop in self._stacked]
+        for i, batches in enumerate(zip(*(loop.batches(lead.epoch) for loop in self._stacked), strict=True)):
+            noise, epoch = Noises([noise.at(lead.step + i) for noise in steps]), lead.epoch + i / lead.steps
+            engine.step(joined(batches), noise, epoch, valued=lead.valued(i))
+        for loop in self.live:
+            loop.step += lead.steps
+        return engine.means.read()  # type: ignore[return-value]
+
+    def _bound(self) -> Ensemble:
+        """Return the engine of the loops at work; once half of its members are done, one without them."""
+        if self.engine is not None and 2 * len(self.live) > len(self._stacked):
+            return self.engine
+        state = None
+        if self.engine is not None:
+            kept = [self._stacked.index(loop) for loop in self.live]
+            state = self.engine.kept(kept)
+            self._release()
+        trainer, self._stacked = self.live[0].trainer, list(self.live)
+        optimiser = trainer.optimiser.over(trainer.epochs)
+        tasks = [loop.task for loop in self._stacked]
+        self.engine = Ensemble(tasks, optimiser, clip=trainer.clip, products=Probed())  # type: ignore[arg-type]
+        if state is not None:
+            self.engine.load_state_dict(state)
+        for m, loop in enumerate(self._stacked):
+            loop.engine = Share(self.engine, m)  # type: ignore[assignment]
+        return self.engine
+
+    def _release(self) -> None:
+        if self.engine is not None:
+            self.engine.release()
+            self.engine = None
+            for loop in self._stacked:
+                del loop.engine
+
+
+def fit_many(
+    trainer: Trainer,
+    tasks: Sequence[Task],
+    rows: Sequence[Source],
+    noises: Sequence[Noise],
+    held_out: Sequence[Rows | None],
+    callback: Callback | None,
+) -> list[Loop]:
+    """Train every task as :meth:`Trainer.fit` would, those of one structure together."""
+    fits = list(zip(tasks, rows, noises, held_out, strict=True))
+    done: dict[int, Loop] = {}
+    for group in groups([trainer.phase_of(*fit) for fit in fits]):
+        if len(group) > 1:
+            done |= _together(trainer, {i: fits[i] for i in group}, callback)
+    for i, (task, own, noise, held) in enumerate(fits):
+        if i not in done:
+            told = [callback] if callback is not None else []
+            done[i] = trainer.fit(task, own, noise, held_out=held, callbacks=told)
+    return [done[i] for i in range(len(fits))]
+
+
+def groups(phases: Sequence[Phase]) -> list[list[int]]:
+    """Return the numbers of phases that share a structure; the others are in no group."""
+    found: list[tuple[tuple[Any, ...], list[int]]] = []
+    for i, key in enumerate(map(structure, phases)):
+        if key is None:
+            continue
+        known = next((members for other, members in found if other == key), None)
+        if known is None:
+            found.append((key, [i]))
+        else:
+            known.append(i)
+    return [members for _, members in found]
+
+
+def _together(trainer: Trainer, fits: dict[int, Any], callback: Callback | None) -> dict[int, Loop]:
+    """Run fits at once; return the loops of those that went well."""
+    drawn = {i: snapshot(task) for i, (task, *_) in fits.items()}
+    loops: dict[int, Loop] = {}
+    for i, fit in fits.items():
+        phase = trainer.phase_of(*fit)
+        phase.task.start(phase.rows.sample())
+        loops[i] = Loop(phase)
+    together = Together(list(loops.values()), callback)
+    together.run()
+    for i, (task, rows, _, held) in fits.items():
+        if loops[i] in together.failed:
+            task.load_state_dict(drawn[i])
+            del loops[i]
+        else:
+            trainer.end(loops[i], rows if held is None else None)
+    return loops
