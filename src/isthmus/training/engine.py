@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -54,6 +54,11 @@ def copied(tree: Any) -> Any:
     if isinstance(tree, dict):
         return {key: copied(value) for key, value in tree.items()}
     return [copied(value) for value in tree] if isinstance(tree, list) else tree
+
+
+def all_finite(tensors: Iterable[Tensor]) -> bool:
+    """Say whether every number of floating point is finite, with one look from the host."""
+    return bool(torch.stack([t.isfinite().all() for t in tensors if t.is_floating_point()]).all())
 
 
 class Engine:
@@ -132,8 +137,7 @@ class Engine:
 
     def finite(self) -> bool:
         """Say whether every parameter and every number in a memory is finite."""
-        tensors = [self.flat.whole.detach(), *(b for b in self.task.buffers() if b.is_floating_point())]
-        return bool(torch.stack([t.isfinite().all() for t in tensors]).all())
+        return all_finite([self.flat.whole.detach(), *self.task.buffers()])
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of the optimiser's moments."""

@@ -13,6 +13,7 @@ from isthmus.layers import Products, Room
 from isthmus.noise import Noise
 from isthmus.objective import Objective, Task
 from isthmus.records import Batch, Corrupted, Pass, Tallies, Terms, mean_over_rows
+from isthmus.training.engine import all_finite
 from isthmus.training.explicit import Bound, Explicit, Gradients, Narrow, merge
 from isthmus.training.optimiser import Optimiser
 from isthmus.training.stacked import Blocks, Noises, Stacked, apart, interleaved, joined, pieces
@@ -38,6 +39,7 @@ class Ensemble(Explicit):
         self.joint = [name for name, part in self.objective.penalties.items() if part.by_row and hasattr(part, "pullback")]
         self.others = [name for name in self.objective.penalties if name not in self.joint]
         self.parts = self.each
+        self.remembered = [b for task in self.members for b in task.buffers()]
         self._alone_passes: list[Pass] | None = None
 
     def moved(self, task: Task) -> list[nn.Parameter]:
@@ -63,6 +65,15 @@ class Ensemble(Explicit):
 
         return of(self.state_dict())  # type: ignore[no-any-return]
 
+    def finite(self) -> bool:
+        """Say whether every number of every member is finite."""
+        return all_finite([self.flat.whole.detach(), *self.remembered])
+
+    def finite_member(self, m: int) -> bool:
+        """Say whether every number of one member is finite."""
+        task = self.members[m]
+        return all_finite([*(p.detach() for p in task.trained()), *task.buffers()])
+
     def shorten(self, length: float) -> None:
         """Scale each member's gradient down to a length, where it is longer."""
         slots = list(self.blocks.slots.values())
@@ -84,9 +95,7 @@ class Ensemble(Explicit):
         if self.parts[0]["corruption"].by_row:
             return super()._corrupted(batch, noise, epoch)
         own = zip(self.members, self.parts, pieces(batch, len(self.members)), Noises.of(noise), strict=True)
-        return joined(  # type: ignore[no-any-return]
-            [parts["corruption"](rows, drawn, task.memories["corruption"]) for task, parts, rows, drawn in own]
-        )
+        return joined([parts["corruption"](rows, drawn, task.memories["corruption"]) for task, parts, rows, drawn in own])
 
     def _valued(self, p: Pass, penalties: dict[str, Any], valued: bool) -> tuple[Pass, Terms]:
         """Return the mean of every term for each member, (members,), where they are asked for."""

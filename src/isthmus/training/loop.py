@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.objective import averaged
-from isthmus.records import Batch, Rows
+from isthmus.records import Rows
 from isthmus.training.callbacks import Callback
 from isthmus.training.checkpoint import Checkpoint
 from isthmus.training.engine import Engine, Means
@@ -182,17 +182,13 @@ class Loop:
         """The number of steps of an epoch."""
         return math.ceil(len(self.rows) / self.batch_size)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """Give the batches of an epoch."""
-        return self.rows.batches(self.noise.branch(ORDER).at(epoch), self.steps)
-
     def valued(self, i: int) -> bool:
         """Say whether the loss is looked at in the i-th step of an epoch."""
         return i % max(1, min(VALUED, self.steps // 4)) == 0
 
     def _train(self) -> dict[str, float]:
         self.task.train()
-        for i, batch in enumerate(self.batches(self.epoch)):
+        for i, batch in enumerate(self.rows.batches(self.noise.branch(ORDER).at(self.epoch), self.steps)):
             noise, epoch = self.noise.branch(STEP).at(self.step), self.epoch + i / self.steps
             self.engine.step(batch, noise, epoch, self.rate, valued=self.valued(i))
             self.step += 1

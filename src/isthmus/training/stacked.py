@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from isthmus.layers import Products, Room
 from isthmus.noise import Noise
 from isthmus.objective import Objective
-from isthmus.records import Batch, Corrupted, Pass
+from isthmus.records import Batch, Corrupted, Pass, Rows
 from isthmus.training.flat import Flat
 
 
@@ -75,10 +76,15 @@ class Stacked(Room):
 class Noises(Noise):
     """The noises of several models: each draws the numbers for its own rows."""
 
-    def __init__(self, members: Sequence[Noise]) -> None:
-        """Keep one noise per member."""
-        super().__init__(members[0].seed, members[0].step, members[0].process)
-        self.members = list(members)
+    def __init__(self, branches: Sequence[Noise], step: int = 0) -> None:
+        """Keep one noise per model; their streams at this step are made when something is drawn."""
+        super().__init__(branches[0].seed, step)
+        self._branches = branches
+
+    @cached_property
+    def members(self) -> list[Noise]:
+        """The noise of each model."""
+        return [noise.at(self.step) for noise in self._branches]
 
     @staticmethod
     def of(noise: Noise | None) -> list[Noise]:
@@ -89,11 +95,11 @@ class Noises(Noise):
 
     def at(self, step: int) -> Noises:
         """Return the streams of another step."""
-        return Noises([noise.at(step) for noise in self.members])
+        return Noises(self._branches, step)
 
     def branch(self, tag: int) -> Noises:
         """Return independent streams for another purpose."""
-        return Noises([noise.branch(tag) for noise in self.members])
+        return Noises([noise.branch(tag) for noise in self._branches], self.step)
 
     def uniform(self, like: Tensor) -> Tensor:
         """Draw from U[0, 1), shaped as ``like``."""
@@ -112,16 +118,42 @@ class Noises(Noise):
         return torch.cat([draw(noise, part) for noise, part in zip(self.members, own, strict=True)])
 
 
-def joined(parts: Sequence[Any]) -> Any:
-    """Return batches, or corrupted batches, as one: the rows of the first, then those of the second, and so on."""
-    kind: type[Batch | Corrupted] = type(parts[0])
-    return kind(*(side_by_side([getattr(part, f.name) for part in parts]) for f in fields(kind)))
+class Pool:
+    """The rows of several models, (models * rows, ...): those of the first, then those of the second, and so on.
+
+    Models that were given the very same rows share them.
+    """
+
+    def __init__(self, rows: Sequence[Rows]) -> None:
+        """Put the rows together, where they are not the same."""
+        first, n = rows[0], len(rows[0])
+        self.models, self.same = len(rows), all(same(first, other) for other in rows[1:])
+        self.rows = first if self.same else Rows(*side_by_side(rows))
+        self.starts = torch.arange(len(rows)).unsqueeze(1) * (0 if self.same else n)
+        self.n = n
+
+    def batches(self, noises: Sequence[Noise], steps: int) -> Iterator[Batch]:
+        """Give every row of every model once, each in the order that its noise draws, as :class:`Rows` does."""
+        orders = [torch.arange(self.n) if steps == 1 else noise.permutation(self.n) for noise in noises]
+        index = (torch.stack(orders) + self.starts).to(self.rows.x.device)
+        for part in index.tensor_split(steps, dim=1):
+            yield self.rows.take(part.reshape(-1))
 
 
-def side_by_side(tensors: Sequence[Tensor | None]) -> Tensor | None:
-    """Join tensors by rows; a field that some lack is lacking."""
-    present = [t for t in tensors if t is not None]
-    return torch.cat(present) if len(present) == len(tensors) else None
+def same(a: Rows, b: Rows) -> bool:
+    """Say whether two lots of rows are the very same tensors."""
+    return all(getattr(a, f.name) is getattr(b, f.name) for f in fields(a))
+
+
+def joined(parts: Sequence[Corrupted]) -> Corrupted:
+    """Return corrupted batches as one: the rows of the first, then those of the second, and so on."""
+    return Corrupted(*side_by_side(parts))
+
+
+def side_by_side(records: Sequence[Any]) -> list[Any]:
+    """Join the fields of records by rows; one that some lack is lacking."""
+    columns = [[getattr(record, f.name) for record in records] for f in fields(records[0])]
+    return [None if any(t is None for t in column) else torch.cat(column) for column in columns]
 
 
 def pieces(record: Any, n: int) -> list[Any]:

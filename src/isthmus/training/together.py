@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from isthmus.component import Part
 from isthmus.layers import stacks
 from isthmus.noise import Noise
@@ -18,9 +16,9 @@ from isthmus.records import Rows, Source
 from isthmus.training.backend import Probed
 from isthmus.training.callbacks import Callback
 from isthmus.training.ensemble import Ensemble
-from isthmus.training.loop import STEP, Loop, snapshot, summed
+from isthmus.training.loop import ORDER, STEP, Loop, snapshot, summed
 from isthmus.training.phase import Phase
-from isthmus.training.stacked import Noises, joined
+from isthmus.training.stacked import Noises, Pool
 from isthmus.training.threads import threads_for
 
 if TYPE_CHECKING:
@@ -95,9 +93,7 @@ class Share:
 
     def finite(self) -> bool:
         """Say whether every number of this member is finite."""
-        task = self.engine.members[self.member]
-        tensors = [t.detach() for t in (*task.trained(), *task.buffers()) if t.is_floating_point()]
-        return bool(torch.stack([t.isfinite().all() for t in tensors]).all())
+        return self.engine.finite() or self.engine.finite_member(self.member)
 
 
 class Together:
@@ -161,11 +157,12 @@ class Together:
     def _train(self, engine: Ensemble) -> dict[str, list[float]]:
         lead = self.live[0]
         for loop in self._stacked:
-            loop.task.train()
-        steps = [loop.noise.branch(STEP) for loop in self._stacked]
-        for i, batches in enumerate(zip(*(loop.batches(lead.epoch) for loop in self._stacked), strict=True)):
-            noise, epoch = Noises([noise.at(lead.step + i) for noise in steps]), lead.epoch + i / lead.steps
-            engine.step(joined(batches), noise, epoch, valued=lead.valued(i))
+            if not loop.task.training:
+                loop.task.train()
+        noise = Noises([loop.noise.branch(STEP) for loop in self._stacked])
+        orders = [loop.noise.branch(ORDER).at(lead.epoch) for loop in self._stacked]
+        for i, batch in enumerate(self._pool.batches(orders, lead.steps)):
+            engine.step(batch, noise.at(lead.step + i), lead.epoch + i / lead.steps, valued=lead.valued(i))
         for loop in self.live:
             loop.step += lead.steps
         return engine.means.read()  # type: ignore[return-value]
@@ -183,6 +180,7 @@ class Together:
         optimiser = trainer.optimiser.over(trainer.epochs)
         tasks = [loop.task for loop in self._stacked]
         self.engine = Ensemble(tasks, optimiser, clip=trainer.clip, products=Probed())  # type: ignore[arg-type]
+        self._pool = Pool([loop.rows for loop in self._stacked])  # type: ignore[misc]
         if state is not None:
             self.engine.load_state_dict(state)
         for m, loop in enumerate(self._stacked):
