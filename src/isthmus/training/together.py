@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from isthmus.component import Part
@@ -126,6 +126,8 @@ class Together:
         except KeyboardInterrupt:
             for loop in self.live:
                 loop.interrupted = True
+                if loop.best is None and not loop.engine.finite():
+                    self.failed.append(loop)
             log.warning("interrupted with %d fits at work; the best weights so far are kept", len(self.live))
         finally:
             self._release()
@@ -206,13 +208,18 @@ def fit_many(
     """Train every task as :meth:`Trainer.fit` would, those of one structure together."""
     fits = list(zip(tasks, rows, noises, held_out, strict=True))
     done: dict[int, Loop] = {}
+
+    def now() -> Trainer:
+        """Return the trainer; once the user has interrupted a fit, one that leaves the others where they start."""
+        return replace(trainer, epochs=0) if any(loop.interrupted for loop in done.values()) else trainer
+
     for group in groups([trainer.phase_of(*fit) for fit in fits]):
         if len(group) > 1:
-            done |= _together(trainer, {i: fits[i] for i in group}, callback)
+            done |= _together(now(), {i: fits[i] for i in group}, callback)
     for i, (task, own, noise, held) in enumerate(fits):
         if i not in done:
             told = [callback] if callback is not None else []
-            done[i] = trainer.fit(task, own, noise, held_out=held, callbacks=told)
+            done[i] = now().fit(task, own, noise, held_out=held, callbacks=told)
     return [done[i] for i in range(len(fits))]
 
 
