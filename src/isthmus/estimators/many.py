@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing
 
 from isthmus.estimators.autoencoder import Autoencoder
@@ -47,9 +46,11 @@ def fit_many(
 
     Args:
         estimators: models, which are fitted in place.
-        X, y, sample_weight: as in ``Autoencoder.fit``.
-        subsets: for each estimator the numbers of the rows that it is fitted on, such as the folds of a cross-validation
-            or the draws of a bootstrap; None fits each one on all rows.
+        X: rows, as in ``Autoencoder.fit``.
+        y: ignored.
+        sample_weight: a weight per row; rows of weight zero are left out.
+        subsets: for each estimator the numbers of the rows that it is fitted on, such as folds or the draws of a
+            bootstrap; None fits each one on all rows.
 
     Raises:
         ValueError: what a fit of one of them would raise, and then none is fitted; an estimator that is named twice.
@@ -97,6 +98,8 @@ def cross_val_scores(estimators: Sequence[Autoencoder], X: Any, *, cv: Any = 5, 
     >>> bool((many > few).all())
     True
     """
+    from sklearn.model_selection import check_cv  # a tenth of a second that other imports need not wait for
+
     folds = list(check_cv(cv).split(X))
     copies = [[clone(estimator) for _ in folds] for estimator in estimators]
     flat = [copy for row in copies for copy in row]
@@ -115,9 +118,7 @@ def _refuse_unusable(estimators: Sequence[Any], subsets: Sequence[Any] | None) -
         raise ValueError(f"there are {len(subsets)} subsets for {len(estimators)} estimators; give one for each")
 
 
-def _begun(
-    estimators: Sequence[Autoencoder], X: Any, sample_weight: Any, subsets: Sequence[Any] | None
-) -> list[Begun]:
+def _begun(estimators: Sequence[Autoencoder], X: Any, sample_weight: Any, subsets: Sequence[Any] | None) -> list[Begun]:
     """Build every model; those that see the same rows in the same units share them."""
     begun: list[Begun] = []
     known: dict[Any, Source] = {}

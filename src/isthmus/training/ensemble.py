@@ -34,10 +34,13 @@ class Ensemble(Explicit):
         self.members = list(members)
         super().__init__(members[0], optimiser, clip=clip, products=products)
         self.blocks = Blocks(self.flat, len(members))
-        self.each = [{name: part.over(task.epochs) for name, part in task.parts().items()} for task in members]
+        self.each: list[dict[str, Any]] = [
+            {name: part.over(task.epochs) for name, part in task.parts().items()} for task in members
+        ]
         self.changing = any(part.at(0.0) is not part for own in self.each for part in own.values())
-        self.joint = [name for name, part in self.objective.penalties.items() if part.by_row and hasattr(part, "pullback")]
-        self.others = [name for name in self.objective.penalties if name not in self.joint]
+        penalties = self.objective.penalties
+        self.joint = [name for name, part in penalties.items() if part.by_row and hasattr(part, "pullback")]
+        self.others = [name for name in penalties if name not in self.joint]
         self.parts = self.each
         self.remembered = [b for task in self.members for b in task.buffers()]
         self._alone_passes: list[Pass] | None = None
@@ -95,7 +98,7 @@ class Ensemble(Explicit):
         if self.parts[0]["corruption"].by_row:
             return super()._corrupted(batch, noise, epoch)
         own = zip(self.members, self.parts, pieces(batch, len(self.members)), Noises.of(noise), strict=True)
-        return joined([parts["corruption"](rows, drawn, task.memories["corruption"]) for task, parts, rows, drawn in own])
+        return joined([parts["corruption"](x, drawn, task.memories["corruption"]) for task, parts, x, drawn in own])
 
     def _valued(self, p: Pass, penalties: dict[str, Any], valued: bool) -> tuple[Pass, Terms]:
         """Return the mean of every term for each member, (members,), where they are asked for."""
@@ -143,9 +146,9 @@ class Ensemble(Explicit):
             asked = {name: self.parts[m][name] for name in self.others}
             super()._ask(each[m], own, asked, self.members[m])
         for name in [key for key in each[0] if isinstance(key, str)]:
-            merge(found, {name: torch.cat([own.pop(name) for own in each])}, p, 1.0)
-        for own in each:
-            found |= own
+            merge(found, {name: torch.cat([one.pop(name) for one in each])}, p, 1.0)
+        for left in each:
+            found |= left
 
     def _tallies(self, p: Pass, epoch: float) -> Tallies:
         """Let every member learn from its own sums."""

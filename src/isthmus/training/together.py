@@ -1,82 +1,28 @@
-"""Fits that run at once: which ones can, and the loop that takes their steps."""
+"""Fits that run at once: one engine takes the steps, every loop judges by itself."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from isthmus.component import Part
-from isthmus.layers import stacks
 from isthmus.noise import Noise
-from isthmus.objective import Objective, Task
+from isthmus.objective import Task
 from isthmus.records import Rows, Source
 from isthmus.training.backend import Probed
 from isthmus.training.callbacks import Callback
 from isthmus.training.ensemble import Ensemble
 from isthmus.training.loop import ORDER, STEP, Loop, snapshot, summed
-from isthmus.training.phase import Phase
 from isthmus.training.stacked import Noises, Pool
+from isthmus.training.structure import groups
 from isthmus.training.threads import threads_for
 
 if TYPE_CHECKING:
     from isthmus.training.trainer import Trainer
 
 log = logging.getLogger("isthmus")
-
-
-def structure(phase: Phase) -> tuple[Any, ...] | None:
-    """Return what phases have to share for their steps to be taken at once; None where one goes alone.
-
-    Weights of penalties may differ, and everything of corruptions and penalties that are not called for all rows at
-    once; numbers of rows may not.
-    """
-    trainer, task, rows = phase.trainer, phase.task, phase.rows
-    if type(task) is not Objective or not isinstance(rows, Rows) or not stackable(trainer, task):
-        return None
-    model = task.model
-    shapes = tuple((name, tuple(p.shape)) for name, p in task.named_parameters())
-    lacking = tuple(t is None for t in (rows.seen, rows.weight, rows.y))
-    data = (tuple(rows.x.shape), rows.x.dtype, rows.x.device, lacking)
-    corruption = task.corruption if task.corruption.by_row else kinds(task.corruption)
-    penalties = tuple((name, unweighted(part)) for name, part in task.penalties.items())
-    return model.architecture, model.bottleneck, task.likelihood, corruption, penalties, shapes, model.spec.levels, data
-
-
-def stackable(trainer: Trainer, task: Objective) -> bool:
-    """Say whether an objective can be trained with others: by products and parts that treat rows alike."""
-    model, optimiser = task.model, trainer.optimiser
-    networks = (model.encoder, model.decoder)
-    return (
-        trainer.precision != "bf16"
-        and trainer.pretraining is None
-        and optimiser.elementwise
-        and not optimiser.full_batch
-        and trainer.runs(task) == "explicit"
-        and all(stacks(network) and all(p.requires_grad for p in network.parameters()) for network in networks)
-        and model.bottleneck.by_row
-        and task.likelihood.by_row
-        and task.draws == 1
-    )
-
-
-def kinds(part: Part) -> tuple[Any, ...]:
-    """Return the types of a part and of those inside it."""
-    inside = [value for f in fields(part) for value in _tuple(getattr(part, f.name)) if isinstance(value, Part)]
-    return (type(part), *map(kinds, inside))
-
-
-def _tuple(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)
-
-
-def unweighted(penalty: Any) -> tuple[Any, ...]:
-    """Return what penalties that are called for all rows at once share: everything but the weight."""
-    if not penalty.by_row:
-        return (type(penalty),)
-    return (type(penalty), *(getattr(penalty, f.name) for f in fields(penalty) if f.name != "weight"))
 
 
 class Share:
@@ -221,20 +167,6 @@ def fit_many(
             told = [callback] if callback is not None else []
             done[i] = now().fit(task, own, noise, held_out=held, callbacks=told)
     return [done[i] for i in range(len(fits))]
-
-
-def groups(phases: Sequence[Phase]) -> list[list[int]]:
-    """Return the numbers of phases that share a structure; the others are in no group."""
-    found: list[tuple[tuple[Any, ...], list[int]]] = []
-    for i, key in enumerate(map(structure, phases)):
-        if key is None:
-            continue
-        known = next((members for other, members in found if other == key), None)
-        if known is None:
-            found.append((key, [i]))
-        else:
-            known.append(i)
-    return [members for _, members in found]
 
 
 def _together(trainer: Trainer, fits: dict[int, Any], callback: Callback | None) -> dict[int, Loop]:

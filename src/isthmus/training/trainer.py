@@ -174,14 +174,14 @@ class Trainer(Component):
         phases = self.phases(task, rows, held_out, noise, phase)
         loop = self._run(phases, callbacks, history if history is not None else History(), checkpoint)
         self.end(loop, everything if start and own and self.pretraining is None else None)
+        task.eval()
         return loop
 
     def end(self, loop: Loop, everything: Source | None) -> None:
-        """Put the task of a finished loop to use; a start that no epoch beat is made anew of all rows, if given."""
+        """Make a start that no epoch beat anew of all rows, where these are given."""
         if everything is not None and loop.held_out is not None and loop.best_epoch == 0:
             # What it is made of need not go without the rows held out for choosing.
             loop.task.start(everything.to(*self.place()).balanced().sample())
-        loop.task.eval()
 
     def phase_of(self, task: Task, rows: Source, noise: Noise, held_out: Rows | None, name: str = "fit") -> Phase:
         """Return a fit's one phase, with its rows on the device."""
