@@ -16,6 +16,7 @@ from isthmus.penalty import Penalty
 from isthmus.posterior import Dirac
 from isthmus.records import Corrupted
 from isthmus.testing import (
+    check_by_row,
     check_corruption,
     check_description,
     check_gradient,
@@ -109,7 +110,7 @@ class _Crowd(Penalty):
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_part_that_looks_at_other_rows_and_denies_it_is_noticed(whole):
     with pytest.raises(AssertionError, match="_crowd depends on other rows"):
-        check_part(_Crowd(whole=whole))
+        check_by_row(_Crowd(whole=whole))
 
 
 @dataclass(frozen=True, repr=False)
