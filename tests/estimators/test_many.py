@@ -61,8 +61,9 @@ def test_scores_are_those_of_scikit_learn(cv):
 
 def test_rows_on_disk_are_fitted_one_by_one(tmp_path):
     np.save(tmp_path / "x.npy", X.astype(np.float32))
-    one, other = fit_many([quick(), quick(random_state=1)], stream(tmp_path / "x.npy"))
-    assert_same(one, quick().fit(stream(tmp_path / "x.npy")))
+    on_disk = stream(tmp_path / "x.npy", window_bytes=2000)
+    one, other = fit_many([quick(), quick(random_state=1)], on_disk)
+    assert_same(one, quick().fit(on_disk))
     assert not np.allclose(one.transform(X), other.transform(X))
 
 

@@ -223,6 +223,17 @@ def test_every_member_has_rows_of_its_own(lacking):
     assert_same(*fits)
 
 
+@pytest.mark.parametrize("sizes", [(20, 20), (20, 30), (20, None)], ids=str)
+def test_rows_that_choose_the_weights_may_be_given(sizes):
+    given = [None if n is None else rows(n, seed=5 + n) for n in sizes]
+    alone, many = [model(i) for i in range(2)], [model(i) for i in range(2)]
+    noises = [Noise(i) for i in range(2)]
+    trainer = replaced(validation=0.0)
+    first = [trainer.fit(alone[i], rows(N), noises[i], held_out=given[i]) for i in range(2)]
+    assert_same(alone, first, many, trainer.fit_many(many, [rows(N)] * 2, noises, held_out=given))
+    assert [bool(loop.history[-1]["held_out"]) for loop in first] == [n is not None for n in sizes]
+
+
 def test_each_stops_when_its_own_patience_ends():
     trainer = replaced(epochs=60, patience=2, optimiser=Adam(0.05))
     alone, first, many, second, found = both(model, trainer, n=6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -42,6 +43,8 @@ class Ensemble(Explicit):
         self.joint = [name for name, part in penalties.items() if part.by_row and hasattr(part, "pullback")]
         self.others = [name for name in penalties if name not in self.joint]
         self.parts = self.each
+        self.modules = [module for task in self.members for module in task.modules()]
+        self.used: dict[int, Bound] = {}
         self.remembered = [b for task in self.members for b in task.buffers()]
         self._alone_passes: list[Pass] | None = None
 
@@ -84,6 +87,23 @@ class Ensemble(Explicit):
         factor = (length / (norm + 1e-6)).clamp_(max=1.0)
         for slot in slots:
             slot.mul_(factor.reshape(-1, *[1] * (slot.dim() - 1)))
+
+    def mode(self, training: bool) -> None:
+        """Set all members to training or to use, several times faster than each module does for those inside it."""
+        for module in self.modules:
+            module.training = training
+
+    @torch.no_grad()
+    def judge(self, batch: Batch, noise: Noises) -> Terms:
+        """Return the mean of every term for each member as it is in use, with schedules at their end."""
+        bound = self.used.setdefault(len(batch.x), Bound(self.room()))
+        bound.room.noise = noise
+        self.products.begin()
+        try:
+            p, _ = self._ahead(batch, noise, math.inf, bound)
+            return self._valued(p, self._penalties(math.inf), True)[1]
+        finally:
+            self.products.end()
 
     # -- there ------------------------------------------------------------------------------------------------------
 

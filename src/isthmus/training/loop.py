@@ -153,10 +153,15 @@ class Loop:
         self.tell()
         self._keep(now=self.over)
 
-    def look(self, train: dict[str, float], seconds: float) -> bool:
-        """Judge and write down an epoch whose steps took so many seconds, unless something is not finite."""
+    def look(self, train: dict[str, float], seconds: float, held: dict[str, float] | None = None) -> bool:
+        """Judge and write down an epoch whose steps took so many seconds, unless something is not finite.
+
+        Held-out terms may be given, of a task that measures nothing besides.
+        """
         began = time.perf_counter()
-        held, measured = self.evaluate(self.held_out) if self.held_out is not None else ({}, {})
+        measured: dict[str, float] = {}
+        if held is None:
+            held, measured = self.evaluate(self.held_out) if self.held_out is not None else ({}, {})
         if not (math.isfinite(train["loss"]) and math.isfinite(held.get("loss", 0.0)) and self.engine.finite()):
             return False
         self.epoch += 1

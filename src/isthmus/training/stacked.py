@@ -135,9 +135,15 @@ class Pool:
     def batches(self, noises: Sequence[Noise], steps: int) -> Iterator[Batch]:
         """Give every row of every model once, each in the order that its noise draws, as :class:`Rows` does."""
         orders = [torch.arange(self.n) if steps == 1 else noise.permutation(self.n) for noise in noises]
-        index = (torch.stack(orders) + self.starts).to(self.rows.x.device)
-        for part in index.tensor_split(steps, dim=1):
-            yield self.rows.take(part.reshape(-1))
+        return self._cut(torch.stack(orders).tensor_split(steps, dim=1))
+
+    def chunks(self, size: int) -> Iterator[Batch]:
+        """Give the rows of every model in their own order, up to ``size`` of each at once."""
+        return self._cut(torch.arange(self.n).expand(self.models, -1).split(size, dim=1))
+
+    def _cut(self, parts: Sequence[Tensor]) -> Iterator[Batch]:
+        for part in parts:
+            yield self.rows.take((part + self.starts).reshape(-1).to(self.rows.x.device))
 
 
 def same(a: Rows, b: Rows) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 from isthmus.component import Part
 from isthmus.layers import stacks
 from isthmus.objective import Objective
@@ -41,11 +43,24 @@ def structure(phase: Phase) -> tuple[Any, ...] | None:
         return None
     model = task.model
     shapes = tuple((name, tuple(p.shape)) for name, p in task.named_parameters())
-    lacking = tuple(t is None for t in (rows.seen, rows.weight, rows.y))
-    data = (tuple(rows.x.shape), rows.x.dtype, rows.x.device, lacking)
     corruption = task.corruption if task.corruption.by_row else kinds(task.corruption)
     penalties = tuple((name, unweighted(part)) for name, part in task.penalties.items())
-    return model.architecture, model.bottleneck, task.likelihood, corruption, penalties, shapes, model.spec.levels, data
+    return (
+        model.architecture,
+        model.bottleneck,
+        task.likelihood,
+        corruption,
+        penalties,
+        shapes,
+        model.spec.levels,
+        shape(rows),
+    )
+
+
+def shape(rows: Rows) -> tuple[Any, ...]:
+    """Return what rows have to share to lie in one tensor."""
+    lacking = tuple(t is None for t in (rows.seen, rows.weight, rows.y))
+    return tuple(rows.x.shape), rows.x.dtype, rows.x.device, lacking
 
 
 def stackable(trainer: Trainer, task: Objective) -> bool:
@@ -59,6 +74,7 @@ def stackable(trainer: Trainer, task: Objective) -> bool:
         and not optimiser.full_batch
         and trainer.runs(task) == "explicit"
         and all(stacks(network) and all(p.requires_grad for p in network.parameters()) for network in networks)
+        and all(type(module).train is nn.Module.train for module in task.modules())
         and model.bottleneck.by_row
         and task.likelihood.by_row
         and task.draws == 1

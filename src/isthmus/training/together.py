@@ -13,16 +13,22 @@ from isthmus.objective import Task
 from isthmus.records import Rows, Source
 from isthmus.training.backend import Probed
 from isthmus.training.callbacks import Callback
+from isthmus.training.engine import Means
 from isthmus.training.ensemble import Ensemble
-from isthmus.training.loop import ORDER, STEP, Loop, snapshot, summed
+from isthmus.training.loop import CHUNK, HELD_OUT, ORDER, STEP, Loop, snapshot, summed
 from isthmus.training.stacked import Noises, Pool
-from isthmus.training.structure import groups
+from isthmus.training.structure import groups, shape
 from isthmus.training.threads import threads_for
 
 if TYPE_CHECKING:
     from isthmus.training.trainer import Trainer
 
 log = logging.getLogger("isthmus")
+
+
+def own(means: dict[str, list[float]], m: int) -> dict[str, float]:
+    """Return the means of one member, with their sum."""
+    return summed({name: values[m] for name, values in means.items()})
 
 
 class Share:
@@ -92,9 +98,10 @@ class Together:
         engine, began = self._bound(), time.perf_counter()
         means = self._train(engine)
         seconds = (time.perf_counter() - began) / len(self.live)
+        held = self._judge(engine)
         for loop in list(self.live):
             m = self._stacked.index(loop)
-            if loop.look(summed({name: values[m] for name, values in means.items()}), seconds):
+            if loop.look(own(means, m), seconds, own(held, m) if held else None):
                 continue
             self.live.remove(loop)
             self.failed.append(loop)
@@ -104,9 +111,7 @@ class Together:
 
     def _train(self, engine: Ensemble) -> dict[str, list[float]]:
         lead = self.live[0]
-        for loop in self._stacked:
-            if not loop.task.training:
-                loop.task.train()
+        engine.mode(True)
         noise = Noises([loop.noise.branch(STEP) for loop in self._stacked])
         orders = [loop.noise.branch(ORDER).at(lead.epoch) for loop in self._stacked]
         for i, batch in enumerate(self._pool.batches(orders, lead.steps)):
@@ -114,6 +119,16 @@ class Together:
         for loop in self.live:
             loop.step += lead.steps
         return engine.means.read()  # type: ignore[return-value]
+
+    def _judge(self, engine: Ensemble) -> dict[str, list[float]]:
+        """Return the means on held-out rows; nothing where there are none, or not equally many."""
+        if self._held is None:
+            return {}
+        engine.mode(False)
+        means, noise = Means(), Noises([loop.noise.branch(HELD_OUT) for loop in self._stacked])
+        for i, batch in enumerate(self._held.chunks(CHUNK)):
+            means.add(engine.judge(batch, noise.at(i)), len(batch.x))
+        return means.read()  # type: ignore[return-value]
 
     def _bound(self) -> Ensemble:
         """Return the engine of the loops at work; once half of its members are done, one without them."""
@@ -129,6 +144,9 @@ class Together:
         tasks = [loop.task for loop in self._stacked]
         self.engine = Ensemble(tasks, optimiser, clip=trainer.clip, products=Probed())  # type: ignore[arg-type]
         self._pool = Pool([loop.rows for loop in self._stacked])  # type: ignore[misc]
+        held = [loop.held_out for loop in self._stacked if loop.held_out is not None]
+        alike = len({shape(rows) for rows in held}) == 1 and len(held) == len(self._stacked)
+        self._held = Pool(held) if alike else None
         if state is not None:
             self.engine.load_state_dict(state)
         for m, loop in enumerate(self._stacked):
