@@ -332,6 +332,13 @@ def test_noises_need_members():
         Noises.of(Noise(0))
 
 
+def test_steps_that_are_worth_several_threads_go_alone(monkeypatch):
+    monkeypatch.setattr("isthmus.training.structure.SMALL", 1000)
+    *fits, found = both(model, n=2)
+    assert found == []
+    assert_same(*fits)
+
+
 def test_convolutions_go_alone():
     spec = Spec((1, 4, 4), rows=N, provides=WORDS)
 

@@ -13,6 +13,7 @@ from isthmus.layers import stacks
 from isthmus.objective import Objective
 from isthmus.records import Rows
 from isthmus.training.phase import Phase
+from isthmus.training.threads import SMALL
 
 if TYPE_CHECKING:
     from isthmus.training.trainer import Trainer
@@ -41,6 +42,8 @@ def structure(phase: Phase) -> tuple[Any, ...] | None:
     trainer, task, rows = phase.trainer, phase.task, phase.rows
     if type(task) is not Objective or not isinstance(rows, Rows) or not stackable(trainer, task):
         return None
+    if trainer.rows_per_step(len(rows)) * sum(p.numel() for p in task.trained()) >= SMALL:
+        return None  # a step that is worth several threads fills them alone
     model = task.model
     shapes = tuple((name, tuple(p.shape)) for name, p in task.named_parameters())
     corruption = task.corruption if task.corruption.by_row else kinds(task.corruption)

@@ -69,7 +69,8 @@ class Together:
         if self.callback is not None:
             self.callback.fit_start(first)
         try:
-            with threads_for(first.batch_size * sum(p.numel() for loop in self.loops for p in loop.task.trained())):
+            # As many threads as one of them takes alone: every call waits for all threads, whatever it serves.
+            with threads_for(first.batch_size * sum(p.numel() for p in first.task.trained())):
                 for loop in self.loops:
                     loop.begin()
                 self._part()
