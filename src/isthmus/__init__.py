@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from isthmus import recipes as recipes
     from isthmus.estimators import Autoencoder as Autoencoder
     from isthmus.estimators import FineTunedClassifier as FineTunedClassifier
+    from isthmus.estimators import cross_val_scores as cross_val_scores
+    from isthmus.estimators import fit_many as fit_many
     from isthmus.estimators import load as load
     from isthmus.training.trainer import Trainer as Trainer
 
@@ -19,12 +21,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "Autoencoder": "isthmus.estimators",
     "FineTunedClassifier": "isthmus.estimators",
+    "cross_val_scores": "isthmus.estimators",
+    "fit_many": "isthmus.estimators",
     "load": "isthmus.estimators",
     "Trainer": "isthmus.training.trainer",
     "parts": "isthmus.parts",
     "recipes": "isthmus.recipes",
 }
-__all__ = ["Autoencoder", "FineTunedClassifier", "Trainer", "load", "parts", "recipes"]
+__all__ = ["Autoencoder", "FineTunedClassifier", "Trainer", "cross_val_scores", "fit_many", "load", "parts", "recipes"]
 
 
 def __getattr__(name: str) -> Any:

@@ -208,7 +208,13 @@ class Memory(nn.Module):
 
 @dataclass(frozen=True, repr=False)
 class Component(Part):
-    """A part that takes part in training: it declares what it needs and gives, and may keep a memory."""
+    """A part that takes part in training: it declares what it needs and gives, and may keep a memory.
+
+    ``by_row`` says that what it returns for a row depends on that row alone, and not on other rows, on weights or on a
+    memory; a part that says so is called once for the rows of several models that are trained together.
+    """
+
+    by_row: ClassVar[bool] = False
 
     @property
     def requires(self) -> frozenset[str]:

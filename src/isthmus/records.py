@@ -85,7 +85,8 @@ class Pass:
 
     ``inputs`` is what the encoder saw (corrupted, after the stem); ``memory`` is that of the part that looks at it;
     with several draws, ``code`` and ``output`` hold ``draws`` blocks of rows, and ``share`` is what each of them counts
-    in the mean over rows, where a step has weighed them.
+    in the mean over rows, where a step has weighed them. The rows may be those of several ``members``, models that are
+    trained together, one block after another.
     """
 
     model: Any
@@ -100,6 +101,7 @@ class Pass:
     memory: Memory
     noise: Noise | None
     share: Tensor | None = None
+    members: int = 1
 
     def of(self, memory: Memory) -> Pass:
         """Return the same pass as another part's memory owner sees it."""
@@ -107,7 +109,7 @@ class Pass:
 
     def shared(self, g: Tensor, out: Tensor | None = None) -> Tensor:
         """Return a derivative, (rows, ...) or (drawn rows, ...), times what each row counts in the mean over rows."""
-        rows = len(self.batch.x)
+        rows = len(self.batch.x) // self.members
         if self.share is not None and len(g) == len(self.share):
             share = self.share
         elif self.batch.weight is None:

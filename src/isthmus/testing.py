@@ -31,6 +31,7 @@ from isthmus.parts import KINDS, parts
 from isthmus.penalty import Penalty
 from isthmus.records import Batch, Column, Pass, Spec, Tallies, Terms
 from isthmus.training.optimiser import Optimiser
+from isthmus.training.stacked import Noises, pieces
 
 P = TypeVar("P", bound=Part)
 ROWS, COLUMNS, UNITS = 24, 10, 8
@@ -269,6 +270,19 @@ def check_rows(part: Component, *partners: Component) -> None:
     law(torch.allclose(whole.code[::2], half.code, atol=1e-12), part, "in use, no row depends on another")
 
 
+def check_by_row(part: Component, *partners: Component) -> None:
+    """Check that a part which says so treats every row by itself, so that rows of several models may share a call."""
+    it = setting(part, *partners)
+    noise = Noises([it.noise, Noise(5)])
+    whole, _ = it.objective(it.batch, noise.at(0), math.inf)
+    halves = zip(pieces(it.batch, 2), Noises.of(noise.at(0)), strict=True)
+    each = [it.objective(batch, own, math.inf)[0] for batch, own in halves]
+    for name, value in whole.items():
+        apart = [terms[name] for terms in each]
+        alike = value.dim() > 0 and torch.allclose(torch.cat(apart), value)
+        law(alike, part, f"it says that it treats every row by itself, but {name} depends on other rows")
+
+
 def check_schedule(part: Schedule) -> None:
     """Check that a schedule has a finite number at every epoch."""
     numbers = [part.value(epoch) for epoch in (0.0, 0.5, 1.0, 10.0, 1e6, math.inf)]
@@ -317,3 +331,5 @@ def check_part(part: Part, *partners: Component) -> None:
         elif isinstance(part, Component) and part.kind in CHECKS:
             check_work(part, *partners)
             CHECKS[part.kind](part, *partners)
+            if part.by_row:
+                check_by_row(part, *partners)

@@ -1,6 +1,7 @@
 """The shipped checks notice a broken law. (Names with an underscore stay out of the catalogue.)"""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from isthmus.penalty import Penalty
 from isthmus.posterior import Dirac
 from isthmus.records import Corrupted
 from isthmus.testing import (
+    check_by_row,
     check_corruption,
     check_description,
     check_gradient,
@@ -92,6 +94,23 @@ def test_a_global_generator_that_moved_is_noticed():
     for draw, name in ((lambda: torch.rand(1), "torch"), (lambda: np.random.random(), "numpy")):
         with pytest.raises(AssertionError, match=name), testing.global_state_untouched(Masking()):
             draw()
+
+
+@dataclass(frozen=True, repr=False)
+class _Crowd(Penalty):
+    by_row: ClassVar[bool] = True
+    weight: float | Schedule = number(1.0)
+    whole: bool = False
+
+    def __call__(self, p):
+        crowd = p.code.mean(0, keepdim=True)
+        return (p.code - crowd).square().sum() if self.whole else (p.code - crowd).square().sum(1)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_part_that_looks_at_other_rows_and_denies_it_is_noticed(whole):
+    with pytest.raises(AssertionError, match="_crowd depends on other rows"):
+        check_by_row(_Crowd(whole=whole))
 
 
 @dataclass(frozen=True, repr=False)

@@ -23,7 +23,7 @@ def elsewhere(monkeypatch, tmp_path):
 def multiplied(products, a=A, b=B, bias=None):
     products.begin()
     try:
-        out = a.new_empty(len(a), b.shape[1])
+        out = a.new_empty(*a.shape[:-1], b.shape[-1])
         for call in products.calls(a, b, out, bias):
             call()
         return out
@@ -39,6 +39,23 @@ def test_either_library_gives_the_product_and_leaves_no_trace(monkeypatch, choic
     torch.testing.assert_close(multiplied(Probed()).double(), exact, rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(multiplied(Probed(), bias=B[0]).double(), exact + B[0], rtol=1e-4, atol=1e-3)
     assert backend.precision() == before
+
+
+@pytest.mark.parametrize("choice", [True, False])
+def test_several_models_at_once(monkeypatch, choice):
+    """One call multiplies for all; it is worth a probe at smaller sizes, since it costs once what it costs."""
+    monkeypatch.setattr(backend, "faster", lambda a, b: choice)
+    a, b, bias = A[:, :60].reshape(2, 128, 60), B[:60].reshape(2, 30, 300), B[:2]
+    a = a[..., :30]
+    products, exact = Probed(), a.double() @ b.double()
+    torch.testing.assert_close(multiplied(products, a, b).double(), exact, rtol=1e-4, atol=1e-3)
+    with_bias = exact + bias.double().unsqueeze(1)
+    torch.testing.assert_close(multiplied(products, a, b, bias).double(), with_bias, rtol=1e-4, atol=1e-3)
+    assert products.state() == {"2x128x30x300": choice}
+
+
+def test_the_probe_of_several_models_measures_both_libraries():
+    assert backend.faster(A.reshape(4, 64, 400), B.expand(4, 400, 300)) in (True, False)
 
 
 def test_a_probe_is_made_once_per_machine(monkeypatch, elsewhere):

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,8 @@ from isthmus.records import Batch, Shape
 
 class Parallel(Layer):
     """a(x) + b(x): a straight path beside a deep one."""
+
+    stacks: ClassVar[bool] = True
 
     def __init__(self, deep: Chain, straight: Layer) -> None:
         """Keep both paths; ``straight`` is linear."""

@@ -23,6 +23,7 @@ class Sigmoid(Bottleneck):
     """
 
     native: ClassVar[str] = "sigmoid"
+    by_row: ClassVar[bool] = True
 
     @property
     def provides(self) -> frozenset[str]:
@@ -47,6 +48,7 @@ class Tanh(Bottleneck):
     """
 
     native: ClassVar[str] = "tanh"
+    by_row: ClassVar[bool] = True
 
     @property
     def provides(self) -> frozenset[str]:
@@ -70,6 +72,7 @@ class Rectified(Bottleneck):
     Rectified(slope=0.01)
     """
 
+    by_row: ClassVar[bool] = True
     slope: float = number(0.0, low=0.0, high=1.0)
 
     @property
@@ -99,6 +102,8 @@ class UnitNorm(Bottleneck):
     >>> UnitNorm()
     UnitNorm()
     """
+
+    by_row: ClassVar[bool] = True
 
     def __call__(self, features: Tensor, memory: Memory) -> Posterior:
         """Return a point mass at the normalised features; zero features stay zero."""

@@ -21,6 +21,7 @@ class Undercomplete(Bottleneck):
     """
 
     native: ClassVar[str] = "identity"
+    by_row: ClassVar[bool] = True
 
     @property
     def requires(self) -> frozenset[str]:
@@ -50,6 +51,7 @@ class Overcomplete(Bottleneck):
     """
 
     native: ClassVar[str] = "identity"
+    by_row: ClassVar[bool] = True
 
     @property
     def provides(self) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ class TopK(Bottleneck):
     TopK(k=25, k_use=75)
     """
 
+    by_row: ClassVar[bool] = True
     k: int = count(0, low=0)
     k_use: int = count(0, low=0)
 

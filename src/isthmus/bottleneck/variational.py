@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -25,6 +26,7 @@ class Variational(Bottleneck):
     (16,)
     """
 
+    by_row: ClassVar[bool] = True
     draws: int = count(1)
 
     @property

@@ -37,6 +37,8 @@ class Clean(Corruption):
     Clean()
     """
 
+    by_row: ClassVar[bool] = True
+
     def __call__(self, batch: Batch, noise: Noise, memory: Memory) -> Corrupted:
         """Pass the batch through."""
         return Corrupted(batch.x, batch.seen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -33,6 +33,7 @@ class GaussianNoise(Corruption):
     GaussianNoise(sigma=0.4)
     """
 
+    by_row: ClassVar[bool] = True
     sigma: float | Schedule = number(0.1, low=0.0)
 
     @property
@@ -63,6 +64,7 @@ class Masking(Corruption):
     Masking(rate=0.3)
     """
 
+    by_row: ClassVar[bool] = True
     rate: float | Schedule = number(0.25, low=0.0, high=1.0)
 
     @property

@@ -3,4 +3,6 @@
 from isthmus.estimators.assembly import SizeWarning as SizeWarning
 from isthmus.estimators.autoencoder import Autoencoder as Autoencoder
 from isthmus.estimators.fine_tuned import FineTunedClassifier as FineTunedClassifier
+from isthmus.estimators.many import cross_val_scores as cross_val_scores
+from isthmus.estimators.many import fit_many as fit_many
 from isthmus.estimators.saving import load as load

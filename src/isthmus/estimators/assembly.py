@@ -89,6 +89,22 @@ def pick_scaling(mode: str, likelihood: Likelihood) -> str:
     return "common" if "numbers" in likelihood.requires and identity else "none"
 
 
+def pick_shape(asked: Any, given: Shape, width: int) -> Shape:
+    """Return the shape of a row for the model: what was asked for, else that of X, where a picture has one channel.
+
+    Raises:
+        ValueError: what was asked for is no shape, or not one of so many numbers.
+    """
+    if asked is None:
+        return (1, *given) if len(given) == 2 else given
+    shape = tuple(asked) if isinstance(asked, (tuple, list)) else ()
+    if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
+        raise ValueError(f"shape={asked!r} is not the shape of a row; give whole numbers, as in (3, 32, 32)")
+    if math.prod(shape) != width:
+        raise ValueError(f"shape={shape} has {math.prod(shape)} numbers, but a row of X has {width}; correct shape")
+    return tuple(int(n) for n in shape)
+
+
 def pick_units(n_components: Any, shape: Shape, places: int, x: np.ndarray[Any, Any]) -> int:
     """Return the number of units (at each of ``places``); the default is lowered, with a warning, for narrow data."""
     size = math.prod(shape)

@@ -28,9 +28,10 @@ from isthmus.likelihood import Likelihood
 from isthmus.measures.density import fit_code_density
 from isthmus.noise import Noise
 from isthmus.penalty import Penalty
-from isthmus.records import Rows
+from isthmus.records import Rows, Source
 from isthmus.training.callbacks import Callback, Progress
 from isthmus.training.checkpoint import seed_in
+from isthmus.training.loop import Loop
 from isthmus.training.threads import threads_for
 from isthmus.training.trainer import Trainer
 
@@ -130,22 +131,31 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
             return self._fit(X, sample_weight, held_out, checkpoint, callbacks)
 
     def _fit(self, X: Any, sample_weight: Any, held_out: Any, checkpoint: Any, callbacks: Sequence[Callback]) -> Self:
-        X = opened(X, sample_weight)
-        x, weight = self._begin(X, sample_weight, checkpoint)
+        rows, x, weight = self._begun(X, sample_weight, checkpoint)
         held = None if held_out is None else self._rows(self._checked(held_out), None)
         callbacks = [*callbacks, *([Progress()] if self.verbose else [])]
-        rows = X.rows(self.scaling_, self.spec_.shape) if isinstance(X, Looked) else self._rows(x, weight)
         save_to = None if checkpoint is None else Path(checkpoint)
         # Small data are small around the epochs too: the start at PCA, the baseline, the sample of codes.
         with threads_for(len(rows) * sum(p.numel() for p in self.objective_.parameters())):
             loop = self.trainer_.fit(
                 self.objective_, rows, self._noise, held_out=held, callbacks=callbacks, save_to=save_to
             )
-            self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
-            self.engine_ = self.trainer_.runs(self.objective_, loop.rows)
-            self._answer_anew()
-            self._seen.look(x, weight, self.answers)
+            self._ended(loop, x, weight)
         return self
+
+    def _begun(self, X: Any, sample_weight: Any, checkpoint: Any = None) -> tuple[Source, Array, Array | None]:
+        """Build the model and return the rows that it is trained on, also in their own units with their weights."""
+        X = opened(X, sample_weight)
+        x, weight = self._begin(X, sample_weight, checkpoint)
+        rows = X.rows(self.scaling_, self.spec_.shape) if isinstance(X, Looked) else self._rows(x, weight)
+        return rows, x, weight
+
+    def _ended(self, loop: Loop, x: Array, weight: Array | None) -> None:
+        """Keep what a finished loop tells, and look at the training rows once more."""
+        self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
+        self.engine_ = self.trainer_.runs(self.objective_, loop.rows)
+        self._answer_anew()
+        self._seen.look(x, weight, self.answers)
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Pass once over the rows of X, going on from where the last call or fit ended; nothing is held out.
@@ -179,7 +189,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         if weight is not None and not weight.all():
             x, weight = x[weight > 0], weight[weight > 0]
         assembly.refuse_too_little(x)
-        shape = self._shape(given, x.shape[1])
+        shape = assembly.pick_shape(self.shape, given, x.shape[1])
         names = getattr(self, "feature_names_in_", None)
         parts = assembly.resolve(self, x, shape)
         assembly.refuse_unsupported(x, parts.likelihood, names)
@@ -208,16 +218,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
             return seed_of(self.random_state)
         begun = seed_in(Path(checkpoint)) if checkpoint is not None else None
         return int(np.random.default_rng().integers(2**31)) if begun is None else begun
-
-    def _shape(self, given: tuple[int, ...], width: int) -> tuple[int, ...]:
-        if self.shape is None:
-            return (1, *given) if len(given) == 2 else given
-        shape = tuple(self.shape) if isinstance(self.shape, (tuple, list)) else ()
-        if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
-            raise ValueError(f"shape={self.shape!r} is not the shape of a row; give whole numbers, as in (3, 32, 32)")
-        if math.prod(shape) != width:
-            raise ValueError(f"shape={shape} has {math.prod(shape)} numbers, but a row of X has {width}; correct shape")
-        return tuple(int(n) for n in shape)
 
     def _weights(self, X: Any, sample_weight: Any) -> Array | None:
         """Check row weights and scale them to mean one."""

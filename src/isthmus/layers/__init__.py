@@ -9,7 +9,7 @@ from isthmus.layers.linear import INITS, Linear, Shift, Tied, draw, weights
 from isthmus.layers.normalisation import NORMS, BatchNorm, LayerNorm, norm
 from isthmus.layers.products import HalfProducts, Products
 from isthmus.layers.room import Path, Room, slot_of
-from isthmus.layers.walk import Back, bindable, declares
+from isthmus.layers.walk import Back, bindable, declares, stacks
 
 __all__ = [
     "ACTIVATIONS",
@@ -41,6 +41,7 @@ __all__ = [
     "draw",
     "norm",
     "slot_of",
+    "stacks",
     "weights",
     "words",
 ]

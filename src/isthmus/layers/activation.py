@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -54,6 +54,8 @@ SLOPES: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
 
 class Function(Layer):
     """A named activation."""
+
+    stacks: ClassVar[bool] = True
 
     def __init__(self, name: str) -> None:
         """Look the activation up by name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,13 @@ from isthmus.noise import Noise
 
 
 class Layer(nn.Module):
-    """A module that may use noise, and may draw its weights."""
+    """A module that may use noise, and may draw its weights.
+
+    ``stacks`` says that its ``vjp`` asks the room for what it does with parameters, and treats rows alike, so that it
+    works on the rows and parameters of several models at once.
+    """
+
+    stacks: ClassVar[bool] = False
 
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Map a batch."""
@@ -33,6 +39,8 @@ class Layer(nn.Module):
 
 class Chain(nn.Module):
     """Layers in a row."""
+
+    stacks: ClassVar[bool] = True
 
     def __init__(self, *layers: nn.Module) -> None:
         """Keep the layers in order."""
@@ -75,6 +83,8 @@ class Chain(nn.Module):
 class Reshape(Layer):
     """Give every row another shape."""
 
+    stacks: ClassVar[bool] = True
+
     def __init__(self, shape: tuple[int, ...]) -> None:
         """Remember the shape of one row."""
         super().__init__()
@@ -99,6 +109,8 @@ class Reshape(Layer):
 
 class Dropout(Layer):
     """While fitting, zero entries with probability ``rate`` and scale the rest by 1 / (1 - rate) (Srivastava, 2014)."""
+
+    stacks: ClassVar[bool] = True
 
     def __init__(self, rate: float) -> None:
         """Remember the rate."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,8 @@ def draw(weight: Tensor, init: str, follow: str, noise: Noise) -> Tensor:
 class Linear(Layer):
     """y = W x + b, with W of shape (out, in)."""
 
+    stacks: ClassVar[bool] = True
+
     def __init__(
         self, inputs: int, outputs: int, *, bias: bool = True, init: str = "auto", follow: str = "identity"
     ) -> None:
@@ -68,11 +70,11 @@ class Linear(Layer):
         weight, bias = self.weight, self.bias
 
         def back(g: Tensor) -> Tensor | None:
-            room.outer(weight, g.t(), x)
+            room.outer(weight, g, x)
             room.total(bias, g)
-            return room.back(g, weight) if inputs else None
+            return room.back(g, room.value(weight)) if inputs else None
 
-        return room.linear(x, weight, bias), back
+        return room.linear(x, room.value(weight), bias), back
 
     def native(self) -> list[Any]:
         """Give weight and bias."""
@@ -96,6 +98,8 @@ class Tied(Layer):
     ``units`` takes the owner's first units only, where it has more than the code (a mean and a log-variance).
     """
 
+    stacks: ClassVar[bool] = True
+
     def __init__(self, layer: Linear, *, units: int | None = None, bias: bool = True) -> None:
         """Refer to the encoder's layer without registering it twice."""
         super().__init__()
@@ -118,15 +122,16 @@ class Tied(Layer):
 
     def vjp(self, x: Tensor, room: Room, inputs: bool) -> tuple[Tensor, Back]:
         """Go back by adding x^T g to the owner's gradient and the sum of g to b's; that of the inputs is g W."""
-        owner, used, bias = self._owner[0].weight, self._owner[0].weight[: self.units], self.bias
-        units = None if len(used) == len(owner) else self.units
+        owner, bias = self._owner[0].weight, self.bias
+        used = room.value(owner)[..., : self.units, :]
+        units = None if used.shape[-2] == len(owner) else self.units
 
         def back(g: Tensor) -> Tensor | None:
-            room.outer(owner, x.t(), g, units)
+            room.outer(owner, x, g, units)
             room.total(bias, g)
-            return room.back(g, used.t()) if inputs else None
+            return room.back(g, used.mT) if inputs else None
 
-        return room.linear(x, used.t(), bias), back
+        return room.linear(x, used.mT, bias), back
 
     def extra_repr(self) -> str:
         """Show the sizes."""

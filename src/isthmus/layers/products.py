@@ -31,7 +31,13 @@ class Products:
         """End a step."""
 
     def calls(self, a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> list[Call]:
-        """Return the calls that put a b (+ bias) into ``out``."""
+        """Return the calls that put a b (+ bias) into ``out``; with three axes, the products of one model each."""
+        if a.dim() == 3:
+            return [
+                partial(torch.bmm, a, b, out=out)
+                if bias is None
+                else partial(torch.baddbmm, bias.unsqueeze(1), a, b, out=out)
+            ]
         return [partial(torch.mm, a, b, out=out) if bias is None else partial(torch.addmm, bias, a, b, out=out)]
 
     def state(self) -> dict[str, Any]:

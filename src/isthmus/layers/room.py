@@ -61,43 +61,63 @@ class Room:
         """Return a buffer of a shape (without one, that of ``like``) with the dtype and device of ``like``."""
         return torch.empty(shape or like.shape, dtype=like.dtype, device=like.device)
 
-    def product(self, a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> Tensor:
+    def value(self, parameter: Tensor) -> Tensor:
+        """Return what products take for a parameter: itself; more than one matrix where there are several models."""
+        return parameter
+
+    def slot(self, parameter: Tensor) -> Tensor:
+        """Return where the gradient of :meth:`value` is wanted."""
+        return slot_of(parameter)
+
+    def rows(self, t: Tensor) -> Tensor:
+        """Return rows as products take them: as they are; one block per model where there are several."""
+        return t
+
+    def note(self, parameter: Tensor) -> None:
+        """Remember that a parameter's gradient is set."""
+        self.written.add(parameter)
+
+    def product(self, a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> None:
         """Put a b (+ bias) into ``out``."""
         for call in self.products.calls(a, b, out, bias):
             self.do(call)
-        return out
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Return x W^T + b."""
-        return self.product(x, weight.t(), self.empty(x, x.shape[0], weight.shape[0]), bias)
+        """Return x W^T + b, where W is what :meth:`value` returned, or a view of it, and b a parameter."""
+        y = self.empty(x, x.shape[0], weight.shape[-2])
+        self.product(self.rows(x), weight.mT, self.rows(y), None if bias is None else self.value(bias))
+        return y
 
     def back(self, g: Tensor, weight: Tensor) -> Tensor:
         """Return g W, the gradient of the inputs of :meth:`linear`."""
-        return self.product(g, weight, self.empty(g, g.shape[0], weight.shape[1]))
+        found = self.empty(g, g.shape[0], weight.shape[-1])
+        self.product(self.rows(g), weight, self.rows(found))
+        return found
 
     def outer(self, parameter: Tensor, a: Tensor, b: Tensor, units: int | None = None) -> None:
-        """Add a b to a parameter's gradient, or to that of its first ``units``."""
+        """Add a^T b, summed over rows, to a parameter's gradient, or to that of its first ``units``."""
         if not parameter.requires_grad:
             return
-        slot = slot_of(parameter)
+        slot, a, b = self.slot(parameter), self.rows(a).mT, self.rows(b)
         if parameter not in self.written and units is None:
             self.product(a, b, slot)
         else:
             if parameter not in self.written:
                 self.do(slot.zero_)
-            self.do(partial(slot[:units].addmm_, a, b))
-        self.written.add(parameter)
+            part = slot[..., :units, :]
+            self.do(partial(part.addmm_ if part.dim() == 2 else part.baddbmm_, a, b))
+        self.note(parameter)
 
     def total(self, parameter: Tensor | None, g: Tensor) -> None:
         """Add the sum of g over rows to a parameter's gradient."""
         if parameter is None or not parameter.requires_grad:
             return
-        slot = slot_of(parameter)
+        slot, g = self.slot(parameter), self.rows(g)
         if parameter in self.written:
-            self.do(lambda: slot.add_(g.sum(0)))
+            self.do(lambda: slot.add_(g.sum(-2)))
         else:
-            self.do(partial(torch.sum, g, 0, out=slot))
-        self.written.add(parameter)
+            self.do(partial(torch.sum, g, -2, out=slot))
+        self.note(parameter)
 
 
 def slot_of(parameter: Any) -> Tensor:

@@ -25,6 +25,11 @@ def declares(network: nn.Module) -> bool:
     return all(hasattr(layer, "vjp") for layer in network.modules() if not isinstance(layer, nn.ModuleList))
 
 
+def stacks(network: nn.Module) -> bool:
+    """Say whether a network works on the rows and parameters of several models at once."""
+    return all(getattr(layer, "stacks", False) for layer in network.modules() if not isinstance(layer, nn.ModuleList))
+
+
 class ByAutograd(nn.Module):
     """A network that autograd differentiates, in the place of one that declares its derivative."""
 

@@ -26,6 +26,7 @@ class Bernoulli(Likelihood):
     Bernoulli()
     """
 
+    by_row: ClassVar[bool] = True
     support: ClassVar[str] = "numbers in [0, 1]"
     remedy: ClassVar[str] = "scale the data into [0, 1] or use Normal()"
     native: ClassVar[Loss] = Loss("cross-entropy")

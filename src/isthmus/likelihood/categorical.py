@@ -29,6 +29,7 @@ class Categorical(Likelihood):
         ValueError: another number of levels than the data has.
     """
 
+    by_row: ClassVar[bool] = True
     levels: int = count(0, low=0)
     support: ClassVar[str] = "levels 0, 1, 2, ..."
     remedy: ClassVar[str] = "number the categories from 0 up, or raise levels"

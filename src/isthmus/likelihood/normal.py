@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -37,6 +37,7 @@ class Normal(Likelihood):
     Normal(scale=0.5)
     """
 
+    by_row: ClassVar[bool] = True
     scale: float = number(1.0, low=1e-12)
     link: str = choice("identity", ("identity", "logistic"))
 

@@ -24,6 +24,7 @@ class Poisson(Likelihood):
     tensor([1.0000, 2.7183])
     """
 
+    by_row: ClassVar[bool] = True
     support: ClassVar[str] = "counts 0, 1, 2, ..."
     remedy: ClassVar[str] = "give counts that were not scaled, or use Normal()"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -21,6 +22,7 @@ class Hoyer(Penalty):
     Hoyer(weight=0.1)
     """
 
+    by_row: ClassVar[bool] = True
     weight: float | Schedule = number(1e-2, low=0.0)
 
     def __call__(self, p: Pass) -> Tensor:

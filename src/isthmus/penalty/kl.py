@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -23,6 +23,7 @@ class KL(Penalty):
     KL(weight=4.0)
     """
 
+    by_row: ClassVar[bool] = True
     weight: float | Schedule = number(1.0, low=0.0)
 
     @property

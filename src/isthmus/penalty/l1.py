@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -22,6 +23,7 @@ class L1(Penalty):
     L1(weight=0.00196)
     """
 
+    by_row: ClassVar[bool] = True
     weight: float | Schedule = number(1e-3, low=0.0)
 
     def __call__(self, p: Pass) -> Tensor:

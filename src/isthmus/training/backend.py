@@ -26,6 +26,8 @@ from isthmus.layers.products import Call, Products
 
 # Multiplications under which a call of oneDNN costs more than it saves.
 SMALL = 4_000_000
+# The same where one call multiplies for several models, for each of them.
+SMALL_EACH = 50_000
 # oneDNN has to be this much faster, so that noise does not choose.
 GAIN = 1.05
 ROUNDS = 5
@@ -66,8 +68,8 @@ class Probed(Products):
             self._now = setting
 
     def _choose(self, a: Tensor, b: Tensor) -> bool:
-        shape = (a.shape[0], a.shape[1], b.shape[1])
-        if math.prod(shape) < SMALL:
+        shape = (*a.shape, b.shape[-1])
+        if math.prod(shape) < (SMALL if a.dim() == 2 else SMALL_EACH * len(a)):
             return False
         name = "x".join(map(str, shape))
         if name not in self.chosen:
@@ -112,13 +114,13 @@ def remembered(name: str, a: Tensor, b: Tensor) -> bool:
 def faster(a: Tensor, b: Tensor) -> bool:
     """Say whether oneDNN multiplies a and b faster than torch's default, without a larger error."""
     before, times = precision(), (math.inf, math.inf)
-    out = a.new_empty(a.shape[0], b.shape[1])
+    out = a.new_empty(*a.shape[:-1], b.shape[-1])
     try:
         for _ in range(ROUNDS):
             times = min(times[0], timed("none", a, b, out)), min(times[1], timed("bf16", a, b, out))
-        exact = a[:8].double() @ b.double()
-        scale = (a[:8].double().abs() @ b.double().abs()).clamp_min(1e-30)
-        error = float(((out[:8].double() - exact).abs() / scale).max())
+        some, b = a[..., :8, :].double(), b.double()
+        scale = (some.abs() @ b.abs()).clamp_min(1e-30)
+        error = float(((out[..., :8, :].double() - some @ b).abs() / scale).max())
     finally:
         allow(before)
     return error < TOLERANCE and times[1] * GAIN < times[0]
@@ -126,10 +128,11 @@ def faster(a: Tensor, b: Tensor) -> bool:
 
 def timed(setting: str, a: Tensor, b: Tensor, out: Tensor) -> float:
     """Return the seconds of one product, after one that a switch of libraries slows down."""
+    multiply = torch.mm if a.dim() == 2 else torch.bmm
     allow(setting)
-    torch.mm(a, b, out=out)
+    multiply(a, b, out=out)
     began = time.perf_counter()
-    torch.mm(a, b, out=out)
+    multiply(a, b, out=out)
     return time.perf_counter() - began
 
 

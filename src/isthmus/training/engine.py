@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from isthmus.noise import Noise
 from isthmus.objective import Task, averaged
@@ -41,8 +41,8 @@ class Means:
 
     def read(self) -> dict[str, float]:
         """Return the means and start anew: the one moment at which the host waits for the device."""
-        values = torch.stack(list(self._sums.values())).tolist() if self._sums else []
-        found = {name: value / self._rows for name, value in zip(self._sums, values, strict=True)}
+        values = (torch.stack(list(self._sums.values())) / self._rows).tolist() if self._sums else []
+        found = dict(zip(self._sums, values, strict=True))
         self._sums, self._rows = {}, 0
         return found
 
@@ -56,6 +56,11 @@ def copied(tree: Any) -> Any:
     return [copied(value) for value in tree] if isinstance(tree, list) else tree
 
 
+def all_finite(tensors: Iterable[Tensor]) -> bool:
+    """Say whether every number of floating point is finite, with one look from the host."""
+    return bool(torch.stack([t.isfinite().all() for t in tensors if t.is_floating_point()]).all())
+
+
 class Engine:
     """Gradient, then one optimiser step over all parameters as one tensor. An engine says how the gradient comes."""
 
@@ -64,13 +69,17 @@ class Engine:
     def __init__(self, task: Task, optimiser: Optimiser, *, clip: float = 0.0) -> None:
         """Bind an optimiser to the task's trainable parameters."""
         self.task, self.description = task, optimiser
-        parameters = task.trained()
+        parameters = self.moved(task)
         if not parameters:
             raise ValueError("nothing to train: every parameter is frozen; use Given(..., trained=True) or epochs=0")
         self.flat = Flat(parameters)
         self.optimiser = optimiser.bind([self.flat.whole])
         self.clip = clip
         self.means = Means()
+
+    def moved(self, task: Task) -> list[nn.Parameter]:
+        """Return the parameters that steps move."""
+        return task.trained()
 
     def gradient(self, batch: Batch, noise: Noise, epoch: float, *, valued: bool) -> tuple[Terms, Tallies]:
         """Fill the flat gradient; return averaged terms and tallies.
@@ -123,9 +132,13 @@ class Engine:
     def _clipped(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> tuple[Terms, Tallies]:
         found = self.gradient(batch, noise.at(noise.step), epoch, valued=valued)
         if self.clip:
-            g = self.flat.gradient
-            g.mul_((self.clip / (g.norm() + 1e-6)).clamp_(max=1.0))
+            self.shorten(self.clip)
         return found
+
+    def shorten(self, length: float) -> None:
+        """Scale the gradient down to a length, where it is longer."""
+        g = self.flat.gradient
+        g.mul_((length / (g.norm() + 1e-6)).clamp_(max=1.0))
 
     @property
     def learning_rate(self) -> float:
@@ -134,8 +147,7 @@ class Engine:
 
     def finite(self) -> bool:
         """Say whether every parameter and every number in a memory is finite."""
-        tensors = [self.flat.whole.detach(), *(b for b in self.task.buffers() if b.is_floating_point())]
-        return bool(torch.stack([t.isfinite().all() for t in tensors]).all())
+        return all_finite([self.flat.whole.detach(), *self.task.buffers()])
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of the optimiser's moments."""

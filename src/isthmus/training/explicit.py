@@ -14,7 +14,7 @@ from isthmus.layers import Path, Products, Room, bindable, declares, slot_of
 from isthmus.noise import Noise
 from isthmus.objective import Objective, averaged, tightened
 from isthmus.posterior import Posterior
-from isthmus.records import Batch, Pass, Tallies, Terms
+from isthmus.records import Batch, Corrupted, Pass, Tallies, Terms
 from isthmus.training.engine import Engine
 from isthmus.training.optimiser import Optimiser
 
@@ -26,9 +26,9 @@ Narrow = Callable[[Gradients], Tensor]
 class Bound:
     """Both networks bound to the buffers of one batch size."""
 
-    def __init__(self, products: Products) -> None:
+    def __init__(self, room: Room) -> None:
         """Bind nothing yet: shapes are known when the first batch arrives."""
-        self.room = Room(products)
+        self.room = room
         self.paths: list[Path] = []
         self.slots: list[Tensor] = []
 
@@ -75,6 +75,10 @@ class Explicit(Engine):
         networks = declares(task.model.encoder) and declares(task.model.decoder)
         self.mixed = not (self.declared and networks and all(hasattr(part, "pullback") for part in pulled))
 
+    def room(self) -> Room:
+        """Return where the steps of one batch size are computed."""
+        return Room(self.products)
+
     def _now(self, name: str, epoch: float) -> Any:
         return self.fixed[name] if name in self.fixed else self.timed[name].at(epoch)
 
@@ -83,12 +87,12 @@ class Explicit(Engine):
         """Go through the model, and back from every term."""
         bound = self.bound.get(batch.x.shape[0])
         if bound is None:
-            bound = self.bound[batch.x.shape[0]] = Bound(self.products)
+            bound = self.bound[batch.x.shape[0]] = Bound(self.room())
         bound.room.noise = noise
         self.products.begin()
         try:
             p, narrow = self._ahead(batch, noise, epoch, bound)
-            penalties = {name: self._now(name, epoch) for name in self.objective.penalties}
+            penalties = self._penalties(epoch)
             p, means = self._valued(p, penalties, valued)
             self._back(p, penalties, narrow, bound)
         finally:
@@ -108,7 +112,7 @@ class Explicit(Engine):
 
     def _ahead(self, batch: Batch, noise: Noise, epoch: float, bound: Bound) -> tuple[Pass, Narrow]:
         o, model = self.objective, self.objective.model
-        corrupted = self._now("corruption", epoch)(batch, noise, o.memories["corruption"])
+        corrupted = self._corrupted(batch, noise, epoch)
         inputs = model.stem(corrupted)
         fixed = batch.fixed and inputs is batch.x
         features = bound.path(0, model.encoder, inputs, inputs=False, fixed=fixed).ahead()
@@ -116,6 +120,13 @@ class Explicit(Engine):
         output = bound.path(1, model.decoder, code, inputs=True, fixed=code is features).ahead()
         p = Pass(model, batch, corrupted, inputs, features, posterior, code, output, o.draws, model.memory, noise)
         return p, narrow
+
+    def _penalties(self, epoch: float) -> dict[str, Any]:
+        return {name: self._now(name, epoch) for name in self.objective.penalties}
+
+    def _corrupted(self, batch: Batch, noise: Noise, epoch: float) -> Corrupted:
+        found: Corrupted = self._now("corruption", epoch)(batch, noise, self.objective.memories["corruption"])
+        return found
 
     def _narrow(self, features: Tensor, noise: Noise, epoch: float) -> tuple[Posterior, Tensor, Narrow]:
         """Return posterior, code and how their gradients come back to the features."""
@@ -160,15 +171,7 @@ class Explicit(Engine):
 
     def _back(self, p: Pass, penalties: dict[str, Any], narrow: Narrow, bound: Bound) -> None:
         found: Gradients = {"output": self._likelihood(p, bound)}
-        undeclared = {}
-        for name, penalty in penalties.items():
-            pullback: Any = getattr(penalty, "pullback", None)
-            if pullback is None:
-                undeclared[name] = penalty
-            else:
-                merge(found, pullback(p.of(self.objective.memory_of(name))), p, penalty.weight)
-        if undeclared:
-            merge(found, self._alone(p, undeclared), p, 1.0)
+        self._ask(found, p, penalties, self.objective)
         parameters = {name: found.pop(name) for name in list(found) if isinstance(name, Tensor)}
         encoder, decoder = bound.paths
         g = decoder.back(bound.slot(0, found.pop("output")))
@@ -176,6 +179,18 @@ class Explicit(Engine):
         merge(found, {"features": narrow(found)}, p, 1.0)
         encoder.back(bound.slot(1, found["features"]))
         self._add_the_rest(parameters, bound.room)
+
+    def _ask(self, found: Gradients, p: Pass, penalties: dict[str, Any], of: Objective) -> None:
+        """Merge in the derivatives of penalties of an objective."""
+        undeclared = {}
+        for name, penalty in penalties.items():
+            pullback: Any = getattr(penalty, "pullback", None)
+            if pullback is None:
+                undeclared[name] = penalty
+            else:
+                merge(found, pullback(p.of(of.memory_of(name))), p, penalty.weight)
+        if undeclared:
+            merge(found, self._alone(p, undeclared, of), p, 1.0)
 
     def _add_the_rest(self, found: Gradients, room: Room) -> None:
         """Bring to the slots what penalties and autograd have for parameters, and zeros where nothing came."""
@@ -206,14 +221,14 @@ class Explicit(Engine):
                 slope = slope.mul_(repeated(weight, p.draws))
         return p.shared(slope, out=slope)
 
-    def _alone(self, p: Pass, penalties: dict[str, Any]) -> Gradients:
+    def _alone(self, p: Pass, penalties: dict[str, Any], of: Objective) -> Gradients:
         """Return the derivatives of penalties that declare none, by autograd on leaves."""
         leaves: dict[str, Any] = {name: t.detach().requires_grad_() for name, t in tensors(p.posterior).items()}
         own = {name: getattr(p, name).detach().requires_grad_() for name in ("features", "code", "output")}
         apart = replace(p, posterior=replace(p.posterior, **leaves), **own)
         with torch.enable_grad():
             for name, penalty in penalties.items():
-                value = penalty(apart.of(self.objective.memory_of(name)))
+                value = penalty(apart.of(of.memory_of(name)))
                 if value.requires_grad:
                     share = p.shared(torch.ones_like(value)) if value.dim() else torch.ones_like(value)
                     torch.autograd.backward(value, share * penalty.weight)
@@ -237,12 +252,18 @@ def repeated(t: Tensor, draws: int) -> Tensor:
     return t if draws == 1 else t.repeat(draws, *[1] * (t.dim() - 1))
 
 
-def merge(found: Gradients, new: Gradients, p: Pass, weight: float) -> None:
-    """Add weighted gradients, by the name of what they belong to; draws of a posterior add up."""
+def merge(found: Gradients, new: Gradients, p: Pass, weight: float | Tensor) -> None:
+    """Add weighted gradients, by the name of what they belong to; draws of a posterior add up.
+
+    A weight may be one per row.
+    """
     for name, g in new.items():
         if p.draws > 1 and isinstance(name, str) and name not in ("code", "output") and len(g) == len(p.code):
             g = g.reshape(p.draws, -1, *g.shape[1:]).sum(0)
-        g = g if weight == 1.0 else g * weight
+        if isinstance(weight, Tensor):
+            g = g * weight.reshape(-1, *[1] * (g.dim() - 1))
+        elif weight != 1.0:
+            g = g * weight
         found[name] = found[name] + g if name in found else g
 
 

@@ -92,7 +92,7 @@ class Loop:
         told: list[Callback] = []
         try:
             with self._threads():
-                self._begin(state)
+                self.begin(state)
                 for callback in self.callbacks:
                     callback.fit_start(self)
                     told.append(callback)
@@ -101,13 +101,17 @@ class Loop:
         except KeyboardInterrupt:
             self._interrupt()
         finally:
-            if self.best is not None:
-                self.task.load_state_dict(self.best)
-            self.release()
-            self.task.eval()
+            self.close()
             for callback in told:
                 callback.fit_end(self)
         return self.history
+
+    def close(self) -> None:
+        """Give the task its best weights so far, in tensors of its own."""
+        if self.best is not None:
+            self.task.load_state_dict(self.best)
+        self.release()
+        self.task.eval()
 
     def _threads(self) -> AbstractContextManager[None]:
         return threads_for(self.batch_size * sum(p.numel() for p in self.task.trained()))
@@ -126,7 +130,8 @@ class Loop:
         tired = 0 < self.trainer.patience <= self.stale
         return self.stop or tired or self.epoch >= self.trainer.epochs or self.rollbacks >= MAX_ROLLBACKS
 
-    def _begin(self, state: dict[str, Any] | None) -> None:
+    def begin(self, state: dict[str, Any] | None = None) -> None:
+        """Go on from a state, or look at the held-out rows before the first step."""
         if state is not None:
             self.restore(state)
             return
@@ -141,25 +146,50 @@ class Loop:
             self._good = self.state()
         began = time.perf_counter()
         train = self._train()
-        rows_per_second = len(self.rows) / (time.perf_counter() - began)
-        held, measured = self.evaluate(self.held_out) if self.held_out is not None else ({}, {})
-        if not (math.isfinite(train["loss"]) and math.isfinite(held.get("loss", 0.0)) and self.engine.finite()):
+        if not self.look(train, time.perf_counter() - began):
             self._roll_back(self._good)
             return
+        self._good = self.state()
+        self.tell()
+        self._keep(now=self.over)
+
+    def look(self, train: dict[str, float], seconds: float, held: dict[str, float] | None = None) -> bool:
+        """Judge and write down an epoch whose steps took so many seconds, unless something is not finite.
+
+        Held-out terms may be given, of a task that measures nothing besides.
+        """
+        began = time.perf_counter()
+        measured: dict[str, float] = {}
+        if held is None:
+            held, measured = self.evaluate(self.held_out) if self.held_out is not None else ({}, {})
+        if not (math.isfinite(train["loss"]) and math.isfinite(held.get("loss", 0.0)) and self.engine.finite()):
+            return False
         self.epoch += 1
         row: Row = {"phase": self.phase, "epoch": self.epoch, "train": train, "held_out": held, "measured": measured}
         row |= {"learning_rate": self.engine.learning_rate, "rollbacks": self.rollbacks}
-        row |= {"seconds": time.perf_counter() - began, "rows_per_second": rows_per_second}
+        whole = seconds + time.perf_counter() - began
+        row |= {"seconds": whole, "rows_per_second": len(self.rows) / seconds}
         row |= {"shuffle_quality": self.rows.quality}
         self.history.add(row)
         if self.held_out is None:
             self.best_epoch = self.epoch
         else:
             self._judge(held, measured)
-        self._good = self.state()
+        return True
+
+    def tell(self) -> None:
+        """Tell the callbacks of the epoch that was written down."""
         for callback in self.callbacks:
-            callback.epoch_end(self, row)
-        self._keep(now=self.over)
+            callback.epoch_end(self, self.history[-1])
+
+    @property
+    def steps(self) -> int:
+        """The number of steps of an epoch."""
+        return math.ceil(len(self.rows) / self.batch_size)
+
+    def valued(self, i: int) -> bool:
+        """Say whether the loss is looked at in the i-th step of an epoch."""
+        return i % max(1, min(VALUED, self.steps // 4)) == 0
 
     def _train(self) -> dict[str, float]:
         self.task.train()

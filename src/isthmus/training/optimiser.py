@@ -15,11 +15,15 @@ from isthmus.training.fused import Bound, fused
 
 @dataclass(frozen=True, repr=False)
 class Optimiser(Part):
-    """How a gradient becomes a step. A concrete optimiser declares ``learning_rate: float | Schedule`` first."""
+    """How a gradient becomes a step. A concrete optimiser declares ``learning_rate: float | Schedule`` first.
+
+    ``elementwise`` says that a number moves by its own gradients alone, so that several models may share a step.
+    """
 
     kind: ClassVar[str] = "optimiser"
     full_batch: ClassVar[bool] = False
     native: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = False
 
     def settings(self) -> dict[str, Any]:
         """Return the numbers of a step under torch's names, ``lr`` among them; the engine sets them at every step."""
@@ -39,6 +43,7 @@ class Adam(Optimiser):
     """
 
     native: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = True
     learning_rate: float | Schedule = number(1e-3, low=0.0)
     beta1: float | Schedule = number(0.9, low=0.0, high=1.0)
     beta2: float | Schedule = number(0.999, low=0.0, high=1.0)
@@ -62,6 +67,7 @@ class AdamW(Optimiser):
     """
 
     native: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = True
     learning_rate: float | Schedule = number(1e-3, low=0.0)
     weight_decay: float | Schedule = number(1e-2, low=0.0)
     beta1: float | Schedule = number(0.9, low=0.0, high=1.0)
@@ -86,6 +92,7 @@ class SGD(Optimiser):
     SGD(learning_rate=0.1, nesterov=True)
     """
 
+    elementwise: ClassVar[bool] = True
     learning_rate: float | Schedule = number(1e-2, low=0.0)
     momentum: float | Schedule = number(0.9, low=0.0, high=1.0)
     nesterov: bool = False
@@ -115,6 +122,7 @@ class Adadelta(Optimiser):
     Adadelta(rho=0.9)
     """
 
+    elementwise: ClassVar[bool] = True
     learning_rate: float | Schedule = number(1.0, low=0.0)
     rho: float | Schedule = number(0.95, low=0.0, high=1.0)
     eps: float | Schedule = number(1e-6, low=0.0)

@@ -27,6 +27,7 @@ from isthmus.training.loop import Loop
 from isthmus.training.native import Native, unsuited
 from isthmus.training.optimiser import Adam, Optimiser
 from isthmus.training.phase import Phase
+from isthmus.training.together import fit_many
 
 SPLIT = 4
 
@@ -190,11 +191,39 @@ class Trainer(Component):
             task.start(rows.sample())
         phases = self.phases(task, rows, held_out, noise, phase)
         loop = self._run(phases, callbacks, history if history is not None else History(), checkpoint)
-        if start and own and held_out is not None and loop.best_epoch == 0 and self.pretraining is None:
-            # No epoch beat the start, and what it is made of need not go without the rows held out for choosing.
-            task.start(everything.to(*self.place()).balanced().sample())
+        self.end(loop, everything if start and own and self.pretraining is None else None)
         task.eval()
         return loop
+
+    def end(self, loop: Loop, everything: Source | None) -> None:
+        """Make a start that no epoch beat anew of all rows, where these are given."""
+        if everything is not None and loop.held_out is not None and loop.best_epoch == 0:
+            # What it is made of need not go without the rows held out for choosing.
+            loop.task.start(everything.to(*self.place()).balanced().sample())
+
+    def phase_of(self, task: Task, rows: Source, noise: Noise, held_out: Rows | None, name: str = "fit") -> Phase:
+        """Return a fit's one phase, with its rows on the device."""
+        task.epochs = self.epochs
+        placed, held_out = self.place_rows(task, rows, held_out, noise)
+        return Phase(name, self, task, placed, held_out, noise, start=False)
+
+    def fit_many(
+        self,
+        tasks: Sequence[Task],
+        rows: Sequence[Source],
+        noises: Sequence[Noise],
+        *,
+        held_out: Sequence[Rows | None] | None = None,
+        callback: Callback | None = None,
+    ) -> list[Loop]:
+        """Train every task in place as :meth:`fit` would, at once where that is possible; return the finished loops.
+
+        Tasks of one structure, with equally many rows, take their steps together: one product for all of them, one step
+        of the optimiser. Each has its own order, noise, held-out rows, patience and best weights. Tasks that cannot be
+        joined, and those whose numbers stop being finite, are trained alone.
+        """
+        held_out = held_out if held_out is not None else [None] * len(tasks)
+        return fit_many(self, tasks, rows, noises, held_out, callback)
 
     def _run(
         self, phases: Iterator[Phase], callbacks: Sequence[Callback], history: History, checkpoint: Checkpoint
