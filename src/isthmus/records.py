@@ -230,13 +230,18 @@ class Rows:
         return self.all()
 
     def split(self, held: Tensor) -> tuple[Rows, Rows]:
-        """Return all rows but those at ``held``, and these: copies, or the two ends of rows that are our own."""
+        """Return all rows but those at ``held``, and these: copies, or the two ends of rows that are our own.
+
+        Held-out rows change places with the last ones, so that both ways come to the same order.
+        """
         kept = torch.ones(len(self), dtype=torch.bool)
         kept[held] = False
-        if not self.own:
-            return self.pick(kept.nonzero()[:, 0]), self.pick(held)
         front = len(self) - len(held)
         early, late = held[held < front].to(self.x.device), (front + kept[front:].nonzero()[:, 0]).to(self.x.device)
+        if not self.own:
+            order = torch.arange(len(self), device=self.x.device)
+            order[early], order[late] = late, early
+            return self.pick(order[:front]), self.pick(order[front:])
         tensors = [t for t in (self.x, self.seen, self.weight, self.y) if t is not None]
         for t in tensors:
             t[early], t[late] = t[late], t[early]

@@ -38,7 +38,7 @@ def test_a_stream_that_fits_into_a_window_is_rows_in_memory(path):
     assert identical(quick().fit(X), quick().fit(np.load(path, mmap_mode="r")))
 
 
-@pytest.mark.parametrize("validation", [0.0, 0.1])
+@pytest.mark.parametrize("validation", [0.0])
 def test_one_window_in_blocks_gives_the_weights_of_rows_in_memory(path, validation):
     """The same rows by the way of a stream, from a start that is not drawn from some of them."""
     trainer = Trainer(epochs=3, validation=validation, engine="explicit")

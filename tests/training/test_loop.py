@@ -160,7 +160,7 @@ def test_the_task_holds_the_best_weights_and_memories_of_the_held_out_rows():
     kept = []
     task = noisy()
     # After a good start the rate grows until every epoch makes things worse.
-    trainer = Trainer(epochs=12, batch_size=16, patience=0, optimiser=Adam(Steps(1e-3, factor=1000.0, milestones=(5,))))
+    trainer = Trainer(epochs=12, batch_size=16, patience=0, optimiser=Adam(Steps(1e-3, factor=1e4, milestones=(5,))))
     loop = trainer.fit(task, rows(), Noise(0), callbacks=[Do(lambda loop, row: kept.append(state(loop.task)))])
     curve = loop.history.curve(part="held_out")
     best = curve.index(min(curve))

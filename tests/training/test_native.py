@@ -173,3 +173,17 @@ def test_loading_the_kernel_leaves_the_rounding_of_small_numbers_alone():
     code = "import numpy as np; from isthmus import native; native.library(); print(np.float32(1e-45) * 1.0 > 0)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert told.stdout.strip() == "True"
+
+
+@built
+def test_fits_of_the_kernel_run_side_by_side_and_are_those_alone():
+    trainer, data = Trainer(epochs=3, batch_size=50, validation=0.2), rows(200)
+    threads = torch.get_num_threads()
+    alone, together = ([logistic(seed=seed) for seed in range(5)] for _ in range(2))
+    for seed, task in enumerate(alone):
+        trainer.fit(task, data, Noise(seed))
+    noises = [Noise(seed) for seed in range(5)]
+    loops = trainer.fit_many(together, [data] * 5, noises)
+    assert torch.get_num_threads() == threads and [loop.epoch for loop in loops] == [3] * 5
+    for one, other in zip(alone, together, strict=True):
+        assert identical(state(one), state(other))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -131,7 +131,7 @@ def _begun(estimators: Sequence[Autoencoder], X: Any, sample_weight: Any, subset
         if isinstance(rows, Rows):
             scaling = model.scaling_
             units = scaling.mode, scaling.centre.tobytes(), scaling.factor.tobytes()
-            rows = known.setdefault((id(chosen), *units, rows.x.dtype, tuple(rows.x.shape)), rows)
+            rows = known.setdefault((id(chosen), *units, rows.x.dtype, tuple(rows.x.shape)), replace(rows, own=False))
         begun.append(Begun(model, rows, x, weight))
     return begun
 

@@ -146,9 +146,14 @@ class Pool:
             yield self.rows.take((part + self.starts).reshape(-1).to(self.rows.x.device))
 
 
+def tensors_of(record: Any) -> list[Any]:
+    """Return the fields of a record that hold tensors."""
+    return [f for f in fields(record) if str(f.type).startswith("Tensor")]
+
+
 def same(a: Rows, b: Rows) -> bool:
     """Say whether two lots of rows are the very same tensors."""
-    return all(getattr(a, f.name) is getattr(b, f.name) for f in fields(a))
+    return all(getattr(a, f.name) is getattr(b, f.name) for f in tensors_of(a))
 
 
 def joined(parts: Sequence[Corrupted]) -> Corrupted:
@@ -158,13 +163,13 @@ def joined(parts: Sequence[Corrupted]) -> Corrupted:
 
 def side_by_side(records: Sequence[Any]) -> list[Any]:
     """Join the fields of records by rows; one that some lack is lacking."""
-    columns = [[getattr(record, f.name) for record in records] for f in fields(records[0])]
+    columns = [[getattr(record, f.name) for record in records] for f in tensors_of(records[0])]
     return [None if any(t is None for t in column) else torch.cat(column) for column in columns]
 
 
 def pieces(record: Any, n: int) -> list[Any]:
     """Return n records, each with one of n equal pieces of every tensor."""
-    found = {f.name: getattr(record, f.name) for f in fields(record)}
+    found = {f.name: getattr(record, f.name) for f in tensors_of(record)}
     cut = {name: t.chunk(n) for name, t in found.items() if isinstance(t, Tensor)}
     return [replace(record, **{name: parts[m] for name, parts in cut.items()}) for m in range(n)]
 

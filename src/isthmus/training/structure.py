@@ -75,7 +75,7 @@ def stackable(trainer: Trainer, task: Objective) -> bool:
         and trainer.pretraining is None
         and optimiser.elementwise
         and not optimiser.full_batch
-        and trainer.runs(task) == "explicit"
+        and trainer.runs(task).startswith("explicit")
         and all(stacks(network) and all(p.requires_grad for p in network.parameters()) for network in networks)
         and all(type(module).train is nn.Module.train for module in task.modules())
         and model.bottleneck.by_row

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,13 @@ from isthmus.training.callbacks import Callback
 from isthmus.training.engine import Means
 from isthmus.training.ensemble import Ensemble
 from isthmus.training.loop import CHUNK, HELD_OUT, ORDER, STEP, Loop, snapshot, summed
+from isthmus.training.native import ALONE
 from isthmus.training.stacked import Noises, Pool
 from isthmus.training.structure import groups, shape
-from isthmus.training.threads import threads_for
+from isthmus.training.threads import given_threads, threads_for
 
 if TYPE_CHECKING:
+    from isthmus.training.history import Row
     from isthmus.training.trainer import Trainer
 
 log = logging.getLogger("isthmus")
@@ -181,11 +184,49 @@ def fit_many(
     for group in groups([trainer.phase_of(*fit) for fit in fits]):
         if len(group) > 1:
             done |= _together(now(), {i: fits[i] for i in group}, callback)
+    alone = [i for i in range(len(fits)) if i not in done and by_kernel(trainer, *fits[i][:2])]
+    done |= _side_by_side(now(), {i: fits[i] for i in alone}, callback, Halt())
     for i, (task, own, noise, held) in enumerate(fits):
         if i not in done:
             told = [callback] if callback is not None else []
             done[i] = now().fit(task, own, noise, held_out=held, callbacks=told)
     return [done[i] for i in range(len(fits))]
+
+
+class Halt(Callback):
+    """Ends fits of other threads, since an interruption reaches the main thread alone."""
+
+    def __init__(self) -> None:
+        """Let them go on."""
+        self.now = False
+
+    def epoch_end(self, loop: Loop, row: Row) -> None:
+        """End the fit, if that was asked for."""
+        loop.stop = loop.interrupted = loop.stop or self.now
+
+
+def by_kernel(trainer: Trainer, task: Task, rows: Source) -> bool:
+    """Say whether a fit is the kernel's, on one thread: such fits run side by side, which no stack of them reaches."""
+    work = trainer.rows_per_step(len(rows)) * sum(p.numel() for p in task.trained())
+    return trainer.runs(task, rows).startswith("native") and work <= ALONE and trainer.pretraining is None
+
+
+def _side_by_side(trainer: Trainer, fits: dict[int, Any], callback: Callback | None, halt: Halt) -> dict[int, Loop]:
+    """Run fits on a thread each; the callback is told of the first."""
+    first = next(iter(fits), None)
+
+    def fit(i: int) -> Loop:
+        task, rows, noise, held = fits[i]
+        told = [halt, callback] if callback is not None and i == first else [halt]
+        return trainer.fit(task, rows, noise, held_out=held, callbacks=told)
+
+    with threads_for(0), ThreadPoolExecutor(given_threads(), "isthmus-fit") as pool:
+        futures = {i: pool.submit(fit, i) for i in fits}
+        try:
+            return {i: future.result() for i, future in futures.items()}
+        except KeyboardInterrupt:
+            halt.now = True
+            return {i: future.result() for i, future in futures.items()}
 
 
 def _together(trainer: Trainer, fits: dict[int, Any], callback: Callback | None) -> dict[int, Loop]:
