@@ -42,10 +42,12 @@ HEADINGS = (
     "differences",
 )
 RATIOS = [name for name in ALL if name not in (OURS, FLOOR)]
+# The same library in other ways.
+OURSELVES = ("isthmus float32", "isthmus, one after another", "isthmus by torch's calls")
 TABLE = Table(
     name="speed",
     columns={"rate": Column("rows/s", "{:,.0f}"), FLOOR: Column("of the floor", "{:.0f} %")}
-    | {name: Column(f"× {name}", "{:.2f}") for name in [*RATIOS, "isthmus float32", "isthmus, one after another"]},
+    | {name: Column(f"× {name}", "{:.2f}") for name in [*RATIOS, *OURSELVES]},
     rows=tuple(ROWS),
     targets={name: row.asked for name, row in ROWS.items() if row.asked},
 )

@@ -111,7 +111,7 @@ IN_BF16 = some("naive PyTorch", "tuned PyTorch", "Lightning", "Keras torch", "Ke
 IN_BF16 = {OURS: ALL[OURS], "isthmus float32": Entrant("with_isthmus", changes={"precision": "float32"})} | IN_BF16
 SCORERS = some(OURS, "naive PyTorch", "tuned PyTorch", "PyOD", "scikit-learn", "ONNX Runtime")
 SMALL = Work(hidden=(164,), epochs=5)
-DEEP = Work(hidden=(1000, 500, 250), code=30, epochs=2)
+DEEP = Work(hidden=(1000, 500, 250), code=30, epochs=2, rows=20_000)
 TABLE = Work(hidden=(32,), code=8, loss="squared error", data="table", rows=5000, epochs=50, threads=1)
 SCORED = replace(TABLE, kind="score", rows=1_000_000, epochs=1, threads=0)
 FEW, SHORT = {"rows": 10_000, "epochs": 2}, {"rows": 2560, "epochs": 1}
@@ -178,7 +178,12 @@ ROWS = {
     ),
     "10 models, 30-32-8": Row(
         replace(TABLE, models=10, epochs=20),
-        {OURS: Entrant(""), "isthmus, one after another": Entrant("with_isthmus"), "PyOD": ALL["PyOD"]},
+        {
+            OURS: Entrant("with_isthmus", option="together"),
+            "isthmus, one after another": Entrant("with_isthmus"),
+            "isthmus by torch's calls": Entrant("with_isthmus", option="explicit"),
+            "PyOD": ALL["PyOD"],
+        },
         {"epochs": 2},
         "≥ 1.5 one after another, ≥ 20 PyOD",
     ),

@@ -11,13 +11,14 @@ class Isthmus:
     def __init__(self, given, x):
         import torch
 
-        from isthmus import Autoencoder, Trainer, parts
+        from isthmus import Autoencoder, Trainer, fit_many, parts
 
         torch.set_num_threads(given["threads"])
         self.imported, self.work, self.x = job.peak(), given["work"], x
-        self.Autoencoder, self.Trainer, self.parts = Autoencoder, Trainer, parts
+        self.Autoencoder, self.Trainer, self.parts, self.fit_many = Autoencoder, Trainer, parts, fit_many
+        self.option = given["option"]
 
-    def estimator(self, epochs):
+    def estimator(self, epochs, seed=0):
         work, parts = self.work, self.parts
         trainer = self.Trainer(
             epochs=epochs,
@@ -26,6 +27,7 @@ class Isthmus:
             patience=0,
             optimiser=parts.Adam(1e-3),
             precision="bf16" if work["precision"] == "bf16" else "float32",
+            engine="explicit" if self.option == "explicit" else "auto",
         )
         net, code, penalties, shape = parts.Dense(hidden=tuple(work["hidden"])), parts.Undercomplete(), (), None
         if work["net"] == "convolutional":
@@ -41,12 +43,17 @@ class Isthmus:
             trainer=trainer,
             shape=shape,
             scaling="none",
-            random_state=0,
+            random_state=seed,
         )
 
     def fit(self, epochs):
-        for _ in range(self.work["models"]):
-            self.model = self.estimator(epochs).fit(self.x)
+        models = [self.estimator(epochs, seed) for seed in range(self.work["models"])]
+        if self.option == "together":
+            self.fit_many(models, self.x)
+        else:
+            for model in models:
+                model.fit(self.x)
+        self.model = models[0]
         self.note = f"{Isthmus.note}; engine: {self.model.engine_}"
 
     def reconstruct(self, x):
