@@ -6,7 +6,7 @@ import job
 class Isthmus:
     """One estimator per fit."""
 
-    note = "Autoencoder.fit, validation=0, patience=0, Adam(1e-3), random_state=0"
+    note = "Autoencoder.fit, validation=0, patience=0, Adam(1e-3), random_state=0, initial weights as torch's"
 
     def __init__(self, given, x):
         import torch
@@ -29,9 +29,9 @@ class Isthmus:
             precision="bf16" if work["precision"] == "bf16" else "float32",
             engine="explicit" if self.option == "explicit" else "auto",
         )
-        net, code, penalties, shape = parts.Dense(hidden=tuple(work["hidden"])), parts.Undercomplete(), (), None
+        net, code, penalties, shape = parts.Dense(tuple(work["hidden"]), init="torch"), parts.Undercomplete(), (), None
         if work["net"] == "convolutional":
-            net, code, shape = parts.Conv(channels=(16, 8, 8), head="direct"), parts.Rectified(), (1, 28, 28)
+            net, code, shape = parts.Conv((16, 8, 8), head="direct", init="torch"), parts.Rectified(), (1, 28, 28)
         if work["net"] == "variational":
             code, penalties = parts.Variational(), (parts.KL(),)
         return self.Autoencoder(
