@@ -19,7 +19,7 @@ from isthmus.schedule import Cosine
 from isthmus.training.backend import Probed
 from isthmus.training.callbacks import Callback
 from isthmus.training.checkpoint import Checkpoint, fingerprint
-from isthmus.training.engine import Autograd, Engine
+from isthmus.training.engine import Autograd, Compiled, Engine
 from isthmus.training.explicit import Explicit
 from isthmus.training.greedy import Greedy
 from isthmus.training.history import History
@@ -57,7 +57,8 @@ class Trainer(Component):
         device: ``auto`` takes CUDA, then Apple's MPS, then the CPU; or a torch device name.
         engine: how a step is executed: ``native`` by a kernel for plain dense nets, where it was built; ``explicit`` by
             the derivatives that parts declare; ``autograd`` by torch's; ``auto`` is the first of these that knows every
-            part. All look at the value of the loss in some steps of an epoch only.
+            part. ``compiled`` is autograd through ``torch.compile``, on request: seconds at the first steps, and a C++
+            compiler. All look at the value of the loss in some steps of an epoch only.
         checkpoint_seconds: shortest time between two checkpoints, where a checkpoint file is asked for.
         pretraining: how the layers are trained one by one before the whole; None trains the whole from the start.
 
@@ -77,7 +78,7 @@ class Trainer(Component):
     clip: float = number(0.0, low=0.0)
     precision: str = choice("float32", ("float32", "float64", "bf16"))
     device: str = "auto"
-    engine: str = choice("auto", ("auto", "native", "explicit", "autograd"))
+    engine: str = choice("auto", ("auto", "native", "explicit", "autograd", "compiled"))
     checkpoint_seconds: float = number(30.0, low=0.0)
     pretraining: Greedy | None = None
 
@@ -114,7 +115,8 @@ class Trainer(Component):
         if name == "explicit":
             products = HalfProducts() if self.precision == "bf16" else Probed()
             return Explicit(task.unsupervised(), optimiser, clip=self.clip, products=products)  # the task itself
-        return Autograd(task, optimiser, clip=self.clip, precision=self.precision)
+        torchs = Compiled if name == "compiled" else Autograd
+        return torchs(task, optimiser, clip=self.clip, precision=self.precision)
 
     def runs(self, task: Task, rows: Source | None = None) -> str:
         """Say which engine executes the steps of a task: ``explicit``, or ``autograd`` and why.
@@ -125,6 +127,8 @@ class Trainer(Component):
         why = task.needs_autograd
         if self.engine in ("explicit", "native") and why:
             raise ValueError(f"engine={self.engine!r} cannot run this fit: {why}; use engine='auto'")
+        if self.engine == "compiled":
+            return "compiled (asked for)"
         if self.engine == "autograd" or why:
             return f"autograd ({why or 'asked for'})"
         if self.engine == "explicit":
