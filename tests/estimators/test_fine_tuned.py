@@ -40,7 +40,7 @@ def test_through_the_encoder_it_learns_what_no_line_can():
     start = Autoencoder(2, architecture=Dense((32,)), trainer=START, random_state=0).fit(PLANE)
     trainer = Trainer(60, batch_size=32, optimiser=Adam(1e-2))
     resting, learning = (classifier(start, trainer=trainer, frozen=f).fit(PLANE, RING) for f in (True, False))
-    assert learning.score(PLANE, RING) > 0.95 > 0.75 > resting.score(PLANE, RING)
+    assert learning.score(PLANE, RING) > 0.9 > 0.75 > resting.score(PLANE, RING)
 
 
 def test_a_fitted_autoencoder_is_copied_and_an_unfitted_one_stays_so():

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from fitting import identical, linear, logistic, rows, state
+from fitting import WORDS, identical, linear, logistic, rows, state
 
 from isthmus import native
 from isthmus.architecture.dense import Dense
@@ -19,9 +19,11 @@ from isthmus.corruption.noise import Masking
 from isthmus.likelihood.bernoulli import Bernoulli
 from isthmus.likelihood.normal import Normal
 from isthmus.native.build import LIBRARY, build
+from isthmus.model import Autoencoder
 from isthmus.noise import Noise
+from isthmus.objective import Objective
 from isthmus.penalty.l1 import L1
-from isthmus.records import Rows
+from isthmus.records import Rows, Spec
 from isthmus.schedule import Cosine, Ramp
 from isthmus.training.optimiser import SGD, Adam, AdamW, Optimiser
 from isthmus.training.trainer import Trainer
@@ -81,6 +83,20 @@ def test_a_fit_is_that_of_torchs_calls(n, optimiser):
     close(one, other, by=2e-4)
     assert a.history.curve() == pytest.approx(b.history.curve(), rel=1e-5)
     assert [row["learning_rate"] for row in a.history] == [row["learning_rate"] for row in b.history]
+
+
+@built
+def test_pictures_are_rows_of_their_numbers():
+    """The net reads a picture as a row: so does the kernel, whatever axes the rows have."""
+    x = rows(90).x.reshape(90, 1, 3, 4)
+    spec = Spec((1, 3, 4), rows=90, provides=WORDS)
+    found = []
+    for engine in ("native", "explicit"):
+        model = Autoencoder(spec, Dense((6,)), Undercomplete(), 5, (1, 3, 4), Noise(0))
+        task, loop = fitted(engine, lambda model=model: Objective(model, Bernoulli()), Rows(x), epochs=3)
+        found.append((task, loop.history.curve()))
+    close(found[0][0], found[1][0], by=2e-4)
+    assert found[0][1] == pytest.approx(found[1][1], rel=1e-5)
 
 
 @built

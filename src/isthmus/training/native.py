@@ -115,7 +115,7 @@ class Native(Explicit):
             if not self._take(rows.x, index, ends[some], begin, rates[some], part, int(sizes[0])):
                 self._take(rows.x, index, ends[some], begin, rates[some], part[:1], int(sizes[0]))
             values[: len(part), some] = part
-        self._note(values.sum(0)[::every], sizes[::every], rows.x.shape[1])
+        self._note(values.sum(0)[::every], sizes[::every], rows.x[0].numel())
 
     def _rates(self, steps: int, epoch: int, rate: float) -> Tensor:
         rule: Any = self.description.learning_rate  # type: ignore[attr-defined]
@@ -139,7 +139,7 @@ class Native(Explicit):
         done = native.steps(
             native.Job(
                 *(ctypes.cast(self.layers, ctypes.c_void_p), len(self.layers), native.LOSSES.index(self.loss.name)),
-                *(self.loss.slope, x.data_ptr(), x.shape[1], begin, len(rates), *pointers, whole.numel()),
+                *(self.loss.slope, x.data_ptr(), x[0].numel(), begin, len(rates), *pointers, whole.numel()),
                 *(rates.data_ptr(), *settings["betas"], settings["eps"], settings.get("weight_decay", 0.0)),
                 *(int(taken), most, threads, room.data_ptr(), packs.data_ptr(), values.data_ptr()),
             )
