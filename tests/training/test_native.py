@@ -18,8 +18,8 @@ from isthmus.catalogue import catalogue
 from isthmus.corruption.noise import Masking
 from isthmus.likelihood.bernoulli import Bernoulli
 from isthmus.likelihood.normal import Normal
-from isthmus.native.build import LIBRARY, build
 from isthmus.model import Autoencoder
+from isthmus.native.build import LIBRARY, build
 from isthmus.noise import Noise
 from isthmus.objective import Objective
 from isthmus.penalty.l1 import L1
