@@ -20,7 +20,7 @@ from isthmus.likelihood import Likelihood
 from isthmus.model import Autoencoder
 from isthmus.noise import Noise
 from isthmus.penalty import Penalty
-from isthmus.records import Batch, Pass, Tallies, Terms, mean_over_rows
+from isthmus.records import Batch, Pass, Tallies, Terms, mean_over_rows, repeated
 from isthmus.vocabulary import check
 
 
@@ -148,9 +148,9 @@ class Objective(Task):
 
     def nll(self, p: Pass) -> Tensor:
         """Return -log p(x | code) per entry, shaped as the batch (draws folded into rows), against the clean values."""
-        x = p.batch.x if p.draws == 1 else p.batch.x.repeat(p.draws, *[1] * (p.batch.x.dim() - 1))
+        x = repeated(p.batch.x, p.draws)
         nll = self.likelihood.nll(p.output, x, self.memory_of("likelihood"))
-        return nll if p.batch.seen is None else nll * _draw(p.batch.seen, p.draws)
+        return nll if p.batch.seen is None else nll * repeated(p.batch.seen, p.draws)
 
     def forward(self, batch: Batch, noise: Noise | None, epoch: float) -> tuple[Terms, Tallies]:
         """Return the weighted terms of one batch and the sums that memories learn from."""
@@ -169,7 +169,7 @@ class Objective(Task):
         """Return the first term per (drawn) row: the nll of what was seen, with the corruption's emphasis."""
         nll = self.nll(p)
         if p.corrupted.emphasis is not None:
-            nll = nll * _draw(p.corrupted.emphasis, p.draws)
+            nll = nll * repeated(p.corrupted.emphasis, p.draws)
         return nll.flatten(1).sum(1)
 
     def _terms(self, p: Pass, reconstruction: Tensor, epoch: float) -> tuple[Terms, Tallies]:
@@ -215,10 +215,6 @@ def given_words(model: Autoencoder, likelihood: Likelihood) -> frozenset[str]:
     if len(model.spec.shape) > 1:
         words.add("places")
     return frozenset(words)
-
-
-def _draw(t: Tensor, draws: int) -> Tensor:
-    return t if draws == 1 else t.repeat(draws, *[1] * (t.dim() - 1))
 
 
 def tightened(terms: Terms, draws: int, rows: int) -> Terms:

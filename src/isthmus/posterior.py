@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from isthmus.noise import Noise
+from isthmus.records import repeated
 
 Gradients = dict[str, Tensor]
 
@@ -43,17 +44,13 @@ def _merged(g: Tensor, rows: int) -> Tensor:
     return g if len(g) == rows else g.reshape(-1, rows, *g.shape[1:]).sum(0)
 
 
-def _repeat(t: Tensor, draws: int) -> Tensor:
-    return t if draws == 1 else t.repeat(draws, *[1] * (t.dim() - 1))
-
-
 @dataclass(frozen=True)
 class Dirac(Posterior):
     """All mass on one code."""
 
     def rsample(self, noise: Noise | None, draws: int = 1) -> Tensor:
         """Return the code itself."""
-        return _repeat(self.mean, draws)
+        return repeated(self.mean, draws)
 
     def pullback(self, g: Tensor, code: Tensor) -> Gradients:
         """Return the gradient of the mean, given that of the code."""
@@ -84,14 +81,14 @@ class Gaussian(Posterior):
 
     def rsample(self, noise: Noise | None, draws: int = 1) -> Tensor:
         """Return mean + exp(log_var / 2) * e, e ~ N(0, 1)."""
-        mean = _repeat(self.mean, draws)
+        mean = repeated(self.mean, draws)
         if noise is None:
             return mean
-        return mean + (_repeat(self._spread(), draws) / 2).exp() * noise.normal(mean)
+        return mean + (repeated(self._spread(), draws) / 2).exp() * noise.normal(mean)
 
     def pullback(self, g: Tensor, code: Tensor) -> Gradients:
         """Return the gradients of mean and log-variance, given that of the code: g and g (code - mean) / 2."""
-        spread = (code - _repeat(self.mean, len(code) // len(self.mean))).mul_(g).mul_(0.5)
+        spread = (code - repeated(self.mean, len(code) // len(self.mean))).mul_(g).mul_(0.5)
         return {"mean": _merged(g, len(self.mean)), "log_var": _merged(spread, len(self.mean))}
 
     def kl(self) -> Tensor:
@@ -106,14 +103,14 @@ class Gaussian(Posterior):
     def log_ratio_pullback(self, code: Tensor) -> Gradients:
         """Return the derivatives of :meth:`log_ratio` by the code and, for each drawn row, by mean and log-variance."""
         draws = len(code) // len(self.mean)
-        away = code - _repeat(self.mean, draws)
-        pull = away / _repeat(self._spread(), draws).exp()
+        away = code - repeated(self.mean, draws)
+        pull = away / repeated(self._spread(), draws).exp()
         return {"code": code - pull, "mean": pull, "log_var": (pull * away).sub_(1.0).mul_(0.5)}
 
     def log_ratio(self, code: Tensor) -> Tensor:
         """Return log N(code; mean, var) - log N(code; 0, 1) for each drawn row."""
         draws = len(code) // len(self.mean)
-        mean, log_var = _repeat(self.mean, draws), _repeat(self._spread(), draws)
+        mean, log_var = repeated(self.mean, draws), repeated(self._spread(), draws)
         log_q = -(math.log(2 * math.pi) + log_var + (code - mean).square() / log_var.exp()) / 2
         log_p = -(math.log(2 * math.pi) + code.square()) / 2
         return (log_q - log_p).flatten(1).sum(1)

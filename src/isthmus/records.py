@@ -267,6 +267,11 @@ class Rows:
         return Rows(x, cast(self.seen), cast(self.weight), cast(self.y), own=self.own)
 
 
+def repeated(t: Tensor, draws: int) -> Tensor:
+    """Return one block of rows per draw."""
+    return t if draws == 1 else t.repeat(draws, *[1] * (t.dim() - 1))
+
+
 def mean_over_rows(values: Tensor, weight: Tensor | None) -> Tensor:
     """Average a term over rows: the one function that does, so weights need no second path.
 

@@ -138,7 +138,7 @@ def test_the_extra_names_the_peers_of_the_environments():
 
 def test_bf16_needs_a_processor_that_has_it(tmp_path, monkeypatch):
     listing = tmp_path / "cpuinfo"
-    monkeypatch.setattr(machine, "CPUINFO", listing)
+    monkeypatch.setattr("isthmus.machine.CPUINFO", listing)
     listing.write_text("model name\t: A 9000\nflags\t\t: sse avx512f\n")
     assert machine.processor() == "A 9000" and not machine.multiplies_bf16()
     described = Row(replace(WORK, precision="bf16"), {OURS: Entrant("entrant")})

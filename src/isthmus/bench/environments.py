@@ -9,6 +9,7 @@ import sys
 import venv
 from pathlib import Path
 
+from isthmus import machine
 from isthmus.bench.works import Entrant
 
 # What is installed together agrees; torch comes first, so that nothing exchanges the build that was chosen.
@@ -34,13 +35,7 @@ PINNED: dict[str, tuple[tuple[str, ...], ...]] = {
 
 def cache() -> Path:
     """Return the folder where environments are kept unless told otherwise."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local")
-    elif sys.platform == "darwin":
-        base = Path("~/Library/Caches")
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    return base.expanduser() / "isthmus" / "bench"
+    return machine.cache() / "bench"
 
 
 def interpreter(folder: Path, name: str) -> Path:

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from isthmus.machine import cpuinfo, processor
+
 PACKAGES = ("isthmus", "torch", "numpy", "scikit-learn")
-STAT, CPUINFO = Path("/proc/stat"), Path("/proc/cpuinfo")
+STAT = Path("/proc/stat")
 
 
 def circumstances(folder: Path) -> dict[str, Any]:
@@ -21,21 +23,10 @@ def circumstances(folder: Path) -> dict[str, Any]:
     return {"python": platform.python_version(), "versions": versions, "cpu": processor(), "git": revision(folder)}
 
 
-def processor() -> str:
-    """Return the processor's name."""
-    names = [value for name, value in _cpuinfo() if name == "model name"]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def multiplies_bf16() -> bool:
     """Say whether the processor names products of bfloat16 numbers among its abilities."""
-    words = {word for name, value in _cpuinfo() if name in ("flags", "Features") for word in value.split()}
+    words = {word for name, value in cpuinfo() if name in ("flags", "Features") for word in value.split()}
     return bool(words & {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"})
-
-
-def _cpuinfo() -> list[tuple[str, str]]:
-    lines = CPUINFO.read_text(encoding="utf-8").splitlines() if CPUINFO.exists() else []
-    return [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
 
 
 def revision(folder: Path) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from isthmus.data import idx
 from isthmus.data.download import Progress, fetch
 from isthmus.data.record import Data
+from isthmus.machine import cache
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,7 @@ def home() -> Path:
     named = os.environ.get("ISTHMUS_DATA")
     if named:
         return Path(named).expanduser()
-    if sys.platform == "win32":
-        cache = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    elif sys.platform == "darwin":
-        cache = "~/Library/Caches"
-    else:
-        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "isthmus"
+    return cache()
 
 
 def load(name: str, part: str | None, limit: int | None, progress: Progress | None) -> Data:

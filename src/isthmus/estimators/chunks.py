@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from isthmus.training import backend
+
 # Numbers of a model's widest layer per chunk, 4 MiB in float32: an L2 cache and some of the L3.
 NUMBERS = 2**20
 MOST, LEAST = 4096, 16
-# Weights of a layer from which on oneDNN's products are faster than MKL's, as measured on Zen 4 and 5.
-LARGE = 2**15
 # A number of rows that no kernel's block size divides, so that each row meets every place in a block.
 PROBED = 13
 
@@ -100,30 +98,25 @@ def each(work: Callable[[Iterator[slice]], None], chunks: list[slice]) -> None:
         torch.set_num_threads(before)
 
 
-def suits_onednn(model: nn.Module) -> bool:
-    """Say whether a model has layers of float32 that are large enough, and this machine such products."""
-    large = any(p.dim() == 2 and p.numel() >= LARGE and p.dtype == torch.float32 for p in model.parameters())
-    return large and torch.backends.mkldnn.is_available() and _keeps_float32()
+def suits_onednn(model: nn.Module, rows: int) -> bool:
+    """Say whether the largest product of a model is oneDNN's, for chunks of so many rows on one thread."""
+    weights = [p.detach() for p in model.parameters() if p.dim() == 2]
+    largest = max(weights, key=Tensor.numel, default=None)
+    if largest is None or not backend.probes(largest) or rows * largest.numel() < backend.SMALL:
+        return False
+    name = f"{rows}x{largest.shape[1]}x{largest.shape[0]}"
+    return backend.remembered(name, largest.new_ones(rows, largest.shape[1]), largest.t())
 
 
 @contextmanager
 def onednn(wanted: bool = True) -> Iterator[None]:
-    """Take matrix products by oneDNN, and restore the caller's setting after."""
-    setting: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = setting.fp32_precision
-    if wanted:
-        setting.fp32_precision = "bf16"
+    """Take matrix products by oneDNN where that is wanted, and restore the caller's setting after."""
+    if not wanted:
+        yield
+        return
+    before = backend.precision()
+    backend.allow("bf16")
     try:
         yield
     finally:
-        setting.fp32_precision = before
-
-
-@lru_cache(maxsize=1)
-def _keeps_float32() -> bool:
-    """Say whether products that may be taken in bfloat16 are float32 all the same, as they are without AMX."""
-    a = torch.linspace(0, 1, 256 * 256).reshape(256, 256)  # of one sign: what cancels would hide the rest
-    exact = a.double() @ a.double()
-    with onednn():
-        error = ((a @ a).double() - exact).abs().max() / exact.abs().max()
-    return bool(error < 1e-5)
+        backend.allow(before)

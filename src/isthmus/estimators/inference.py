@@ -18,6 +18,7 @@ from isthmus.likelihood import all_finite
 from isthmus.noise import Noise
 from isthmus.objective import Objective, tightened
 from isthmus.records import Batch, Pass
+from isthmus.training.threads import threads_for
 
 CHUNK = 1024
 ROWS_OF_DRAWS = 8192
@@ -89,7 +90,8 @@ class Inference:
 
     @cached_property
     def _onednn(self) -> bool:
-        return chunks.suits_onednn(self._objective)
+        with threads_for(0):  # as chunks are answered
+            return chunks.suits_onednn(self.objective(torch.float32), self._ladder[-1])
 
     def manner(self, dtype: np.dtype[Any]) -> tuple[torch.dtype, tuple[int, ...]]:
         """Return the precision in which rows of a precision are answered, and in chunks of which sizes."""

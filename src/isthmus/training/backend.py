@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
-import sys
 import tempfile
 import time
 from functools import partial
@@ -23,6 +21,7 @@ import torch
 from torch import Tensor
 
 from isthmus.layers.products import Call, Products
+from isthmus.machine import cache, processor
 
 # Multiplications under which a call of oneDNN costs more than it saves.
 SMALL = 4_000_000
@@ -141,22 +140,12 @@ def timed(setting: str, a: Tensor, b: Tensor, out: Tensor) -> float:
 
 def path() -> Path:
     """Return the file of this machine's choices, in the user's cache."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "isthmus" / "products.json"
+    return cache() / "products.json"
 
 
 def machine() -> str:
     """Return what a choice depends on besides shape and threads: processor and torch."""
     return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()} {processor()} torch {torch.__version__}"
-
-
-def processor() -> str:
-    """Return the processor's name, as Linux knows it, else as Python does."""
-    if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 def read() -> dict[str, bool]:

@@ -14,7 +14,7 @@ from isthmus.layers import Path, Products, Room, bindable, declares, slot_of
 from isthmus.noise import Noise
 from isthmus.objective import Objective, averaged, tightened
 from isthmus.posterior import Posterior
-from isthmus.records import Batch, Corrupted, Pass, Tallies, Terms
+from isthmus.records import Batch, Corrupted, Pass, Tallies, Terms, repeated
 from isthmus.training.engine import Engine
 from isthmus.training.optimiser import Optimiser
 
@@ -245,11 +245,6 @@ def tensors(posterior: Posterior) -> dict[str, Tensor]:
     """Return the fields of a posterior that are tensors of floating point."""
     found = {f.name: getattr(posterior, f.name) for f in fields(posterior)}
     return {name: t for name, t in found.items() if isinstance(t, Tensor) and t.is_floating_point()}
-
-
-def repeated(t: Tensor, draws: int) -> Tensor:
-    """Return one block of rows per draw."""
-    return t if draws == 1 else t.repeat(draws, *[1] * (t.dim() - 1))
 
 
 def merge(found: Gradients, new: Gradients, p: Pass, weight: float | Tensor) -> None:

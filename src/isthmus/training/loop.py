@@ -187,16 +187,16 @@ class Loop:
         """The number of steps of an epoch."""
         return math.ceil(len(self.rows) / self.batch_size)
 
-    def valued(self, i: int) -> bool:
-        """Say whether the loss is looked at in the i-th step of an epoch."""
-        return i % max(1, min(VALUED, self.steps // 4)) == 0
+    @property
+    def every(self) -> int:
+        """In which of its steps an epoch looks at the loss: in every so many, from the first on."""
+        return max(1, min(VALUED, self.steps // 4))
 
     def _train(self) -> dict[str, float]:
         self.task.train()
-        steps = math.ceil(len(self.rows) / self.batch_size)
-        every = max(1, min(VALUED, steps // 4))
+        steps = self.steps
         order, noise = self.noise.branch(ORDER).at(self.epoch), self.noise.branch(STEP).at(self.step)
-        self.engine.epoch(self.rows, order, noise, steps=steps, every=every, epoch=self.epoch, rate=self.rate)
+        self.engine.epoch(self.rows, order, noise, steps=steps, every=self.every, epoch=self.epoch, rate=self.rate)
         self.step += steps
         return summed(self.engine.means.read())
 

@@ -119,7 +119,7 @@ class Together:
         noise = Noises([loop.noise.branch(STEP) for loop in self._stacked])
         orders = [loop.noise.branch(ORDER).at(lead.epoch) for loop in self._stacked]
         for i, batch in enumerate(self._pool.batches(orders, lead.steps)):
-            engine.step(batch, noise.at(lead.step + i), lead.epoch + i / lead.steps, valued=lead.valued(i))
+            engine.step(batch, noise.at(lead.step + i), lead.epoch + i / lead.steps, valued=i % lead.every == 0)
         for loop in self.live:
             loop.step += lead.steps
         return engine.means.read()  # type: ignore[return-value]
