@@ -1,4 +1,4 @@
-"""Numbers about codes and reconstructions, on plain arrays: no torch, no model."""
+"""Numbers about codes, reconstructions and scores, on plain arrays: no torch, no model."""
 
 from isthmus.measures.code import active_units as active_units
 from isthmus.measures.code import correlation as correlation
@@ -8,6 +8,11 @@ from isthmus.measures.code import unit_range as unit_range
 from isthmus.measures.compression import Quantised as Quantised
 from isthmus.measures.compression import quantise as quantise
 from isthmus.measures.compression import restore as restore
+from isthmus.measures.conformal import benjamini_hochberg as benjamini_hochberg
+from isthmus.measures.conformal import cross_p_values as cross_p_values
+from isthmus.measures.conformal import p_values as p_values
+from isthmus.measures.conformal import q_values as q_values
+from isthmus.measures.conformal import threshold as threshold
 from isthmus.measures.density import CodeDensity as CodeDensity
 from isthmus.measures.density import fit_code_density as fit_code_density
 from isthmus.measures.dimension import intrinsic_dimension as intrinsic_dimension
@@ -23,17 +28,22 @@ __all__ = [
     "PrincipalAxes",
     "Quantised",
     "active_units",
+    "benjamini_hochberg",
     "correlation",
+    "cross_p_values",
     "dead_units",
     "explained_variance",
     "fit_code_density",
     "intrinsic_dimension",
     "mean_error",
     "mean_l0",
+    "p_values",
     "pca_error",
     "principal_axes",
+    "q_values",
     "quantise",
     "restore",
     "squared_error",
+    "threshold",
     "unit_range",
 ]
