@@ -6,8 +6,9 @@ from isthmus.data.npfiles import read_arrays as read_arrays
 from isthmus.data.reading import read as read
 from isthmus.data.record import Data as Data
 from isthmus.data.streams import stream as stream
+from isthmus.data.windows import Windows as Windows
 from isthmus.data.writing import atomic as atomic
 from isthmus.data.writing import write as write
 from isthmus.data.writing import write_arrays as write_arrays
 
-__all__ = ["BUILT_IN", "Data", "Scaling", "atomic", "read", "read_arrays", "stream", "write", "write_arrays"]
+__all__ = ["BUILT_IN", "Data", "Scaling", "Windows", "atomic", "read", "read_arrays", "stream", "write", "write_arrays"]
