@@ -6,14 +6,16 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from isthmus.architecture import Architecture
 from isthmus.bottleneck import Bottleneck
 from isthmus.component import Memory
 from isthmus.noise import Noise
 from isthmus.posterior import Posterior
-from isthmus.records import Batch, Corrupted, Pass, Shape, Spec
+from isthmus.records import Batch, Corrupted, Pass, Shape, Spec, repeated
+from isthmus.stem import stem_of
+
+STEM = 9
 
 
 class Autoencoder(nn.Module):
@@ -34,25 +36,22 @@ class Autoencoder(nn.Module):
         """Build the networks and draw their weights."""
         super().__init__()
         self.spec, self.architecture, self.bottleneck, self.outputs = spec, architecture, bottleneck, outputs
-        self.inputs = presented(spec)
+        self.reader = stem_of(spec)
+        self.inputs = self.reader.shape
         self.code_shape = architecture.code(self.inputs, units)
         self.memory: Memory = bottleneck.memory(spec, self.code_shape)
         features = bottleneck.features(self.code_shape)
         self.encoder, self.decoder = architecture.build(self.inputs, features, self.code_shape, outputs)
         architecture.reset(self.encoder, self.decoder, noise)
+        self.reader.reset(noise.branch(STEM))
 
     def present(self, x: Tensor) -> Tensor:
-        """Turn values into what the encoder reads: numbers stay, levels become indicators along axis 1."""
-        levels = self.spec.levels
-        if not levels:
-            return x
-        hot = F.one_hot(x.long().clamp(0, levels - 1), levels).to(x.dtype if x.is_floating_point() else torch.float32)
-        return hot.movedim(-1, 2).flatten(1, 2)
+        """Turn values into numbers: levels become indicators along axis 1."""
+        return self.reader.present(x)
 
     def stem(self, batch: Batch | Corrupted) -> Tensor:
         """Return the encoder's inputs; entries that were not seen are zero."""
-        x = batch.x if batch.seen is None else batch.x * batch.seen
-        return self.present(x)
+        return self.reader(batch)  # type: ignore[no-any-return]
 
     def encode(self, inputs: Tensor, noise: Noise | None = None) -> Posterior:
         """Return the posterior over codes of presented inputs."""
@@ -87,16 +86,14 @@ class Autoencoder(nn.Module):
         posterior = self.bottleneck(features, self.memory)
         code = posterior.rsample(noise, draws)
         output = self.decode(code, noise)
+        beside = self.reader.beside(corrupted)
+        if beside is not None:
+            output = repeated(beside[0], draws) + repeated(beside[1], draws) * output
         return Pass(self, batch, corrupted, inputs, features, posterior, code, output, draws, self.memory, noise)
 
     def output_bias(self) -> nn.Parameter | None:
         """Return the bias of the decoder's last layer, where it has one that may be trained."""
         return self.architecture.output_bias(self.decoder)
-
-
-def presented(spec: Spec) -> Shape:
-    """Return the shape of the encoder's inputs."""
-    return (spec.shape[0] * spec.levels, *spec.shape[1:]) if spec.levels else spec.shape
 
 
 def parameter_count(module: nn.Module) -> int:

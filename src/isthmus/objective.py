@@ -159,7 +159,9 @@ class Objective(Task):
 
     @property
     def needs_autograd(self) -> str:
-        """A penalty by the encoder's inputs needs a second derivative."""
+        """A penalty by the encoder's inputs needs a second derivative, and embeddings one by the encoder's inputs."""
+        if any(True for _ in self.model.reader.parameters()):
+            return "the stem learns embeddings of levels"
         if not self._differentiable:
             return ""
         by_inputs = [type(part).__name__ for part in self.penalties.values() if part.differentiates(self.model)]

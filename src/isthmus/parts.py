@@ -32,17 +32,22 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time the catalog
     from isthmus.bottleneck.variational import Variational as Variational
     from isthmus.corruption import Clean as Clean
     from isthmus.corruption.noise import GaussianNoise as GaussianNoise
+    from isthmus.corruption.noise import Hiding as Hiding
     from isthmus.corruption.noise import Masking as Masking
+    from isthmus.corruption.noise import NoiseLevels as NoiseLevels
     from isthmus.corruption.noise import SaltAndPepper as SaltAndPepper
     from isthmus.corruption.noise import SwapNoise as SwapNoise
     from isthmus.corruption.wrapped import Clipped as Clipped
     from isthmus.corruption.wrapped import Compose as Compose
     from isthmus.corruption.wrapped import Emphasised as Emphasised
+    from isthmus.corruption.wrapped import PerKind as PerKind
     from isthmus.likelihood.bernoulli import Bernoulli as Bernoulli
     from isthmus.likelihood.categorical import Categorical as Categorical
+    from isthmus.likelihood.mixed import Mixed as Mixed
     from isthmus.likelihood.normal import Normal as Normal
     from isthmus.likelihood.normal import ScaledNormal as ScaledNormal
     from isthmus.likelihood.poisson import Poisson as Poisson
+    from isthmus.likelihood.von_mises import VonMises as VonMises
     from isthmus.penalty.activation_rate import ActivationRate as ActivationRate
     from isthmus.penalty.contractive import Contractive as Contractive
     from isthmus.penalty.hoyer import Hoyer as Hoyer

@@ -22,19 +22,28 @@ Tallies = dict[str, dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class Column:
-    """One variable: its name, what it holds (``number`` or ``category``) and how many levels a category has."""
+    """One variable: its name, what it holds, how many levels a category has, and how likely a new one is.
+
+    Kinds are ``number``, ``category`` (a level 0, 1, ..., and ``levels`` for one that the fit did not see), ``binary``
+    (two levels, 2 for a new one), ``count`` and ``angle`` (radians). ``width`` is that of a learnt embedding of levels;
+    0 shows them as indicators.
+    """
 
     name: str
     kind: str = "number"
     levels: int = 0
+    unseen: float = 0.0
+    width: int = 0
 
 
 @dataclass(frozen=True)
 class Spec:
     """The data as parts see it: shape of one row, columns, and words that it provides.
 
-    ``shape`` is ``(columns,)``, ``(channels, length)`` or ``(channels, height, width)``; ``rows`` is the number of
-    training rows. A code has shape ``(units, *places)``: axis 1 of a batch is always the unit.
+    ``shape`` is ``(columns,)``, ``(channels, length)`` or ``(channels, height, width)``; ``missing`` says that entries
+    may be missing, so that the encoder is told which were seen; ``rows`` is the number of training rows; a ``table``
+    has columns of different kinds; ``level`` is the least noise level that the encoder is told of, 0 where there are
+    none. A code has shape ``(units, *places)``: axis 1 of a batch is always the unit.
     """
 
     shape: Shape
@@ -42,11 +51,24 @@ class Spec:
     missing: bool = False
     rows: int = 0
     provides: frozenset[str] = frozenset({"continuous"})
+    table: bool = False
+    level: float = 0.0
 
     @property
     def levels(self) -> int:
-        """The number of levels that every column has, 0 where columns are numbers."""
+        """The number of levels that every column has, 0 where columns are numbers or of different kinds."""
+        if self.table:
+            return 0
         return max((column.levels for column in self.columns), default=0)
+
+    @property
+    def groups(self) -> dict[tuple[str, int, int], list[int]]:
+        """The places of a table's columns by kind, levels and width: what is read and answered in one step."""
+        found: dict[tuple[str, int, int], list[int]] = {}
+        for i, column in enumerate(self.columns):
+            same = (column.kind, column.levels, column.width) if column.kind == "category" else (column.kind, 0, 0)
+            found.setdefault(same, []).append(i)
+        return found
 
     @property
     def size(self) -> int:

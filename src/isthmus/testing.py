@@ -66,13 +66,19 @@ def law(holds: bool, part: Part, text: str) -> None:
 
 
 def samples() -> Iterator[tuple[Spec, Tensor]]:
-    """Give one small data set for every kind of data: table, counts, categories, images."""
+    """Give one small data set for every kind of data: numbers, counts, categories, tables of all kinds, images."""
     u = Noise(7).uniform(torch.empty(ROWS, COLUMNS, dtype=torch.float64))
     numbers = frozenset({"numbers", "continuous"})
     yield Spec((COLUMNS,), rows=ROWS, provides=numbers | {"unit interval"}), u
     yield Spec((COLUMNS,), rows=ROWS, provides=numbers | {"counts"}), (4 * u).floor()
     levels = tuple(Column(f"x{i}", "category", 3) for i in range(COLUMNS))
     yield Spec((COLUMNS,), levels, rows=ROWS, provides=frozenset({"levels"})), (3 * u).floor()
+    kinds = ("number", "number", "category", "category", "binary", "count", "angle", "number", "category", "binary")
+    mixed = tuple(Column(f"x{i}", kind, 3 if kind == "category" else 0, 0.1) for i, kind in enumerate(kinds))
+    whole = torch.tensor([kind in ("category", "binary", "count") for kind in kinds])
+    binary = torch.tensor([kind == "binary" for kind in kinds])
+    values = torch.where(whole, (torch.where(binary, 2 * u, 3 * u)).floor(), u)
+    yield Spec((COLUMNS,), mixed, rows=ROWS, provides=frozenset({"kinds"}), table=True), values
     image = Noise(8).uniform(torch.empty(ROWS, 2, 5, 4, dtype=torch.float64))
     yield Spec((2, 5, 4), rows=ROWS, provides=numbers | {"unit interval"}), image
 

@@ -39,7 +39,9 @@ WORDS = {
     "linear encoder": Word("architecture", "a linear encoder", "use Dense(hidden=())"),
     "linear decoder": Word("architecture", "a linear decoder", "use Dense(hidden=())"),
     "squared error": Word("likelihood", "a likelihood that is the squared error"),
+    "values out": Word("likelihood", "a likelihood whose outputs are values in units of the data", "use Normal()"),
     "touched entries": Word("corruption", "a corruption that says which entries it touched"),
+    "hidden entries": Word("corruption", "a corruption that tells the encoder what it hides", "use Hiding()"),
     "narrow code": Word("chosen size", "a code no wider than the data", "lower n_components or use Overcomplete()"),
     "places": Word("data", "rows with places, such as images or signals", "give shape=(channels, height, width)"),
     "outputs shaped as inputs": Word("likelihood", "a likelihood with one output per input", "use tied=False"),
@@ -52,6 +54,7 @@ WORDS = {
     "continuous": Word("data", "continuous numbers", "use SwapNoise()"),
     "unit interval": Word("data", "values in [0, 1]", "scale the data into [0, 1] or use Normal()"),
     "counts": Word("data", "counts 0, 1, 2, ...", "use Normal()"),
+    "kinds": Word("data", "a table whose columns say of which kind they are", "give a data frame, or schema='auto'"),
     "levels": Word("data", "levels of a category, 0, 1, 2, ...", "use Normal()"),
 }
 

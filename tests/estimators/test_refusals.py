@@ -58,15 +58,15 @@ def refused(action, *fragments):
 # Data, and what the message says about it: culprit, reason and remedy.
 DATA = {
     "NaN": (but(np.nan), "Input X contains NaN", "column 2 has 1 such cell", "SimpleImputer"),
-    "NaN in a frame": (HOLES, "contains NaN", "column 'c'", "fill them first"),
-    "NaN of a nullable column": (
-        FRAME.assign(b=pd.array([1, None] * 30, dtype="Int64")),
-        "column 'b' has 30 such cells",
-    ),
+    "lists in a frame": (FRAME.assign(b=[[1, 2]] * 60), "column 'b' holds list", "drop the column"),
+    "an infinite number in a table": (HOLES.assign(b=np.inf), "column 'b' is infinite in row 0", "NaN"),
     "infinity": (but(-np.inf), "Input X contains infinity", "column 2"),
-    "text in a frame": (FRAME.assign(b="high"), "column 'b'", "String", "OneHotEncoder"),
-    "categories in a frame": (FRAME.assign(b=pd.Categorical(["u", "v"] * 30)), "column 'b'", "Categorical"),
-    "dates in a frame": (FRAME.assign(b=pd.Timestamp("2024-01-01")), "column 'b'", "Datetime"),
+    "text of too many levels": (
+        pd.concat([FRAME] * 20, ignore_index=True).assign(b=[f"row {i}" for i in range(20 * len(FRAME))]),
+        "column 'b' has more than 1000 levels",
+        "hash it",
+    ),
+    "two columns of one name": (FRAME.assign(b="u").rename(columns={"c": "a"}), "two columns called 'a'"),
     "text in an array": (
         np.where(np.arange(8) == 5, "high", X.astype(str)),
         "column 5",

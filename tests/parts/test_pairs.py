@@ -30,9 +30,13 @@ from isthmus.parts import (
     Conv,
     Dense,
     Given,
+    Hiding,
+    Mixed,
+    NoiseLevels,
     Normal,
     Orthogonality,
     Overcomplete,
+    PerKind,
     Poisson,
     Rectified,
     ScaledNormal,
@@ -44,9 +48,11 @@ from isthmus.parts import (
     Undercomplete,
     UnitNorm,
     Variational,
+    VonMises,
 )
 from isthmus.penalty import Penalty
 from isthmus.records import Batch, Column, Spec
+from isthmus.stem import stem_of
 from isthmus.vocabulary import check
 
 ROWS, UNITS, LEVELS = 24, 4, 3
@@ -65,12 +71,19 @@ def data(name):
     if name == "levels":
         columns = tuple(Column(f"x{i}", "category", LEVELS) for i in range(math.prod(shape)))
         return Spec(shape, columns, rows=ROWS, provides=frozenset({"levels"})), (LEVELS * u).floor()
+    if name == "table":
+        kinds = ("number", "category", "binary", "count", "angle", "number", "category")
+        columns = tuple(Column(f"x{i}", kind, LEVELS if kind == "category" else 0, 0.1) for i, kind in enumerate(kinds))
+        most = torch.tensor([{"category": LEVELS, "binary": 2, "count": 4}.get(kind, 0) for kind in kinds])
+        return Spec(shape, columns, rows=ROWS, provides=frozenset({"kinds"}), table=True), torch.where(
+            most > 0, (most * u).floor(), 4 * u - 2
+        )
     if name == "zeros and ones":
         return Spec(shape, rows=ROWS, provides=NUMBERS | {"unit interval", "counts"}), u.round()
     return Spec(shape, rows=ROWS, provides=NUMBERS), 4 * u - 2
 
 
-DATA = ("zeros and ones", "levels", "image of measurements")
+DATA = ("zeros and ones", "levels", "table", "image of measurements")
 ARCHITECTURES = {
     "linear": Dense(()),
     "linear, tied": Dense((), tied=True),
@@ -86,7 +99,7 @@ ARCHITECTURES = {
     "given, frozen": Given(nn.Identity(), nn.Identity(), trained=False),
 }
 BOTTLENECKS = (Undercomplete(), Overcomplete(), Sigmoid(), Tanh(), Rectified(0.1), TopK(2), UnitNorm(), Variational())
-LIKELIHOODS = (Normal(), ScaledNormal(), Bernoulli(), Poisson(), Categorical(LEVELS))
+LIKELIHOODS = (Normal(), ScaledNormal(), Bernoulli(), Poisson(), Categorical(LEVELS), VonMises(), Mixed())
 CORRUPTIONS = tuple(shipped(Corruption))
 PENALTIES = tuple(shipped(Penalty))
 PAIRS = [pair for size in (0, 1, 2) for pair in itertools.combinations(PENALTIES, size)]
@@ -111,8 +124,7 @@ def model_of(architecture, bottleneck, likelihood, spec, x):
     """Build a model whose weights are moved from special starting values (zeros), and whose features are centred."""
     outputs = likelihood.outputs(spec)
     if isinstance(architecture, Given):
-        inputs = (spec.shape[0] * LEVELS, *spec.shape[1:]) if spec.levels else spec.shape
-        nets = network(inputs, bottleneck.features((UNITS,))), network((UNITS,), outputs)
+        nets = network(stem_of(spec).shape, bottleneck.features((UNITS,))), network((UNITS,), outputs)
         architecture = Given(*nets, trained=architecture.trained)
     model = Autoencoder(spec, architecture, bottleneck, UNITS, outputs, Noise(1)).double()
     for i, p in enumerate(model.parameters()):
@@ -130,13 +142,15 @@ def meaningless(name, architecture, bottleneck, corruption, likelihood, penaltie
         Bernoulli: name == "zeros and ones",
         Poisson: name == "zeros and ones",
         Categorical: name == "levels",
-        Normal: name != "levels",
-        ScaledNormal: name != "levels",
+        Mixed: name == "table",
     }
+    numbers = name not in ("levels", "table")
     reasons = [
-        not fits[type(likelihood)],
-        name == "levels" and not isinstance(corruption, (Clean, SwapNoise)),
+        not fits.get(type(likelihood), numbers),
+        not numbers and not isinstance(corruption, (Clean, SwapNoise, Hiding, PerKind)),
         isinstance(bottleneck, Undercomplete) and wide,
+        isinstance(likelihood, VonMises) and getattr(architecture, "tied", False),
+        isinstance(corruption, NoiseLevels) and not isinstance(likelihood, (Normal, ScaledNormal)),
     ]
     for penalty in penalties:
         match penalty:

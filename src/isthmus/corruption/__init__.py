@@ -20,6 +20,11 @@ class Corruption(Component):
         """Return a corrupted copy of a batch; the batch itself stays clean."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__")  # abstract
 
+    @property
+    def level(self) -> float:
+        """The least noise level that rows come with, 0 where they come with none."""
+        return 0.0
+
     def remember(self, memory: Memory, sample: Batch) -> None:
         """Keep in the memory what this corruption needs to know of the data."""
         return

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from isthmus.component import Memory, Schedule, number, settled
 from isthmus.corruption import Corruption
-from isthmus.corruption.noise import GaussianNoise, Masking, range_memory, remember_range
+from isthmus.corruption.noise import GaussianNoise, Masking, SwapNoise, range_memory, remember_range
 from isthmus.noise import Noise
 from isthmus.records import Batch, Corrupted, Pass, Shape, Spec
 
@@ -33,6 +33,11 @@ class _Wrapper(Corruption):
     def provides(self) -> frozenset[str]:
         """What any of them provides."""
         return frozenset().union(*(part.provides for part in self.inside))
+
+    @property
+    def level(self) -> float:
+        """The least level of any of them."""
+        return max(part.level for part in self.inside)
 
     def memory(self, spec: Spec, code: Shape) -> Memory:
         """Hold one memory for each."""
@@ -195,3 +200,51 @@ class Emphasised(_Wrapper):
         touched = torch.zeros_like(batch.x) if new.touched is None else new.touched.to(batch.x.dtype)
         alpha, beta = settled(self.alpha), settled(self.beta)
         return replace(new, emphasis=product(new.emphasis, beta + (alpha - beta) * touched))
+
+
+@dataclass(frozen=True, repr=False)
+class PerKind(_Wrapper):
+    """Damage numbers in one way and levels, counts and angles in another, in tables of both.
+
+    >>> PerKind(GaussianNoise(0.2), SwapNoise(0.1))
+    PerKind(numbers=GaussianNoise(sigma=0.2))
+    """
+
+    numbers: Corruption = GaussianNoise()  # noqa: RUF009  (frozen)
+    others: Corruption = SwapNoise(0.1)  # noqa: RUF009
+
+    @property
+    def inside(self) -> tuple[Corruption, ...]:
+        """The corruption of numbers, and that of all else."""
+        return (self.numbers, self.others)
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """What the other kinds need; numbers are what the first one gets."""
+        return self.others.requires | (self.numbers.requires & {"values out"})
+
+    def memory(self, spec: Spec, code: Shape) -> Memory:
+        """Keep which columns are numbers."""
+        memory = super().memory(spec, code)
+        kinds = [column.kind == "number" for column in spec.columns] or [not spec.levels] * spec.shape[0]
+        places = torch.tensor(kinds).reshape(-1, *[1] * (len(spec.shape) - 1))
+        memory.register_buffer("is_number", places, persistent=False)
+        return memory
+
+    def __call__(self, batch: Batch, noise: Noise, memory: Any) -> Corrupted:
+        """Take each column from the corruption of its kind."""
+        first, second = (part(batch, noise, own) for part, own in zip(self.inside, memories(memory), strict=True))
+
+        def either_kind(a: Tensor | None, b: Tensor | None, whole: Tensor) -> Tensor | None:
+            if a is None and b is None:
+                return None
+            return torch.where(memory.is_number, whole if a is None else a, whole if b is None else b)
+
+        whole = torch.ones_like(batch.x) if batch.seen is None else batch.seen.to(batch.x.dtype)
+        return Corrupted(
+            torch.where(memory.is_number, first.x, second.x),
+            either_kind(first.seen, second.seen, whole),
+            either_kind(first.emphasis, second.emphasis, torch.ones_like(batch.x)),
+            first.level if first.level is not None else second.level,
+            either_kind(first.touched, second.touched, torch.zeros_like(batch.x, dtype=torch.bool)),
+        )

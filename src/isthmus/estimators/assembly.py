@@ -15,10 +15,12 @@ from isthmus.architecture.dense import Dense
 from isthmus.bottleneck import Bottleneck
 from isthmus.bottleneck.plain import Undercomplete
 from isthmus.corruption import Clean, Corruption
+from isthmus.corruption.noise import Hiding
 from isthmus.data.arrays import Scaling
 from isthmus.estimators.inputs import BLOCK, blocks, tensor
 from isthmus.likelihood import Likelihood
 from isthmus.likelihood.bernoulli import Bernoulli
+from isthmus.likelihood.mixed import Mixed
 from isthmus.likelihood.normal import Normal
 from isthmus.measures.dimension import intrinsic_dimension
 from isthmus.model import Autoencoder as Model
@@ -47,6 +49,11 @@ class Parts:
     penalties: tuple[Penalty, ...]
     trainer: Trainer
     units: int
+
+    @property
+    def hides(self) -> bool:
+        """Whether the encoder is told of entries that it may not see."""
+        return "hidden entries" in self.corruption.provides
 
     def build(self, spec: Spec, noise: Noise) -> Objective:
         """Build the objective that these parts describe.
@@ -134,13 +141,14 @@ def pick_units(n_components: Any, shape: Shape, places: int, x: np.ndarray[Any, 
 def describe(
     x: np.ndarray[Any, Any],
     shape: Shape,
-    likelihood: Likelihood,
+    parts: Parts,
     scaling: Scaling,
     names: Any,
     *,
     rows: int | None = None,
 ) -> Spec:
     """Describe data as the parts will see it, after scaling; ``rows`` is their number where ``x`` holds only some."""
+    likelihood = parts.likelihood
     columns = tuple(likelihood.column(str(name)) for name in names) if names is not None else ()
     levels = likelihood.column("").kind == "category"
     if levels:
@@ -152,7 +160,8 @@ def describe(
         words |= {"counts"} if whole and scaling.mode == "none" else set()
         words |= {"unit interval"} if x.size and x.min() >= 0 and x.max() <= 1 and scaling.mode == "none" else set()
         words |= {"continuous"}
-    return Spec(shape, columns, rows=len(x) if rows is None else rows, provides=frozenset(words))
+    n = len(x) if rows is None else rows
+    return Spec(shape, columns, parts.hides, n, frozenset(words), level=parts.corruption.level)
 
 
 def refuse_too_little(x: np.ndarray[Any, Any]) -> None:
@@ -206,8 +215,10 @@ def resolve(estimator: Any, x: np.ndarray[Any, Any], shape: Shape) -> Parts:
     """
     bottleneck = part_of(estimator.bottleneck, Bottleneck, Undercomplete(), "bottleneck")
     likelihood = estimator.likelihood
+    table = estimator.form_.table
+    open_likelihood = Mixed() if table is not None else None
     likelihood = (
-        pick_likelihood(x, estimator.scaling)
+        (open_likelihood or pick_likelihood(x, estimator.scaling))
         if likelihood is None
         else part_of(likelihood, Likelihood, None, "likelihood")
     )
@@ -221,12 +232,17 @@ def resolve(estimator: Any, x: np.ndarray[Any, Any], shape: Shape) -> Parts:
     return Parts(
         architecture=architecture,
         bottleneck=bottleneck,
-        corruption=part_of(estimator.corruption, Corruption, Clean(), "corruption"),
+        corruption=part_of(estimator.corruption, Corruption, default_corruption(x, table), "corruption"),
         likelihood=likelihood,
         penalties=tuple(part_of(penalty, Penalty, None, "penalties") for penalty in penalties),
         trainer=part_of(estimator.trainer, Trainer, Trainer(), "trainer"),
-        units=pick_units(estimator.n_components, shape, places, x),
+        units=pick_units(estimator.n_components, shape, places, x if table is None else np.nan_to_num(x)),
     )
+
+
+def default_corruption(x: np.ndarray[Any, Any], table: Any) -> Corruption:
+    """Return the default: none, but for tables with holes, which a model learns to fill by hiding more."""
+    return Hiding(0.2) if table is not None and bool(np.isnan(x).any()) else Clean()
 
 
 def default_architecture(likelihood: Likelihood, bottleneck: Bottleneck) -> Architecture:

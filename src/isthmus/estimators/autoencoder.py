@@ -19,8 +19,10 @@ from isthmus.corruption import Corruption
 from isthmus.data.arrays import Scaling
 from isthmus.estimators import assembly
 from isthmus.estimators.evaluation import Evaluation, evaluate
-from isthmus.estimators.inference import Inference
-from isthmus.estimators.inputs import Array, gather, like, refuse_flat, refuse_holes, row_shape, tensor, validated
+from isthmus.estimators.forms import form_of
+from isthmus.estimators.imputation import deviations, impute
+from isthmus.estimators.inference import Inference, batch_of
+from isthmus.estimators.inputs import Array, gather, refuse_flat, row_shape, tensor
 from isthmus.estimators.parameters import PartParameters, seed_of, whole
 from isthmus.estimators.past import Past, TrainingRows
 from isthmus.estimators.streaming import Looked, by_blocks, opened
@@ -35,7 +37,7 @@ from isthmus.training.loop import Loop
 from isthmus.training.threads import threads_for
 from isthmus.training.trainer import Trainer
 
-SAMPLE, DRAW = 6, 7
+SAMPLE, DRAW, HIDE = 6, 7, 10
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParameters):
@@ -54,6 +56,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         trainer: how the model is trained; None is Trainer().
         shape: shape of one row for images (channels, height, width) or signals (channels, length) that arrive as flat
             rows; None takes it from X.
+        schema: kinds of a table's columns (``isthmus.data.columns``) by name, ``{"city": "category"}``, for those that
+            should not be chosen from the rows; ``auto`` chooses all. None reads frames as tables only where they hold
+            more than complete numbers: text, categories, dates, missing cells.
         scaling: ``none``, ``common`` (centre, divide by one number), ``standard`` (divide per column), or ``auto``:
             common for the squared error, none elsewhere. Results are always in the caller's units.
         random_state: seed of initial weights, split, order, noise and samples.
@@ -84,6 +89,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         penalties: Sequence[Penalty] = (),
         trainer: Trainer | None = None,
         shape: tuple[int, ...] | None = None,
+        schema: Any = None,
         scaling: str = "auto",
         random_state: Any = None,
         verbose: bool = False,
@@ -97,6 +103,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         self.penalties = penalties
         self.trainer = trainer
         self.shape = shape
+        self.schema = schema
         self.scaling = scaling
         self.random_state = random_state
         self.verbose = verbose
@@ -156,6 +163,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         self.engine_ = self.trainer_.runs(self.objective_, loop.rows)
         self._answer_anew()
         self._seen.look(x, weight, self.answers)
+        if self.form_.table is not None:
+            rows = loop.held_out if loop.held_out is not None else loop.rows
+            self.deviations_ = deviations(self, rows, self._noise.branch(HIDE))
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Pass once over the rows of X, going on from where the last call or fit ended; nothing is held out.
@@ -184,20 +194,21 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         looked, n = (X, len(X)) if isinstance(X, Looked) else (None, None)
         X = gather(X if looked is None else looked.sample, ordered=sample_weight is not None)
         given = row_shape(X)
-        x = validated(self, X, reset=True)
+        self.form_ = form_of(self, X)
+        x = self.form_.begin(self, X)
         weight = self._weights(x, sample_weight)
         if weight is not None and not weight.all():
             x, weight = x[weight > 0], weight[weight > 0]
         assembly.refuse_too_little(x)
-        shape = assembly.pick_shape(self.shape, given, x.shape[1])
+        shape = self.form_.shape(self.shape, given, x.shape[1])
         names = getattr(self, "feature_names_in_", None)
         parts = assembly.resolve(self, x, shape)
         assembly.refuse_unsupported(x, parts.likelihood, names)
-        mode = assembly.pick_scaling(self.scaling, parts.likelihood)
+        mode = self.form_.scaling(self.scaling, parts.likelihood)
         if looked is not None:
             looked.refuse_unsupported(parts.likelihood)
         self.scaling_ = Scaling.fit(x, mode, weight) if looked is None else looked.scaling(mode)
-        self.spec_ = assembly.describe(x, shape, parts.likelihood, self.scaling_, names, rows=n)
+        self.spec_ = self.form_.describe(x, shape, parts, self.scaling_, names, n)
         self._noise = Noise(self._seed(checkpoint))
         self._build(parts)
         self.row_shape_ = given
@@ -233,7 +244,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         dtype = np.float64 if self.trainer_.place()[1] == torch.float64 else np.float32
         values = tensor(self.scaling_.forward(x, dtype)).reshape(-1, *self.spec_.shape)
         own = not np.may_share_memory(values.numpy(), x)
-        return Rows(values, weight=None if weight is None else torch.from_numpy(weight), own=own)
+        batch, weights = batch_of(self.spec_, values), None if weight is None else torch.from_numpy(weight)
+        complete = batch.seen is None or bool(batch.seen.all())
+        return Rows(batch.x, None if complete else batch.seen, weights, own=own)
 
     def _answer_anew(self) -> None:
         """Forget what depends on the weights as they were."""
@@ -256,22 +269,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
     def _admitted(self, X: Any) -> Array:
         """Return rows like those of the fit; their cells are looked at while they are answered."""
         check_is_fitted(self, "objective_")
-        X = gather(X)
-        x = validated(self, X, reset=False, finite=False)
-        self._refuse_shape(row_shape(X))
-        return x
-
-    def _refuse_shape(self, given: tuple[int, ...]) -> None:
-        """Refuse rows of another shape with as many numbers."""
-        if len(given) > 1 and given not in (self.row_shape_, self.spec_.shape, self.spec_.shape[1:]):
-            raise ValueError(f"rows of X have the shape {given}, those of the fit had {self.row_shape_}; transpose X")
+        return self.form_.admit(self, gather(X))
 
     def _refuse_cells(self, x: Array, scored: bool) -> None:
-        """Refuse holes, and for scores values that the likelihood does not know; codes need none, except of levels."""
-        names = getattr(self, "feature_names_in_", None)
-        refuse_holes(x, names)
-        if scored or self.spec_.levels:
-            assembly.refuse_unsupported(x, self.parts_.likelihood, names, chosen=self.likelihood is None)
+        """Refuse what cannot be answered."""
+        self.form_.refuse_cells(self, x, scored)
 
     @property
     def answers(self) -> Inference:
@@ -297,19 +299,29 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
                 f"X holds codes of {codes.shape[1]} numbers, the model has {self._n_features_out} per code; "
                 "pass what transform returned"
             )
-        return self.answers.decode(codes)
+        return self.form_.restore(self.answers.decode(codes))
 
     @by_blocks
     def reconstruct(self, X: Any) -> Any:
         """Return the expected value of every entry given the row's code, as the caller gave X: frame, names, shape."""
+        check_is_fitted(self, "objective_")
         rows = gather(X)
-        values = self.answers.reconstructions(self._admitted(rows))
-        return like(X, values.reshape(len(values), *row_shape(rows)))
+        return self.form_.restore(self.answers.reconstructions(self._admitted(rows)), X, row_shape(rows))
+
+    def impute(self, X: Any, *, return_std: bool = False) -> Any:
+        """Return the table X with its missing cells filled by what the model expects, given the cells that are there.
+
+        With ``return_std`` also how far each filled cell may be off: for numbers and dates (in seconds) the root mean
+        squared error at hidden cells of rows held out of the fit, for levels the chance of another one; 0 elsewhere.
+        """
+        check_is_fitted(self, "objective_")
+        return impute(self, X, return_std=return_std)
 
     @by_blocks
     def feature_errors(self, X: Any) -> Array:
         """Return -log p(x_j | code(x)) of every entry, (rows, n_features_in_), in nats of the caller's units."""
-        return self.answers.errors(self._admitted(X))
+        x = self._admitted(X)
+        return self.form_.errors(x, self.answers.errors(x))
 
     @by_blocks
     def score_samples(self, X: Any) -> Array:
@@ -317,7 +329,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
 
         In nats of the caller's units; ``-feature_errors(X).sum(1)`` is its first term. No randomness is used.
         """
-        return self.answers.scores(self._admitted(X))
+        x = self._admitted(X)
+        return self.form_.scores(x, self.answers.scores(x))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean of :meth:`score_samples`: what cross-validation compares."""
@@ -336,8 +349,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
             raise ValueError(f"n_samples={n_samples!r} is not a number of rows; give a whole number from 1 up")
         noise = Noise(self._noise.branch(DRAW).seed if random_state is None else seed_of(random_state))
         codes = self._draw_codes(n_samples, noise)
-        values = self.answers.decode(codes) if mean else self.answers.draw(codes, noise)
-        return values.reshape(n_samples, *self.row_shape_)
+        values = self.form_.restore(self.answers.decode(codes) if mean else self.answers.draw(codes, noise))
+        return values.reshape(n_samples, *self.row_shape_) if isinstance(values, np.ndarray) else values
 
     def _draw_codes(self, n: int, noise: Noise) -> Array:
         if "density" in self.parts_.bottleneck.provides:
@@ -384,6 +397,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
     def __sklearn_tags__(self) -> Any:
         """Declare that float32 codes come from float32 rows."""
         tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.schema is not None
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

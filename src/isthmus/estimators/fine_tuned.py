@@ -17,10 +17,12 @@ from sklearn.utils.validation import _check_y, check_consistent_length, check_is
 from isthmus.corruption import Clean, Corruption
 from isthmus.estimators.assembly import Parts, part_of
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.inputs import Array, gather, row_shape, tensor, validated
+from isthmus.estimators.forms import Plain, form_of
+from isthmus.estimators.inference import batch_of
+from isthmus.estimators.inputs import Array, gather, tensor
 from isthmus.estimators.parameters import PartParameters, whole
 from isthmus.noise import Noise
-from isthmus.records import Batch, Rows
+from isthmus.records import Rows, Spec
 from isthmus.training.callbacks import Callback
 from isthmus.training.supervised import FineTuning
 from isthmus.training.trainer import Trainer
@@ -82,11 +84,10 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
             return self._fit(gather(X), y, held_out, callbacks)
 
     def _fit(self, X: Any, y: Any, held_out: Any, callbacks: Sequence[Callback]) -> Self:
-        x = validated(self, X, reset=True)
+        x = self._form(X).begin(self, X)
         labels = self._labels(y, x)
         trainer = part_of(self.trainer, Trainer, Trainer(), "trainer")
         corruption = part_of(self.corruption, Corruption, Clean(), "corruption")
-        self._refuse_settings()
         self.autoencoder_ = self._pretrained(X)
         noise = Noise(self.autoencoder_._noise.seed if self.random_state is None else self._seed()).branch(FINE)
         self.task_ = FineTuning(
@@ -104,6 +105,12 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
         self.history_, self.n_iter_ = loop.history, loop.epoch
         self._copies: dict[torch.dtype, FineTuning] = {}
         return self
+
+    def _form(self, X: Any) -> Plain:
+        """Return what rows are to the autoencoder, before it is fitted."""
+        self._refuse_settings()
+        given = self.autoencoder if self.autoencoder is not None else Autoencoder()
+        return given.form_ if hasattr(given, "form_") else form_of(given, X)
 
     def _refuse_settings(self) -> None:
         l2: Any = self.l2
@@ -156,13 +163,11 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
 
     def _rows(self, x: Array, labels: Array) -> Rows:
         rows = self.autoencoder_._rows(x, None)
-        return Rows(rows.x, y=torch.from_numpy(labels.astype(np.int64)))
+        return Rows(rows.x, rows.seen, y=torch.from_numpy(labels.astype(np.int64)))
 
     def _checked(self, X: Any) -> Array:
         check_is_fitted(self, "task_")
-        X = gather(X)
-        x = validated(self, X, reset=False)
-        self.autoencoder_._refuse_shape(row_shape(X))
+        x = self.autoencoder_.form_.admit(self, gather(X))
         self.autoencoder_._refuse_cells(x, scored=True)
         return x
 
@@ -173,7 +178,8 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
         task = self._in_precision(x)
         values = tensor(self.autoencoder_.scaling_.forward(x)).reshape(-1, *task.model.spec.shape)
         device = task.head.weight.device
-        logits = np.concatenate([task.logits(Batch(part.to(device))).cpu().numpy() for part in values.split(CHUNK)])
+        batches = (batch_of(task.model.spec, part.to(device)) for part in values.split(CHUNK))
+        logits = np.concatenate([task.logits(batch).cpu().numpy() for batch in batches])
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
     def _in_precision(self, x: Array) -> FineTuning:
@@ -205,6 +211,16 @@ class FineTunedClassifier(ClassifierMixin, PartParameters):
         """Leave copies made for inference behind."""
         state: dict[str, Any] = super().__getstate__()
         return state | {"_copies": {}} if "_copies" in state else state
+
+    @property
+    def row_shape_(self) -> tuple[int, ...]:
+        """The shape of one row as X had it."""
+        return self.autoencoder_.row_shape_
+
+    @property
+    def spec_(self) -> Spec:
+        """The data as the parts see them."""
+        return self.autoencoder_.spec_
 
     @property
     def parts_(self) -> Parts:

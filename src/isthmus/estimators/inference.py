@@ -17,7 +17,7 @@ from isthmus.estimators.inputs import Array, tensor
 from isthmus.likelihood import all_finite
 from isthmus.noise import Noise
 from isthmus.objective import Objective, tightened
-from isthmus.records import Batch, Pass
+from isthmus.records import Batch, Pass, Spec
 from isthmus.training.threads import threads_for
 
 CHUNK = 1024
@@ -132,6 +132,8 @@ class Inference:
     def _checked(self, rows: Array, x: Tensor, *, scored: bool) -> None:
         """Write scaled rows to ``x`` and be sure that they can be answered."""
         self.scaling.into(rows, x.numpy())
+        if self._objective.model.spec.table:  # its codec has looked at every cell, and what is missing is not a number
+            return
         asked = scored or self._objective.model.spec.levels
         if not all_finite(x) or (asked and not self._objective.likelihood.admits(x)):
             raise Strange
@@ -139,7 +141,7 @@ class Inference:
     # -- questions ----------------------------------------------------------------------------------------------------
 
     def ask(self, X: Array, *wanted: str) -> tuple[Array, ...]:
-        """Answer several questions in one pass: ``codes``, ``reconstructions``, ``errors``, ``scores``."""
+        """Answer several questions in one pass: ``codes``, ``reconstructions``, ``errors``, ``doubts``, ``scores``."""
         made = [np.empty(self._shape(name, X), np.float64 if name == "scores" else X.dtype) for name in wanted]
         write = [partial(self._write, name, out) for name, out in zip(wanted, made, strict=True)]
         answer, scored = partial(_answer, wanted), not {"errors", "scores"}.isdisjoint(wanted)
@@ -214,7 +216,7 @@ class Inference:
         shape, device, found = objective.model.spec.shape, device_of(objective), []
         for step, rows in enumerate(chunks.spans(len(X), max(1, ROWS_OF_DRAWS // draws))):
             part = tensor(self.scaling.forward(X[rows])).reshape(-1, *shape).to(device)
-            p = objective.model.forward(Batch(part), None, noise.at(step), draws)
+            p = objective.model.forward(batch_of(objective.model.spec, part), None, noise.at(step), draws)
             terms = {"reconstruction": objective.nll(p).flatten(1).sum(1), "kl": p.posterior.log_ratio(p.code)}
             found.append(torch.stack(list(tightened(terms, draws, len(part)).values())).sum(0).cpu().numpy())
         return np.concatenate(found) + self.scaling.log_factor
@@ -242,21 +244,34 @@ ANSWERS: dict[str, Callable[[Objective, Pass], Tensor]] = {
     "codes": lambda _, p: p.code,
     "reconstructions": lambda objective, p: mean(objective, p.output),
     "errors": lambda objective, p: objective.nll(p),
+    "doubts": lambda objective, p: objective.likelihood.doubt(p.output, objective.memory_of("likelihood")),
     "scores": score,
 }
 
 
 def _answer(wanted: tuple[str, ...], objective: Objective, x: Tensor) -> list[Tensor]:
-    batch = Batch(x.reshape(len(x), *objective.model.spec.shape))
+    batch = batch_of(objective.model.spec, x.reshape(len(x), *objective.model.spec.shape))
     if wanted == ("codes",):
         return [objective.model.encode(objective.model.stem(batch)).rsample(None)]
     p = objective.run(batch, None)
     return [ANSWERS[name](objective, p) for name in wanted]
 
 
+def batch_of(spec: Spec, x: Tensor) -> Batch:
+    """Return rows as a batch; in tables NaN says that a value is missing."""
+    if not spec.table:
+        return Batch(x)
+    missing = x.isnan()
+    return Batch(x.masked_fill(missing, 0), (~missing).to(x.dtype))
+
+
 def probes(objective: Objective) -> Tensor:
     """Return some rows such as the model may meet."""
     spec = objective.model.spec
     unit = torch.rand(chunks.PROBED, *spec.shape, generator=torch.Generator().manual_seed(0))
+    if spec.table:
+        sizes = {"category": 0.0, "binary": 2.0, "count": 4.0}
+        scale = torch.tensor([sizes.get(column.kind, 0.0) or float(column.levels) for column in spec.columns])
+        return torch.where(scale > 0, (unit * scale).floor(), unit.logit()).to(device_of(objective))
     drawn = (unit * spec.levels).floor() if spec.levels else unit if "unit interval" in spec.provides else unit.logit()
     return drawn.to(device_of(objective))

@@ -16,8 +16,8 @@ from isthmus.data.streams import Stream
 Array = np.ndarray[Any, np.dtype[Any]]
 BLOCK = 4096
 
-ENCODE = "drop it or encode it first, for example with sklearn.preprocessing.OneHotEncoder"
-FILL = "drop those rows or fill them first, for example with sklearn.impute.SimpleImputer"
+ENCODE = "read X as a table (schema='auto'), drop the column or encode it first (sklearn.preprocessing.OneHotEncoder)"
+FILL = "read X as a table (schema='auto'), which may have holes, drop those rows or fill them (SimpleImputer)"
 EXPECTED = "give an array, a data frame, a torch tensor, Dataset or DataLoader"
 
 

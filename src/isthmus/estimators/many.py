@@ -131,7 +131,9 @@ def _begun(estimators: Sequence[Autoencoder], X: Any, sample_weight: Any, subset
         if isinstance(rows, Rows):
             scaling = model.scaling_
             units = scaling.mode, scaling.centre.tobytes(), scaling.factor.tobytes()
-            rows = known.setdefault((id(chosen), *units, rows.x.dtype, tuple(rows.x.shape)), replace(rows, own=False))
+            rows = known.setdefault(
+                (id(chosen), repr(model.schema), *units, rows.x.dtype, tuple(rows.x.shape)), replace(rows, own=False)
+            )
         begun.append(Begun(model, rows, x, weight))
     return begun
 

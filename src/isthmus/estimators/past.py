@@ -26,7 +26,8 @@ class Past:
     @classmethod
     def of(cls, x: Array, weight: Array | None, answers: Inference, size: int, noise: Noise) -> Self:
         """Look at training rows; ``size`` is the number of principal axes, as many as a code has numbers."""
-        baseline = Baseline.fit(answers.scaling.comparable(x), size, weight)
+        known = answers.scaling.comparable(x)
+        baseline = Baseline.fit(np.nan_to_num(known) if np.isnan(known.sum()) else known, size, weight)
         return cls(baseline, answers.codes(x[_some(len(x), weight, noise)]).astype(np.float32))
 
 

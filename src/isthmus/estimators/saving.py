@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from isthmus.bottleneck import Bottleneck
 from isthmus.catalogue import UnknownPart, from_dict, to_dict
 from isthmus.corruption import Corruption
 from isthmus.data.arrays import Scaling
+from isthmus.data.codec import TableCodec
+from isthmus.data.columns import Kind
 from isthmus.estimators.assembly import Parts
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.forms import Plain, Table
 from isthmus.estimators.past import Past
 from isthmus.likelihood import Likelihood
 from isthmus.measures.baseline import Baseline
@@ -44,10 +48,12 @@ def save(model: Autoencoder, path: str | Path) -> Path:
         "parts": {name: to_dict(getattr(parts, name)) for name in KINDS}
         | {"penalties": [to_dict(penalty) for penalty in parts.penalties], "units": parts.units},
         "parameters": {name: _plain(getattr(model, name)) for name in PLAIN}
+        | {"schema": _schema(model.schema)}
         | {"random_state": int(model.random_state) if isinstance(model.random_state, (int, np.integer)) else None},
         "chosen": [name for name in KINDS if getattr(model, name) is None],
         "data": asdict(model.spec_) | {"provides": sorted(model.spec_.provides), "given": list(model.row_shape_)},
         "scaling": {"mode": model.scaling_.mode},
+        "table": None if model.form_.table is None else model.form_.table.to_dict(),
         "columns": getattr(model, "feature_names_in_", np.array([])).tolist(),
         "n_features_in": model.n_features_in_,
         "seed": model._noise.seed,
@@ -60,6 +66,13 @@ def save(model: Autoencoder, path: str | Path) -> Path:
     return persistence.write(path, manifest, tensors)
 
 
+def _schema(schema: Any) -> Any:
+    """Return a schema's kinds by column as plain values."""
+    if not isinstance(schema, Mapping):
+        return schema
+    return {str(name): to_dict(kind) if isinstance(kind, Kind) else kind for name, kind in schema.items()}
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
@@ -68,6 +81,7 @@ def _plain(value: Any) -> Any:
 
 def _arrays(model: Autoencoder) -> dict[str, Any]:
     return {
+        **({} if model.form_.table is None else {"deviations": model.deviations_}),
         "scaling.centre": model.scaling_.centre,
         "scaling.factor": model.scaling_.factor,
         "code_sample": model.past.codes,
@@ -136,7 +150,11 @@ def _unbuilt(manifest: dict[str, Any], tensors: dict[str, torch.Tensor], parts: 
         data["missing"],
         data["rows"],
         frozenset(data["provides"]),
+        data.get("table", False),
+        data.get("level", 0.0),
     )
+    table = manifest.get("table")
+    model.form_ = Plain() if table is None else Table(TableCodec.from_dict(table))
     model.row_shape_ = tuple(data["given"])
     model._noise = Noise(manifest["seed"])
     model.scaling_ = Scaling(
@@ -155,6 +173,8 @@ def _restore(model: Autoencoder, manifest: dict[str, Any], tensors: dict[str, to
     model.objective_.to(dtype).load_state_dict(state)
     model.objective_.eval()
     model.history_ = History(manifest["history"])
+    if "deviations" in tensors:
+        model.deviations_ = tensors["deviations"].numpy()
     model.n_iter_, model.best_epoch_ = manifest["epochs"], manifest["best_epoch"]
     found = {name.removeprefix("baseline."): t.numpy() for name, t in tensors.items() if name.startswith("baseline.")}
     model._seen.known = Past(Baseline(**found), tensors["code_sample"].numpy())

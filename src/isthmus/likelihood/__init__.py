@@ -56,6 +56,14 @@ class Likelihood(Component):
         """Draw data."""
         raise NotImplementedError(f"{type(self).__name__} must define sample")  # abstract
 
+    def doubt(self, output: Tensor, memory: Memory) -> Tensor:
+        """Return the chance that an entry has another level than the most probable one; 0 for what has no levels."""
+        return torch.zeros_like(self.mean(output, memory))
+
+    def per_output(self, entries: Tensor, memory: Memory) -> Tensor:
+        """Spread one value per entry over the outputs that speak of it."""
+        return entries
+
     def resting(self, mean: Tensor) -> Tensor:
         """Return the output under which ``mean`` (rows of data averaged) is expected: where the output bias starts."""
         return mean

@@ -79,6 +79,15 @@ class Categorical(Likelihood):
         uniform = noise.uniform(output).clamp_min(torch.finfo(output.dtype).tiny)
         return self.mean(output - (-uniform.log()).log(), memory)
 
+    def doubt(self, output: Tensor, memory: Memory) -> Tensor:
+        """Return what the softmax leaves to other levels."""
+        doubt: Tensor = 1 - torch.softmax(by_variable(output, output.shape[1] // self.levels), 2).amax(2)
+        return doubt
+
+    def per_output(self, entries: Tensor, memory: Memory) -> Tensor:
+        """Give every level what its variable has."""
+        return entries.repeat_interleave(self.levels, 1)
+
     def resting(self, mean: Tensor) -> Tensor:
         """Return the logarithm of each level's share."""
         return mean.clamp_min(1e-3).log()

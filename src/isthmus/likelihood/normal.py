@@ -48,8 +48,8 @@ class Normal(Likelihood):
 
     @property
     def provides(self) -> frozenset[str]:
-        """The squared error, in which PCA is exact."""
-        return frozenset({"squared error"} if self.link == "identity" else ())
+        """The squared error, in which PCA is exact, and outputs in units of the data."""
+        return frozenset({"squared error", "values out"} if self.link == "identity" else ())
 
     @property
     def native(self) -> Loss | None:
@@ -102,6 +102,11 @@ class ScaledNormal(Likelihood):
     def requires(self) -> frozenset[str]:
         """Levels of a category have no distance."""
         return frozenset({"numbers"})
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Outputs in units of the data."""
+        return frozenset({"values out"})
 
     def memory(self, spec: Spec, code: Shape) -> Memory:
         """Keep the logarithm of the scales, and the least variance."""

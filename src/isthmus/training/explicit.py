@@ -118,6 +118,9 @@ class Explicit(Engine):
         features = bound.path(0, model.encoder, inputs, inputs=False, fixed=fixed).ahead()
         posterior, code, narrow = self._narrow(features, noise, epoch)
         output = bound.path(1, model.decoder, code, inputs=True, fixed=code is features).ahead()
+        beside = model.reader.beside(corrupted)
+        if beside is not None:
+            output = repeated(beside[0], o.draws) + repeated(beside[1], o.draws) * output
         p = Pass(model, batch, corrupted, inputs, features, posterior, code, output, o.draws, model.memory, noise)
         return p, narrow
 
@@ -174,7 +177,11 @@ class Explicit(Engine):
         self._ask(found, p, penalties, self.objective)
         parameters = {name: found.pop(name) for name in list(found) if isinstance(name, Tensor)}
         encoder, decoder = bound.paths
-        g = decoder.back(bound.slot(0, found.pop("output")))
+        out = found.pop("output")
+        beside = self.objective.model.reader.beside(p.corrupted)
+        if beside is not None:
+            out = out * repeated(beside[1], p.draws)
+        g = decoder.back(bound.slot(0, out))
         merge(found, {"code": torch.zeros_like(p.code) if g is None else g}, p, 1.0)
         merge(found, {"features": narrow(found)}, p, 1.0)
         encoder.back(bound.slot(1, found["features"]))
@@ -205,7 +212,7 @@ class Explicit(Engine):
 
     def _likelihood(self, p: Pass, bound: Bound) -> Tensor:
         """Return the derivative of the averaged reconstruction term by the output."""
-        likelihood, memory = self.objective.likelihood, self.objective.memories["likelihood"]
+        likelihood, memory = self.objective.likelihood, self.objective.memory_of("likelihood")
         x = repeated(p.batch.x, p.draws)
         pullback: Any = getattr(likelihood, "pullback", None)
         if pullback is None:
@@ -218,7 +225,7 @@ class Explicit(Engine):
         slope = pullback(p.output, x, memory, bound.slots[0] if bound.slots else torch.empty_like(p.output))
         for weight in (p.batch.seen, p.corrupted.emphasis):
             if weight is not None:
-                slope = slope.mul_(repeated(weight, p.draws))
+                slope = slope.mul_(likelihood.per_output(repeated(weight, p.draws), memory))
         return p.shared(slope, out=slope)
 
     def _alone(self, p: Pass, penalties: dict[str, Any], of: Objective) -> Gradients:

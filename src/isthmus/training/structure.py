@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -55,7 +55,7 @@ def structure(phase: Phase) -> tuple[Any, ...] | None:
         corruption,
         penalties,
         shapes,
-        model.spec.levels,
+        replace(model.spec, rows=0),
         shape(rows),
     )
 

@@ -1,0 +1,272 @@
+"""The invertible codec of tables: a frame of any library to one number per variable, and back."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from isthmus.catalogue import from_dict
+from isthmus.data.columns import Codec, Kind
+from isthmus.data.columns.facts import Facts
+from isthmus.data.frames import Frame, framed, packed, restored, unpacked
+from isthmus.data.record import Array
+from isthmus.grammar import parse
+from isthmus.records import Column
+
+Schema = Mapping[Any, Any]
+KIND: Any = Kind  # an abstract class, whose name the catalogue needs
+
+
+def facts_of(frame: Frame, schema: Schema | None = None) -> dict[str, Facts]:
+    """Return what is known of every column of some rows; see :func:`joined` for more rows.
+
+    Raises:
+        ValueError: a schema that names a column that is not there, infinite numbers, or lists in cells.
+    """
+    kinds = declared(frame.names, schema)
+    found = {}
+    for name, values in frame.columns():
+        kind = kinds.get(name)
+        if kind is not None and kind.__class__.__name__ == "Date":
+            from isthmus.data.columns.date import parsed
+
+            values = parsed(name, values, getattr(kind, "format", ""))
+        found[name] = Facts.of(name, values, quantiles=kind is not None and kind.quantiles)
+    return found
+
+
+def joined(a: Mapping[str, Facts], b: Mapping[str, Facts]) -> dict[str, Facts]:
+    """Return the facts of the rows of both."""
+    return {name: facts.joined(b[name]) for name, facts in a.items()}
+
+
+def declared(names: Sequence[str], schema: Schema | None) -> dict[str, Kind]:
+    """Return the kinds that a schema declares: kinds, or their names as in ``'number:scale=log'``.
+
+    Raises:
+        ValueError: a column that is not there, or something that is no kind.
+    """
+    found = {}
+    for name, kind in (schema or {}).items():
+        label = f"x{name}" if isinstance(name, (int, np.integer)) and f"x{name}" in names else str(name)
+        if label not in names:
+            close = difflib.get_close_matches(label, names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(list(names)[:8])}"
+            raise ValueError(f"the schema names a column {name!r}, which the table does not have; {hint}")
+        found[label] = _kind(label, kind)
+    return found
+
+
+def _kind(name: str, kind: Any) -> Kind:
+    try:
+        if isinstance(kind, str):
+            found: Kind = parse(KIND, kind)
+            return found
+        if isinstance(kind, Mapping):
+            found = from_dict(KIND, dict(kind))
+            return found
+    except ValueError as error:
+        raise ValueError(f"the schema of column {name!r}: {error}") from None
+    if isinstance(kind, Kind):
+        return kind
+    raise ValueError(f"the schema of column {name!r} is {kind!r}, which is no kind; write for example 'category'")
+
+
+def chosen(name: str, facts: Facts) -> Kind:
+    """Choose the kind of a column that nobody declared.
+
+    Truth values and columns of two values are binary, other text is a category, dates are dates, a single value is
+    constant, and other numbers are measurements: whether a whole number counts, ranks or names something, data cannot
+    tell.
+    """
+    from isthmus.data.columns.date import Date
+    from isthmus.data.columns.level import Binary, Category, Constant
+    from isthmus.data.columns.number import Number
+
+    if facts.type == "none" or (facts.levels is not None and len(facts.levels) == 1):
+        return Constant()
+    if facts.type == "date":
+        return Date()
+    if facts.levels is not None and len(facts.levels) == 2:
+        return Binary()
+    return Number() if facts.type == "number" else Category()
+
+
+@dataclass(frozen=True, eq=False)
+class TableCodec:
+    """What every column becomes, and how it comes back.
+
+    Args:
+        columns: one codec per column of the table.
+        kinds: the name of each column's kind.
+        template: the table without rows, in the caller's library: what types come back.
+
+    >>> import pyarrow as pa
+    >>> table = pa.table({"age": [39, 50, None], "sex": ["m", "f", "f"]})
+    >>> codec = TableCodec.fit(table)
+    >>> codec.kinds, codec.encode(table).round(2).tolist()
+    (('number', 'binary'), [[-1.0, 1.0], [1.0, 0.0], [nan, 0.0]])
+    >>> codec.decode(codec.encode(table), like=table).equals(table)
+    True
+    """
+
+    columns: tuple[Codec, ...]
+    kinds: tuple[str, ...]
+    template: Any
+
+    @classmethod
+    def fit(cls, X: Any, schema: Schema | None = None) -> Self:
+        """Look at a table's rows and choose what every column becomes.
+
+        Args:
+            X: a frame of pandas, polars or pyarrow, or a 2-D array.
+            schema: kinds by column, for those that should not be chosen from the rows.
+
+        Raises:
+            ValueError: no rows, columns of one name, or a column that its kind cannot hold.
+        """
+        frame = framed(X)
+        return cls.of(facts_of(frame, schema), frame.template(), schema)
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Facts], template: Any, schema: Schema | None = None) -> Self:
+        """Return the codec of a table whose columns have these facts."""
+        from isthmus.catalogue import name_of
+
+        kinds = declared(list(facts), schema)
+        kinds = {name: kinds.get(name) or chosen(name, known) for name, known in facts.items()}
+        codecs = tuple(kinds[name].codec(name, known) for name, known in facts.items())
+        return cls(codecs, tuple(name_of(kind) for kind in kinds.values()), template)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the table's columns."""
+        return tuple(codec.name for codec in self.columns)
+
+    @cached_property
+    def variables(self) -> tuple[Column, ...]:
+        """Every variable of the model, in order."""
+        return tuple(variable for codec in self.columns for variable in codec.variables)
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """Where the variables of each column are."""
+        ends = np.cumsum([len(codec.variables) for codec in self.columns])
+        return tuple(slice(int(end) - len(codec.variables), int(end)) for codec, end in zip(self.columns, ends))  # noqa: B905
+
+    def encode(self, X: Any) -> Array:
+        """Return the variables of a table, (rows, variables), float64; NaN where a value is missing.
+
+        Raises:
+            ValueError: other columns than those of the fit, or values that they cannot hold.
+        """
+        frame = framed(X)
+        self._refuse_drift(frame)
+        out = np.empty((frame.rows, len(self.variables)))
+        for codec, place, (_, values) in zip(self.columns, self.slices, frame.columns(), strict=True):
+            codec.encode(values, out[:, place])
+        return out
+
+    def decode(self, U: Array, like: Any = None) -> Any:
+        """Return the table of variables, with the types of ``like`` (or of the fit's table) and its index."""
+        values = {codec.name: codec.decode(U[:, place]) for codec, place in self._placed()}
+        return restored(values, self.template if like is None else like, len(U))
+
+    def log_slopes(self, U: Array) -> Array:
+        """Return log |du/dx| of every variable, (rows, variables): what nats of the table's own units differ by."""
+        out = np.empty(U.shape)
+        for codec, place in self._placed():
+            out[:, place] = codec.log_slope(U[:, place])
+        return np.where(np.isnan(U), 0.0, out)
+
+    def by_column(self, values: Array) -> Array:
+        """Add up what the variables of each column have, (rows, columns)."""
+        return np.stack([values[:, place].sum(1) for place in self.slices], 1)
+
+    def spreads(self, U: Array, deviations: Array) -> Array:
+        """Return how far values deviate, in the table's units, (rows, columns); NaN where they are levels."""
+        return np.stack([codec.spread(U[:, place], deviations[place]) for codec, place in self._placed()], 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; the template's types are an Arrow table's bytes."""
+        columns = [{"type": type(codec).__name__, **_plain(vars(codec))} for codec in self.columns]
+        return {"columns": columns, "kinds": list(self.kinds), "template": packed(self.template)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild a codec from :meth:`to_dict`'s values; its template is of the caller's library where that is here."""
+        codecs = tuple(_codec(dict(column)) for column in values["columns"])
+        return cls(codecs, tuple(values["kinds"]), unpacked(values["template"]))
+
+    def _placed(self) -> Iterator[tuple[Codec, slice]]:
+        return zip(self.columns, self.slices, strict=True)
+
+    def _refuse_drift(self, frame: Frame) -> None:
+        """Refuse columns that are not those of the fit.
+
+        Raises:
+            ValueError: columns that are missing, new, in another order, or of another type.
+        """
+        names = self.names
+        if not frame.named:
+            if len(frame.names) != len(names):
+                raise ValueError(f"X has {len(frame.names)} features, but the fit had {len(names)}; give the same ones")
+            return
+        missing = [name for name in names if name not in frame.names]
+        extra = [name for name in frame.names if name not in names]
+        if missing or extra:
+            told = [f"{what} {_listed(which)}" for what, which in (("lacks", missing), ("adds", extra)) if which]
+            raise ValueError(f"the table {' and '.join(told)}; give the columns of the fit: {_listed(names)}")
+        moved = [(now, fit) for now, fit in zip(frame.names, names, strict=True) if now != fit]
+        if moved:
+            now, fit = moved[0]
+            remedy = "give them in its order: X[list(model.feature_names_in_)]"
+            raise ValueError(f"the table has {now!r} where the fit had {fit!r}; {remedy}")
+        for codec, kind, (name, values) in zip(self.columns, self.kinds, frame.columns(), strict=True):
+            _refuse_type(codec, kind, name, values)
+
+
+def _refuse_type(codec: Codec, kind: str, name: str, values: Any) -> None:
+    """Refuse a column of another type than in the fit.
+
+    Raises:
+        ValueError: always with both.
+    """
+    from isthmus.data.columns.facts import type_of
+
+    found, _ = type_of(name, values)
+    reads = {"number": ("number",), "count": ("number",), "date": ("date", "level"), "hashed": ("level", "number")}
+    levels = {type(level) for level in getattr(codec, "levels", ())}
+    wanted = reads.get(kind, ("level",) if levels <= {str} and levels else ("number", "level"))
+    if found not in (*wanted, "none"):
+        word = {"number": "numbers", "level": "text", "date": "dates"}
+        remedy = "give it as it was, or fit again"
+        raise ValueError(f"column {name!r} was {word[wanted[0]]} in the fit and is {word[found]} now; {remedy}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(map(repr, names[:8])) + more
+
+
+def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in fields.items()}
+
+
+def _codec(values: dict[str, Any]) -> Codec:
+    """Rebuild the codec of one column."""
+    from isthmus.data.columns.date import DateCodec
+    from isthmus.data.columns.level import HashedCodec, LevelCodec
+    from isthmus.data.columns.number import CountCodec, NumberCodec
+
+    classes: dict[str, Any] = {c.__name__: c for c in (DateCodec, HashedCodec, LevelCodec, CountCodec, NumberCodec)}
+    made = classes[values.pop("type")]
+    arrays = {name: np.asarray(values.pop(name), dtype=float) for name in ("knots", "scores") if name in values}
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    codec: Codec = made(**fields, **arrays)
+    return codec

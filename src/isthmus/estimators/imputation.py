@@ -1,0 +1,57 @@
+"""Filling holes: what the model expects where a table has no value, and how far that may be off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isthmus.data.frames import deviations_like, filled
+from isthmus.estimators.inputs import Array, gather
+from isthmus.noise import Noise
+from isthmus.records import Source
+
+if TYPE_CHECKING:
+    from isthmus.estimators.autoencoder import Autoencoder
+
+HIDDEN, MOST = 0.2, 4096
+
+
+def impute(model: Autoencoder, X: Any, *, return_std: bool = False) -> Any:
+    """Fill the missing cells of a table; see ``Autoencoder.impute``."""
+    codec = model.form_.table
+    if codec is None:
+        raise ValueError(
+            "this model was fitted to complete numbers, and knows no missing cells; fit it to a table with holes, or "
+            "with schema='auto' and a corruption that hides some: Autoencoder(schema='auto', corruption=Hiding(0.2))"
+        )
+    X = gather(X)
+    x = codec.encode(X)
+    expected, doubts = model.answers.ask(x, "reconstructions", "doubts")
+    missing = np.isnan(x)
+    made = filled(X, codec.decode(np.where(missing, expected, x), X))
+    if not return_std:
+        return made
+    level = np.array([column.kind in ("category", "binary") for column in codec.variables])
+    scales = np.where(level, 0.0, model.deviations_)
+    spread = codec.spreads(expected, scales)
+    first = [place.start for place in codec.slices]
+    spread = np.where(np.isnan(spread), doubts[:, first], spread)
+    return made, deviations_like(X, np.where(missing[:, first], spread, 0.0))
+
+
+def deviations(model: Autoencoder, rows: Source, noise: Noise) -> Array:
+    """Return the root of the mean squared error of each variable where it was hidden, a fifth of the cells at a time.
+
+    On rows held out of the fit where there are such. Levels have none.
+    """
+    few = rows.pick(noise.permutation(len(rows))[:MOST].sort().values)
+    x = few.x.double().cpu().numpy()
+    seen = np.ones_like(x) if few.seen is None else few.seen.cpu().numpy()
+    errors, counts = np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    for i in range(3):
+        hidden = (noise.at(i).uniform(few.x).cpu().numpy() < HIDDEN) & (seen > 0)
+        back = model.answers.reconstructions(np.where(hidden | (seen == 0), np.nan, x))
+        errors += (np.square(x - back) * hidden).sum(0)
+        counts += hidden.sum(0)
+    return np.sqrt(errors / np.maximum(counts, 1))
