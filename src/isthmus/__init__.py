@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from isthmus import parts as parts
     from isthmus import recipes as recipes
+    from isthmus.estimators import AnomalyDetector as AnomalyDetector
     from isthmus.estimators import Autoencoder as Autoencoder
     from isthmus.estimators import FineTunedClassifier as FineTunedClassifier
     from isthmus.estimators import cross_val_scores as cross_val_scores
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 # Looked up when first used, so that the command line answers --help without importing torch.
 _HOMES = {
+    "AnomalyDetector": "isthmus.estimators",
     "Autoencoder": "isthmus.estimators",
     "FineTunedClassifier": "isthmus.estimators",
     "cross_val_scores": "isthmus.estimators",
@@ -28,7 +30,17 @@ _HOMES = {
     "parts": "isthmus.parts",
     "recipes": "isthmus.recipes",
 }
-__all__ = ["Autoencoder", "FineTunedClassifier", "Trainer", "cross_val_scores", "fit_many", "load", "parts", "recipes"]
+__all__ = [
+    "AnomalyDetector",
+    "Autoencoder",
+    "FineTunedClassifier",
+    "Trainer",
+    "cross_val_scores",
+    "fit_many",
+    "load",
+    "parts",
+    "recipes",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,10 +27,12 @@ from isthmus.vocabulary import check
 class Task(nn.Module):
     """The one thing that is trained: batch, noise and epoch in, named terms and tallies out.
 
-    ``epochs`` is the length of the fit, for schedules that span it; the trainer sets it.
+    ``epochs`` is the length of the fit, for schedules that span it, ``trim`` the share of rows that a step leaves out;
+    the trainer sets both.
     """
 
     epochs: float = math.inf
+    trim: float = 0.0
 
     def forward(self, batch: Batch, noise: Noise | None, epoch: float) -> tuple[Terms, Tallies]:
         """Return weighted terms, each (rows,) or one number, and sums for :meth:`learn`."""
@@ -155,7 +157,25 @@ class Objective(Task):
     def forward(self, batch: Batch, noise: Noise | None, epoch: float) -> tuple[Terms, Tallies]:
         """Return the weighted terms of one batch and the sums that memories learn from."""
         p = self.run(batch, noise, epoch)
-        return self._terms(p, self.reconstruction(p), epoch)
+        terms, tallies = self._terms(p, self.reconstruction(p), epoch)
+        kept = self.kept(terms, len(batch.x), epoch) if self.training and noise is not None else None
+        if kept is not None:
+            terms = {name: t * kept if t.dim() else t for name, t in terms.items()}
+        return terms, tallies
+
+    def kept(self, terms: Terms, rows: int, epoch: float, members: int = 1) -> Tensor | None:
+        """Return what each row counts where those of largest loss are left out, of each member as many; None for all.
+
+        The first tenth of the fit learns from all rows: before it losses say little.
+        """
+        if not self.trim or epoch < 0.1 * self.epochs or rows < 2 * members:
+            return None
+        with torch.no_grad():
+            loss = torch.stack([t for t in terms.values() if t.dim() and len(t) == rows]).sum(0).view(members, -1)
+            most = max(1, round(loss.shape[1] * (1 - self.trim)))
+            worst = loss.kthvalue(most, dim=1, keepdim=True).values
+            kept = (loss <= worst).to(loss.dtype)
+            return (kept / kept.mean(1, keepdim=True)).flatten()
 
     @property
     def needs_autograd(self) -> str:

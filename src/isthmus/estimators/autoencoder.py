@@ -20,7 +20,7 @@ from isthmus.data.arrays import Scaling
 from isthmus.estimators import assembly
 from isthmus.estimators.evaluation import Evaluation, evaluate
 from isthmus.estimators.forms import form_of
-from isthmus.estimators.imputation import deviations, impute
+from isthmus.estimators.imputation import deviations, impute, some
 from isthmus.estimators.inference import Inference, batch_of
 from isthmus.estimators.inputs import Array, gather, refuse_flat, row_shape, tensor
 from isthmus.estimators.parameters import PartParameters, seed_of, whole
@@ -165,7 +165,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         self._seen.look(x, weight, self.answers)
         if self.form_.table is not None:
             rows = loop.held_out if loop.held_out is not None else loop.rows
-            self.deviations_ = deviations(self, rows, self._noise.branch(HIDE))
+            noise = self._noise.branch(HIDE)
+            self.deviations_ = deviations(self.answers, some(rows, noise), noise)
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Pass once over the rows of X, going on from where the last call or fit ended; nothing is held out.

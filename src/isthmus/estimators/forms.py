@@ -144,13 +144,19 @@ def form_of(estimator: Any, X: Any) -> Plain:
     Raises:
         ValueError: something that is no schema, or a column that no kind can hold.
     """
-    schema = _schema(estimator.schema)
+    schema = schema_of(estimator)
     if schema is None and not _more_than_numbers(X):
         return Plain()
     return Table(TableCodec.fit(X, schema))
 
 
-def _schema(schema: Any) -> Schema | None:
+def schema_of(estimator: Any) -> Schema | None:
+    """Return what a schema declares; None where there is none.
+
+    Raises:
+        ValueError: something that is no schema.
+    """
+    schema = estimator.schema
     if schema is None or isinstance(schema, Mapping):
         return schema
     if isinstance(schema, str) and schema == "auto":

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from isthmus.data.frames import deviations_like, filled
+from isthmus.estimators.inference import Inference
 from isthmus.estimators.inputs import Array, gather
 from isthmus.noise import Noise
 from isthmus.records import Source
@@ -40,18 +42,22 @@ def impute(model: Autoencoder, X: Any, *, return_std: bool = False) -> Any:
     return made, deviations_like(X, np.where(missing[:, first], spread, 0.0))
 
 
-def deviations(model: Autoencoder, rows: Source, noise: Noise) -> Array:
-    """Return the root of the mean squared error of each variable where it was hidden, a fifth of the cells at a time.
-
-    On rows held out of the fit where there are such. Levels have none.
-    """
+def some(rows: Source, noise: Noise) -> Array:
+    """Return some rows of a fit as variables, NaN where one is missing."""
     few = rows.pick(noise.permutation(len(rows))[:MOST].sort().values)
     x = few.x.double().cpu().numpy()
-    seen = np.ones_like(x) if few.seen is None else few.seen.cpu().numpy()
-    errors, counts = np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    return x if few.seen is None else np.where(few.seen.cpu().numpy() > 0, x, np.nan)
+
+
+def deviations(answers: Inference, x: Array, noise: Noise) -> Array:
+    """Return the root of the mean squared error of each variable where it was hidden, a fifth of the cells at a time.
+
+    Best on rows held out of the fit. Levels have none.
+    """
+    errors, counts, like = np.zeros(x.shape[1]), np.zeros(x.shape[1]), torch.empty(x.shape, dtype=torch.float64)
     for i in range(3):
-        hidden = (noise.at(i).uniform(few.x).cpu().numpy() < HIDDEN) & (seen > 0)
-        back = model.answers.reconstructions(np.where(hidden | (seen == 0), np.nan, x))
-        errors += (np.square(x - back) * hidden).sum(0)
+        hidden = (noise.at(i).uniform(like).numpy() < HIDDEN) & ~np.isnan(x)
+        back = answers.reconstructions(np.where(hidden, np.nan, x))
+        errors += np.where(hidden, np.square(x - back), 0.0).sum(0)
         counts += hidden.sum(0)
     return np.sqrt(errors / np.maximum(counts, 1))

@@ -156,6 +156,10 @@ class Inference:
             self._walk(X, lambda rows, x: self.scaling.into(rows, x.numpy()), answer, write, manner)
         return tuple(out[:, 0] if name == "scores" else out for name, out in zip(wanted, made, strict=True))
 
+    def each(self, X: Array, answer: Answer, write: Sequence[Write]) -> None:
+        """Let ``answer`` look at every chunk of rows, and hand what it found to ``write``."""
+        self._walk(X, partial(self._checked, scored=True), answer, write, self.manner(X.dtype))
+
     def _shape(self, name: str, X: Array) -> tuple[int, ...]:
         code = int(np.prod(self._objective.model.code_shape))
         return len(X), {"codes": code, "scores": 1}.get(name, X.shape[1])

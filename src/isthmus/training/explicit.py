@@ -93,7 +93,7 @@ class Explicit(Engine):
         try:
             p, narrow = self._ahead(batch, noise, epoch, bound)
             penalties = self._penalties(epoch)
-            p, means = self._valued(p, penalties, valued)
+            p, means = self._valued(self._trimmed(p, penalties, epoch), penalties, valued)
             self._back(p, penalties, narrow, bound)
         finally:
             self.products.end()
@@ -161,6 +161,17 @@ class Explicit(Engine):
             shared = replace(p, share=self._shares(terms, p))
             return shared, averaged(tightened(terms, p.draws, len(p.batch.x)), p.batch.weight)
         return p, averaged(self._terms(p, penalties), p.batch.weight) if valued else {}
+
+    def _trimmed(self, p: Pass, penalties: dict[str, Any], epoch: float) -> Pass:
+        """Return the pass with the worst rows of each member counted out, where the trainer asks for it."""
+        task = self.objective
+        if not task.trim or p.draws > 1:
+            return p
+        kept = task.kept({"loss": task.reconstruction(p)}, len(p.batch.x), epoch, p.members)
+        if kept is None:
+            return p
+        weight = kept if p.batch.weight is None else kept * p.batch.weight
+        return replace(p, batch=replace(p.batch, weight=weight))
 
     @staticmethod
     def _shares(terms: Terms, p: Pass) -> Tensor:

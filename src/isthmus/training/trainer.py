@@ -51,6 +51,8 @@ class Trainer(Component):
         validation: share of rows held out to choose the best weights and to stop; 0 trains on all rows and keeps the
             last weights.
         patience: epochs without a better held-out loss before stopping; 0 never stops early.
+        trim: share of the rows of each batch, those of largest loss, that a step leaves out, after the first tenth of
+            the fit: for rows that may hold anomalies, which are then not learnt.
         clip: largest norm of the gradient; 0 leaves it alone.
         precision: ``float32``, ``float64``, or ``bf16`` (bfloat16 products with float32 weights: faster on recent
             hardware, about three significant digits in activations).
@@ -75,6 +77,7 @@ class Trainer(Component):
     optimiser: Optimiser = Adam(Cosine(1e-3))  # noqa: RUF009  (frozen)
     validation: float = number(0.1, low=0.0, high=0.9)
     patience: int = count(10, low=0)
+    trim: float = number(0.0, low=0.0, high=0.9)
     clip: float = number(0.0, low=0.0)
     precision: str = choice("float32", ("float32", "float64", "bf16"))
     device: str = "auto"
@@ -143,8 +146,8 @@ class Trainer(Component):
             return "the kernel reads rows in memory without weights or holes"
         if self.precision != "float32":
             return "the kernel is for float32 on a processor"
-        if self.clip:
-            return "the kernel does not clip gradients"
+        if self.clip or self.trim:
+            return f"the kernel does not {'clip gradients' if self.clip else 'trim batches'}"
         return unsuited(task.unsupervised(), self.optimiser)
 
     def split(self, rows: Source, noise: Noise) -> tuple[Source, Rows | None]:
@@ -186,7 +189,7 @@ class Trainer(Component):
         Raises:
             ValueError: labels or weights that cannot be used, or a checkpoint that is unreadable or of another fit.
         """
-        task.epochs = self.epochs
+        task.epochs, task.trim = self.epochs, self.trim
         everything, own = rows, held_out is None
         rows, held_out = self.place_rows(task, rows, held_out, noise)
         marks = fingerprint(self, task, rows, held_out, noise) if save_to is not None else {}
@@ -207,7 +210,7 @@ class Trainer(Component):
 
     def phase_of(self, task: Task, rows: Source, noise: Noise, held_out: Rows | None, name: str = "fit") -> Phase:
         """Return a fit's one phase, with its rows on the device."""
-        task.epochs = self.epochs
+        task.epochs, task.trim = self.epochs, self.trim
         placed, held_out = self.place_rows(task, rows, held_out, noise)
         return Phase(name, self, task, placed, held_out, noise, start=False)
 
@@ -254,7 +257,7 @@ class Trainer(Component):
         Without ``start`` a first pass keeps the values of the task. Nothing is held out, and schedules count the passes
         as epochs; one that spans the fit stays at its start, since a stream has no last pass.
         """
-        task.epochs = math.inf
+        task.epochs, task.trim = math.inf, self.trim
         placed, _ = replace(self, validation=0.0).place_rows(task, rows, None, noise)
         history = previous.history if previous is not None else History()
         loop = Loop(Phase("fit", self, task, placed, None, noise), history=history)

@@ -1,0 +1,223 @@
+"""What is odd, how sure that is, and why: an anomaly detector of denoising autoencoders."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import OutlierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from isthmus.architecture import Architecture
+from isthmus.architecture.dense import Dense
+from isthmus.bottleneck.plain import Overcomplete
+from isthmus.corruption import Clean
+from isthmus.corruption.noise import Hiding, NoiseLevels
+from isthmus.corruption.wrapped import PerKind
+from isthmus.estimators import plan
+from isthmus.estimators.assembly import Parts, part_of
+from isthmus.estimators.explanation import Explanation, explained
+from isthmus.estimators.inputs import Array, gather
+from isthmus.estimators.members import Members, Recipe
+from isthmus.estimators.parameters import PartParameters, seed_of, whole
+from isthmus.estimators.reading import Reading, reading_of
+from isthmus.likelihood.mixed import Mixed
+from isthmus.measures.conformal import benjamini_hochberg, cross_p_values, p_values, threshold
+from isthmus.noise import Noise
+from isthmus.schedule import Cosine
+from isthmus.training.callbacks import Progress
+from isthmus.training.optimiser import Adam
+from isthmus.training.trainer import Trainer
+
+UNITS, WIDTH, STEPS, BATCH = 64, 128, 400, 128
+CLEAN_LEVELS, ROBUST_LEVELS = (0.2, 0.4, 0.65, 1.0, 1.5), (0.3, 0.5, 0.7, 1.0, 1.4, 2.0)
+
+
+class AnomalyDetector(OutlierMixin, PartParameters):
+    r"""Finds rows unlike those of the fit, with p-values that keep their promise and reasons that add up to the score.
+
+    Denoising autoencoders that know their noise level (``NoiseLevels``) are fitted to the rows. Their residual at a
+    clean row is the slope of the log-density of the smoothed data (Vincent, 2011, "A Connection Between Score Matching
+    and Denoising Autoencoders"), taken at several levels, column by column, in units of what rows held out of the fit
+    have; the score is the sum over columns. Columns of levels add -log p given the other columns.
+
+    Args:
+        contamination: ``unknown`` where the rows may hold some anomalies, 0 where all are normal, or their share, and
+            then ``predict`` names as many of the training rows.
+        alarm_rate: rate of false alarms of ``predict`` on normal rows, where no share is given.
+        calibration: ``split`` keeps a fifth of the rows for p-values, which are then exact; ``cross`` lets every member
+            score the fifth it was not fitted on, so that few rows suffice; ``auto`` splits from 1,000 rows on.
+        members: number of autoencoders; None is 5 for ``cross`` and 3 else.
+        schema: kinds of columns by name, for those of a table that should not be chosen from the rows. Columns of
+            arrays are numbers.
+        shape: shape of one row for pictures or signals that arrive flat; None takes it from X.
+        architecture, trainer: of every member; None is a net of two hidden layers and 400 steps.
+        random_state: seed of everything.
+        verbose: show a progress bar.
+
+    Attributes:
+        n_features_in_, feature_names_in_: the columns; offset_: ``decision_function`` is ``score_samples`` less it.
+        histories_: every term of every epoch, by member.
+
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(500, 3)) @ rng.normal(size=(3, 6))
+    >>> detector = AnomalyDetector(contamination=0, random_state=0).fit(X)
+    >>> odd = X[:1].copy()
+    >>> odd[0, 4] += 8
+    >>> detector.predict(np.vstack([X[:1], odd])).tolist()
+    [1, -1]
+    >>> detector.explain(odd).contributions.argmax(axis=1).tolist()
+    [4]
+    """
+
+    def __init__(
+        self,
+        *,
+        contamination: Any = "unknown",
+        alarm_rate: float = 0.05,
+        calibration: str = "auto",
+        members: int | None = None,
+        schema: Any = None,
+        shape: tuple[int, ...] | None = None,
+        architecture: Architecture | None = None,
+        trainer: Trainer | None = None,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        """Keep the parameters as they are."""
+        self.contamination = contamination
+        self.alarm_rate = alarm_rate
+        self.calibration = calibration
+        self.members = members
+        self.schema = schema
+        self.shape = shape
+        self.architecture = architecture
+        self.trainer = trainer
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # -- fitting ------------------------------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn what rows are like.
+
+        Args:
+            X: a frame or 2-D array of rows, with holes where values are missing, or pictures as (rows, *shape).
+            y: ignored.
+
+        Raises:
+            ValueError: unusable data or settings.
+        """
+        with whole(self):
+            return self._fit(gather(X))
+
+    def _fit(self, X: Any) -> Self:
+        plan.refuse_settings(self)
+        self.reading_: Reading = reading_of(self, X)
+        x = self.reading_.begin(self, X)
+        plan.refuse_too_little(x)
+        noise = Noise(seed_of(self.random_state))
+        split = plan.split(len(x), self.calibration, self.members, noise)
+        self.members_ = Members(self._recipe(x, len(split.fits[0])), self.reading_.spec(x), split.noises)
+        loops = self.members_.fit(x, split.fits, split.held, Progress() if self.verbose else None)
+        self.histories_ = [loop.history for loop in loops]
+        self._calibrate(x, split)
+        self.known_ = plan.known(x, self.members_, noise)
+        self.known_rows_ = x[self.known_]
+        return self
+
+    def _recipe(self, x: Array, rows: int) -> Recipe:
+        """Return what members are: where anomalies may be among the rows, fits are short and leave the worst out."""
+        clean = self.contamination == 0
+        steps, levels = (STEPS, CLEAN_LEVELS) if clean else (5 * STEPS // 8, ROBUST_LEVELS)
+        batch = min(rows, max(BATCH, min(1024, rows // STEPS)))
+        trainer = Trainer(
+            epochs=max(1, round(steps / math.ceil(rows / batch))),
+            batch_size=batch,
+            optimiser=Adam(Cosine(3e-3)),
+            patience=0,
+            trim=0.0 if clean else 0.4,
+        )
+        denoiser = Parts(
+            architecture=part_of(self.architecture, Architecture, Dense((WIDTH,), activation="silu"), "architecture"),
+            bottleneck=Overcomplete(),
+            corruption=PerKind(NoiseLevels(0.1, 2.5 if clean else 3.0), Clean()),
+            likelihood=Mixed(),
+            penalties=(),
+            trainer=part_of(self.trainer, Trainer, trainer, "trainer"),
+            units=UNITS,
+        )
+        return Recipe(denoiser, replace(denoiser, corruption=Hiding(0.3)), levels, 0 if clean else 2)
+
+    def _calibrate(self, x: Array, split: plan.Split) -> None:
+        """Score rows that were held out, and place the threshold."""
+        if split.calibration is None:
+            self.calibration_ = [self.members_.alone(m, x[own]) for m, own in enumerate(split.held)]
+        else:
+            self.calibration_ = [self._scores(x[split.calibration])]
+        if self.contamination in ("unknown", 0):
+            limit = float(threshold(np.concatenate(self.calibration_), self.alarm_rate))
+        else:
+            limit = float(np.quantile(self._scores(x), 1 - self.contamination))
+        largest = float(np.concatenate(self.calibration_).max())
+        self.offset_ = -(limit if math.isfinite(limit) else largest)
+
+    # -- use ----------------------------------------------------------------------------------------------------------
+
+    def _read(self, X: Any) -> Array:
+        check_is_fitted(self, "members_")
+        return self.reading_.admit(self, gather(X))
+
+    def _scores(self, x: Array) -> Array:
+        found: Array = self.reading_.by_column(self.members_.contributions(x)[0]).sum(1)
+        return found
+
+    def anomaly_score(self, X: Any) -> Array:
+        """Return how strange each row is, (rows,): the sum of what its columns contribute; high is anomalous."""
+        return self._scores(self._read(X))
+
+    def score_samples(self, X: Any) -> Array:
+        """Return minus the anomaly score of each row, (rows,): low is anomalous, as scikit-learn has it."""
+        return -self.anomaly_score(X)
+
+    def decision_function(self, X: Any) -> Array:
+        """Return ``score_samples`` less ``offset_``, (rows,): negative where ``predict`` says -1."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> Array:
+        """Return -1 for anomalies and 1 for other rows, (rows,)."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def p_values(self, X: Any) -> Array:
+        r"""Return how likely a normal row is to score as high, (rows,).
+
+        With ``calibration="split"`` a normal row has :math:`P(p \le \alpha) \le \alpha`, exactly
+        :math:`\lfloor \alpha (n + 1) \rfloor / (n + 1)` for n calibration rows, whatever the data (Bates et al., 2023,
+        "Testing for outliers with conformal p-values"); with ``cross`` close to it. Anomalies among the calibration
+        rows make p-values larger, so that alarms are fewer.
+        """
+        x = self._read(X)
+        added, alone = self.members_.contributions(x)
+        if len(self.calibration_) == 1:
+            return p_values(self.reading_.by_column(added).sum(1), self.calibration_[0])
+        return cross_p_values(alone, self.calibration_)
+
+    def detect(self, X: Any, *, fdr: float = 0.05) -> Array:
+        """Tell of every row whether it is an anomaly, (rows,), so that at most a share ``fdr`` of those told is not.
+
+        By the procedure of Benjamini & Hochberg (1995) on p-values, over the rows that are asked about together.
+        """
+        return benjamini_hochberg(self.p_values(X), fdr)
+
+    def explain(self, X: Any) -> Explanation:
+        """Return why rows score as they do: what each column adds, what was expected there, rows most like them."""
+        X = gather(X)
+        return explained(self, self._read(X), X)
+
+    def __sklearn_tags__(self) -> Any:
+        """Declare that missing values are taken."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags

@@ -1,0 +1,191 @@
+"""The members of an anomaly detector, trained at once, and how strange they find each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data.arrays import Scaling
+from isthmus.estimators.assembly import Parts
+from isthmus.estimators.imputation import MOST, deviations
+from isthmus.estimators.inference import Inference, batch_of
+from isthmus.estimators.inputs import Array, tensor
+from isthmus.likelihood.normal import LOG_ROOT
+from isthmus.noise import Noise
+from isthmus.objective import Objective
+from isthmus.records import Batch, Corrupted, Rows, Spec
+from isthmus.training.callbacks import Callback
+
+BLOCK, FLOOR, KNEE, GROUPS = 8192, 0.05, 2.0, 4
+HIDE, PROBE, FILL = 10, 11, 12
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What members are, and how they are asked.
+
+    Attributes:
+        denoiser: parts of what is fitted to noise of many levels.
+        filler: parts of what is fitted to fill hidden cells.
+        levels: noise levels at which rows are read.
+        probes: number of noises, and their opposites, that are added to rows at each level; 0 reads clean rows only.
+    """
+
+    denoiser: Parts
+    filler: Parts
+    levels: tuple[float, ...]
+    probes: int
+
+
+class Members:
+    """Denoisers say how strange numbers are, fillers how strange levels, counts and angles are given what is beside.
+
+    A denoiser read at a noise level s expects D(x; s) for a row x. Of a number, r = (x - D(x; s))^2 and, where there
+    are probes e, q = mean_e |x - D(x + s e; s)|; of anything else, r = -log p(x_j | x without a quarter of such
+    columns) by the filler. Means over members are divided by those over held-out rows, r' and q', to which 5 % of the
+    mean of all columns is added, and
+
+        contribution_j = mean_s [ h(sqrt(r_j / r'_j)) + q_j / q'_j ],   h(z) = z^2 / 2, from z = 2 on 2 z - 2,
+
+    so that no single cell counts by its square (Huber, 1964, "Robust estimation of a location parameter").
+
+    Args:
+        recipe: parts and levels.
+        spec: the variables.
+        noises: one for each member.
+    """
+
+    def __init__(self, recipe: Recipe, spec: Spec, noises: Sequence[Noise]) -> None:
+        """Build every member."""
+        self.recipe, self.spec, self.noises = recipe, spec, list(noises)
+        self.numbers = np.array([column.kind == "number" for column in spec.columns])
+        others = np.flatnonzero(~self.numbers)
+        self.hidden = [others[i::GROUPS] for i in range(min(GROUPS, len(others)))]
+        self.denoisers = [recipe.denoiser.build(told(spec, recipe.denoiser), noise) for noise in noises]
+        filling = noises if self.hidden else noises[:1]
+        self.fillers = [recipe.filler.build(told(spec, recipe.filler), noise.branch(FILL)) for noise in filling]
+        # One row per surprise: squares at every level, then probes at every level.
+        self.asked = len(recipe.levels) * (2 if recipe.probes else 1)
+        self.scales = np.ones((len(noises), self.asked, spec.size))
+        self.deviations = np.ones(spec.size)
+        self._answer_anew()
+
+    def _answer_anew(self) -> None:
+        plain = Scaling("none", np.zeros(self.spec.size), np.ones(self.spec.size))
+        self.reading = [Inference(objective, plain) for objective in self.denoisers]
+        self.filling = [Inference(objective, plain) for objective in self.fillers]
+
+    def fit(
+        self, x: Array, fits: Sequence[Array], held: Sequence[Array], callback: Callback | None = None
+    ) -> list[Any]:
+        """Train every member on its rows of x, and measure surprises on those held out of it; return their loops."""
+        whole = rows_of(x, self.spec)
+        rows = [whole.pick(torch.from_numpy(own)) for own in fits]
+        kept = [whole.pick(torch.from_numpy(own)) for own in held]
+        loops = []
+        for parts, tasks in ((self.recipe.denoiser, self.denoisers), (self.recipe.filler, self.fillers)):
+            n = len(tasks)
+            noises = [noise.branch(FILL) for noise in self.noises] if tasks is self.fillers else self.noises
+            loops += parts.trainer.fit_many(tasks, rows[:n], noises[:n], held_out=kept[:n], callback=callback)
+        self._answer_anew()
+        for m, own in enumerate(held):
+            seen = np.maximum((~np.isnan(x[own])).sum(0), 1)
+            self.scales[m] = self.surprises(x[own], (m,))[0].sum(1) / seen
+        self.deviations = deviations(self.filling[0], x[held[0][:MOST]], self.noises[0].branch(HIDE))
+        return loops
+
+    def surprises(self, x: Array, which: Sequence[int]) -> Array:
+        """Return the surprise of every cell, (members, asked, rows, variables); 0 where a value is missing."""
+        found = np.zeros((len(which), self.asked, len(x), self.spec.size))
+        for place, m in enumerate(which):
+            if self.numbers.any():
+                write = [partial(_write, found[place, i]) for i in range(self.asked)]
+                self.reading[m].each(x, partial(denoised, self.recipe, self._probes(m)), write)
+                found[place][:, :, ~self.numbers] = 0
+            for group in self.hidden:
+                levels = len(self.recipe.levels)
+                self.filling[m].each(x, partial(filled, group), [partial(_into, found[place, :levels], group)])
+        return found
+
+    def _probes(self, m: int) -> Tensor:
+        like = torch.empty(self.recipe.probes, self.spec.size)
+        return self.noises[m].branch(PROBE).normal(like)
+
+    def contributions(self, x: Array) -> tuple[Array, Array]:
+        """Return what each variable adds to a row's score, (rows, variables), and the scores of each member alone."""
+        added, alone = np.empty((len(x), self.spec.size)), np.empty((len(self.noises), len(x)))
+        for start in range(0, len(x), BLOCK):
+            part = slice(start, start + BLOCK)
+            found = self.surprises(x[part], range(len(self.noises)))
+            added[part] = self.flattened(found.mean(0), self.scales.mean(0))
+            for m, own in enumerate(found):
+                alone[m, part] = self.flattened(own, self.scales[m]).sum(1)
+        return added, alone
+
+    def alone(self, m: int, x: Array) -> Array:
+        """Return the scores of one member."""
+        found: Array = self.flattened(self.surprises(x, (m,))[0], self.scales[m]).sum(1)
+        return found
+
+    def flattened(self, surprise: Array, scale: Array) -> Array:
+        """Return contributions, (rows, variables), from surprises, (asked, rows, variables), and their scales."""
+        share = surprise / (scale + FLOOR * scale.mean(1, keepdims=True) + 1e-12)[:, None]
+        levels = len(self.recipe.levels)
+        z = np.sqrt(np.maximum(share[:levels], 0))
+        found: Array = np.where(z < KNEE, z * z / 2, KNEE * z - KNEE**2 / 2).mean(0)
+        return found + share[levels:].mean(0) if self.recipe.probes else found
+
+
+def told(spec: Spec, parts: Parts) -> Spec:
+    """Return the description for a member: whether it is told of missing cells and of noise levels."""
+    return replace(spec, missing=spec.missing or parts.hides, level=parts.corruption.level)
+
+
+def denoised(recipe: Recipe, probes: Tensor, objective: Objective, x: Tensor) -> list[Tensor]:
+    """Return squared residuals of numbers at each noise level, then absolute ones of noisy copies."""
+    batch = batch_of(objective.model.spec, x)
+    clean = [(2 * (_nll(objective, batch, batch.x, level) - LOG_ROOT)).clamp_min(0) for level in recipe.levels]
+    noisy = []
+    for level in recipe.levels if len(probes) else ():
+        away = torch.zeros_like(batch.x)
+        for e in (*probes, *-probes):
+            nll = _nll(objective, batch, batch.x + level * e.to(x), level)
+            away += (2 * (nll - LOG_ROOT)).clamp_min(0).sqrt()
+        noisy.append(away / (2 * len(probes)))
+    found = [*clean, *noisy]
+    return found if batch.seen is None else [t * batch.seen for t in found]
+
+
+def filled(group: Array, objective: Objective, x: Tensor) -> list[Tensor]:
+    """Return -log p of the columns of a group, which are hidden, given the others."""
+    batch = batch_of(objective.model.spec, x)
+    seen = torch.ones_like(batch.x) if batch.seen is None else batch.seen.clone()
+    seen[:, torch.from_numpy(group)] = 0
+    p = objective.model.forward(batch, Corrupted(batch.x, seen))
+    return [objective.nll(p)[:, torch.from_numpy(group)].clamp_min(0)]
+
+
+def _nll(objective: Objective, batch: Batch, noisy: Tensor, level: float) -> Tensor:
+    corrupted = Corrupted(noisy, batch.seen, level=noisy.new_full((len(noisy),), level))
+    return objective.nll(objective.model.forward(batch, corrupted))
+
+
+def rows_of(x: Array, spec: Spec) -> Rows:
+    """Return variables as the rows of a fit."""
+    batch = batch_of(spec, tensor(x.astype(np.float32)))
+    complete = batch.seen is None or bool(batch.seen.all())
+    return Rows(batch.x, None if complete else batch.seen)
+
+
+def _write(out: Array, rows: slice, found: Array) -> None:
+    out[rows] = found
+
+
+def _into(out: Array, group: Array, rows: slice, found: Array) -> None:
+    out[:, rows, group] = found

@@ -1,0 +1,88 @@
+"""Which rows an anomaly detector's members are fitted on, chosen by and calibrated with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isthmus.estimators.inputs import Array
+from isthmus.estimators.members import Members
+from isthmus.noise import Noise
+
+SPLIT, MEMBER, KNOWN = 1, 20, 2
+ENOUGH, MOST_CALIBRATION, REMEMBERED = 1000, 20_000, 2048
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """For every member the rows it is fitted on and those held out of it, and the rows that none of them sees."""
+
+    fits: list[Array]
+    held: list[Array]
+    calibration: Array | None
+    noises: list[Noise]
+
+
+def split(n: int, how: str, members: int | None, noise: Noise) -> Split:
+    """Divide n rows.
+
+    ``cross``: one fold per member is held out of it, and calibrates. ``split``: a fifth calibrates, and of the others
+    every member holds a tenth of its own out.
+    """
+    order = noise.branch(SPLIT).permutation(n).numpy()
+    how = how if how != "auto" else "split" if n >= ENOUGH else "cross"
+    count = members or (5 if how == "cross" else 3)
+    if how == "cross":
+        count = min(max(2, count), n)
+        folds = [np.sort(fold) for fold in np.array_split(order, count)]
+        least = min(n - len(fold) for fold in folds)
+        # Equally many rows for all, so that they are trained at once.
+        fits = [np.setdiff1d(order, fold)[:least] if len(fold) else order for fold in folds]
+        return Split(fits, folds, None, [noise.branch(MEMBER + m) for m in range(count)])
+    calibration, rest = np.split(order, [min(MOST_CALIBRATION, max(1, n // 5))])
+    fits, held = [], []
+    for m in range(count):
+        own = rest[noise.branch(MEMBER + m).at(1).permutation(len(rest)).numpy()]
+        kept = min(5000, max(1, len(rest) // 10))
+        held.append(np.sort(own[:kept]))
+        fits.append(np.sort(own[kept:]))
+    return Split(fits, held, np.sort(calibration), [noise.branch(MEMBER + m) for m in range(count)])
+
+
+def known(x: Array, members: Members, noise: Noise) -> Array:
+    """Return the numbers of some training rows that are like most, for neighbours: the lower half by score."""
+    some = np.sort(noise.branch(KNOWN).permutation(len(x)).numpy()[: 2 * REMEMBERED])
+    scores = members.contributions(x[some])[0].sum(1)
+    return some[np.sort(np.argsort(scores, kind="stable")[: max(1, len(some) // 2)])]
+
+
+def refuse_settings(detector: Any) -> None:
+    """Refuse settings that have no meaning.
+
+    Raises:
+        ValueError: always with the setting.
+    """
+    c = detector.contamination
+    share = isinstance(c, (int, float, np.number)) and not isinstance(c, bool) and 0 <= float(c) <= 0.5
+    if not share and not (isinstance(c, str) and c == "unknown"):
+        raise ValueError(f"contamination={c!r} is no share; give 'unknown', 0 or a number up to 0.5")
+    rate = detector.alarm_rate
+    if not isinstance(rate, (float, np.floating)) or not 0 < float(rate) < 1:
+        raise ValueError(f"alarm_rate={rate!r} is no rate; give a number between 0 and 1, as 0.05")
+    if detector.calibration not in ("auto", "split", "cross"):
+        raise ValueError(f"calibration={detector.calibration!r} is unknown; give 'auto', 'split' or 'cross'")
+    m = detector.members
+    if m is not None and (isinstance(m, bool) or not isinstance(m, (int, np.integer)) or m < 1):
+        raise ValueError(f"members={m!r} is no number of members; give a whole number from 1 up")
+
+
+def refuse_too_little(x: Array) -> None:
+    """Refuse a single row.
+
+    Raises:
+        ValueError: fewer than two rows.
+    """
+    if len(x) < 2:
+        raise ValueError("X has 1 sample, from which nothing can be learnt; give at least 2 rows to fit")

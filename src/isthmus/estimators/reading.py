@@ -1,0 +1,182 @@
+"""How an anomaly detector reads X: tables by their codec, arrays as numbers, pictures entry by entry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from isthmus.data.codec import TableCodec, declared, facts_of
+from isthmus.data.columns.number import Number
+from isthmus.data.frames import framed
+from isthmus.estimators.forms import schema_of
+from isthmus.estimators.inputs import Array, refuse_flat, refuse_holes, refuse_text, row_shape, validated
+from isthmus.records import Column, Spec
+
+
+class Reading:
+    """A table or an array of numbers: variables by the codec."""
+
+    def __init__(self, codec: TableCodec) -> None:
+        """Hold the codec."""
+        self.codec = codec
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return self.codec.names
+
+    @property
+    def given(self) -> tuple[int, ...]:
+        """The shape of one row."""
+        return (len(self.codec.columns),)
+
+    def begin(self, detector: Any, X: Any) -> Array:
+        """Return the variables of a fit, and keep the columns as scikit-learn asks for it."""
+        return _named(detector, self.codec, X)
+
+    def admit(self, detector: Any, X: Any) -> Array:
+        """Return the variables of rows like those of the fit."""
+        _refuse_no_array(X)
+        return self.codec.encode(X)
+
+    def spec(self, x: Array) -> Spec:
+        """Describe the variables."""
+        kinds = {variable.kind for variable in self.codec.variables}
+        words = {"kinds"} | ({"numbers", "continuous"} if kinds == {"number"} else set())
+        missing = bool(np.isnan(x).any())
+        return Spec((x.shape[1],), self.codec.variables, missing, len(x), frozenset(words), table=True)
+
+    def by_column(self, values: Array) -> Array:
+        """Add up what the variables of each column have."""
+        return self.codec.by_column(values)
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """Where the variables of each column are."""
+        return self.codec.slices
+
+    def values(self, X: Any) -> Array:
+        """Return the cells of a table as objects, (rows, columns); None where one is missing."""
+        return _objects([_listed(values) for _, values in framed(X).columns()])
+
+    def objects(self, U: Array, *, ranges: bool = False) -> Array:
+        """Return variables as cells, (rows, columns); of ``ranges`` only what can lie between two of its kind."""
+        found = []
+        for codec, place in zip(self.codec.columns, self.codec.slices, strict=True):
+            ordered = codec.variables[0].kind in ("number", "count")
+            found.append([None] * len(U) if ranges and not ordered else _listed(codec.decode(U[:, place])))
+        return _objects(found)
+
+
+class Pictures(Reading):
+    """Pictures and signals: every entry less its mean, divided by one deviation for all."""
+
+    def __init__(self, centre: Array, factor: float, given: tuple[int, ...]) -> None:
+        """Hold the scaling and the shape of one row."""
+        self.centre, self.factor, self.shape = centre, factor, given
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The places of the entries."""
+        return tuple(f"x{i}" for i in range(len(self.centre)))
+
+    @property
+    def given(self) -> tuple[int, ...]:
+        """The shape of one row."""
+        return self.shape
+
+    def begin(self, detector: Any, X: Any) -> Array:
+        """Return scaled entries."""
+        return self._scaled(validated(detector, X, reset=True))
+
+    def admit(self, detector: Any, X: Any) -> Array:
+        """Return scaled entries."""
+        return self._scaled(validated(detector, X, reset=False))
+
+    def _scaled(self, x: Array) -> Array:
+        return (x.astype(np.float64) - self.centre) / self.factor
+
+    def spec(self, x: Array) -> Spec:
+        """Describe every entry as a number."""
+        columns = tuple(Column(name) for name in self.names)
+        words = frozenset({"kinds", "numbers", "continuous"})
+        return Spec((x.shape[1],), columns, False, len(x), words, table=True)
+
+    def by_column(self, values: Array) -> Array:
+        """Return entries as they are."""
+        return values
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """Every entry is a column."""
+        return tuple(slice(i, i + 1) for i in range(len(self.centre)))
+
+    def values(self, X: Any) -> Array:
+        """Return the entries of rows."""
+        return np.asarray(X, dtype=np.float64).reshape(len(X), -1).astype(object)
+
+    def objects(self, U: Array, *, ranges: bool = False) -> Array:
+        """Return entries in their own unit."""
+        return (U * self.factor + self.centre).astype(object)
+
+
+def reading_of(detector: Any, X: Any) -> Reading:
+    """Return how X is read.
+
+    Raises:
+        ValueError: no rows, text in an array without a schema, or a column that its kind cannot hold.
+    """
+    given = row_shape(X) if hasattr(X, "shape") else ()
+    if len(given) > 1 or detector.shape is not None:
+        flat = np.asarray(X, dtype=np.float64).reshape(len(X), -1)
+        refuse_holes(flat)
+        deviation = float(np.sqrt(flat.var(0).mean())) or 1.0
+        return Pictures(flat.mean(0), deviation, given if len(given) > 1 else tuple(detector.shape))
+    schema = schema_of(detector)
+    if isinstance(X, np.ndarray):
+        refuse_flat(X)
+        if X.dtype.kind == "c" or not schema:
+            refuse_text(X)
+    _refuse_no_array(X)
+    frame = framed(_numeric(X) if isinstance(X, np.ndarray) and not schema else X)
+    facts = facts_of(frame, schema)
+    kinds: dict[Any, Any] = dict(declared(frame.names, schema))
+    if not frame.named:  # whether zeros and ones of an array are levels, nobody said
+        several = {name: Number() for name, known in facts.items() if known.levels is None or len(known.levels) > 1}
+        kinds = several | kinds
+    return Reading(TableCodec.of(facts, frame.template(), kinds))
+
+
+def _objects(columns: Sequence[Sequence[Any]]) -> Array:
+    table = np.empty((len(columns[0]), len(columns)), dtype=object)
+    for i, column in enumerate(columns):
+        table[:, i] = column
+    return table
+
+
+def _listed(values: Any) -> list[Any]:
+    """Return a column's cells as Python objects; None where one is missing."""
+    listed = values.tolist() if isinstance(values, np.ndarray) and values.dtype.kind != "M" else values
+    listed = listed.to_pylist() if hasattr(listed, "to_pylist") else list(listed)
+    return [None if v is None or v != v else v for v in listed]
+
+
+def _numeric(X: Array) -> Array:
+    return X.astype(np.float64) if X.dtype.kind in "OSU" else X
+
+
+def _refuse_no_array(X: Any) -> None:
+    if isinstance(X, np.ndarray):
+        refuse_flat(X)
+        if X.dtype.kind == "c":
+            refuse_text(X)
+
+
+def _named(detector: Any, codec: TableCodec, X: Any) -> Array:
+    detector.n_features_in_ = len(codec.columns)
+    detector.__dict__.pop("feature_names_in_", None)
+    if not isinstance(X, np.ndarray):
+        detector.feature_names_in_ = np.asarray(codec.names, dtype=object)
+    return codec.encode(X)
