@@ -45,7 +45,12 @@ def impute(
     whole = given if not (reading.drop or reading.label) else _whole(data, reading, types)
     table, counts = filled(whole.table, given.table, made, doubts if uncertainty else None)
     rows.write(out, table, None, given)
-    told = f"{sum(counts.values()):,} cells filled in {', '.join(counts)}" if counts else "no cell was missing"
+    total = sum(counts.values())
+    told = (
+        f"{total:,} {'cell' if total == 1 else 'cells'} filled in {', '.join(counts)}"
+        if counts
+        else "no cell was missing"
+    )
     print(f"{out}: {len(given):,} rows, {told}")
 
 

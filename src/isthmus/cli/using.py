@@ -189,7 +189,7 @@ def evaluate(
     json_file: Annotated[Path | None, Parameter(name="--json")] = None,
     reading: Reading = Reading(),  # noqa: B008
 ) -> None:
-    """Measure the model on DATA: errors beside PCA's, likelihood, compression, and what that means.
+    """Measure the model on DATA: errors beside PCA's (of a table, column by column), likelihood, and what that means.
 
     Args:
         model: folder of a saved model.

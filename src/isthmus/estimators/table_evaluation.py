@@ -120,10 +120,10 @@ class TableEvaluation:
     def _columns(self) -> Iterator[str]:
         heading = ("column", "kind", "reconstructed", "from other cells", "constant")
         rows = [heading, *(column.told() for column in self.columns)]
-        names, kinds, *_ = (max(len(row[i]) for row in rows) for i in range(len(heading)))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(heading))]
         for name, kind, *errors in rows:
-            cells = (f"{error:>{len(title) + 2}}" for error, title in zip(errors, heading[2:], strict=True))
-            yield f"{name:{names}}  {kind:{kinds}}{''.join(cells)}"
+            cells = (f"  {error:>{width}}" for error, width in zip(errors, widths[2:], strict=True))
+            yield f"{name:{widths[0]}}  {kind:{widths[1]}}{''.join(cells)}"
 
 
 def _told(error: float) -> str:
