@@ -36,8 +36,13 @@ def files(tmp_path, wine):
 
 
 FIT = [
-    ("text.csv", (), "'grape' holds text|--drop"),
-    ("nan.csv", (), "NaN|column 'alcohol'"),
+    ("text.csv", ("--schema", "grap=category"), "'grap'|did you mean 'grape'"),
+    ("text.csv", ("--schema", "grape=categry"), "the schema of column 'grape'|did you mean 'category'"),
+    ("text.csv", ("--schema", "grape"), "--schema 'grape' is not NAME=KIND|or auto"),
+    ("text.csv", ("--schema", "{grape"), "is not JSON"),
+    ("text.csv", ("--schema", "hue=count"), "column 'hue' is to be a count, but holds fractions"),
+    ("text.csv", ("--scaling", "standard"), "scaling='standard' is for arrays of numbers"),
+    ("nan.csv", ("--likelihood", "bernoulli"), "Bernoulli"),
     ("inf.csv", (), "infinite|column 'alcohol'"),
     ("empty.csv", (), "is empty"),
     ("header.csv", (), "no rows"),
@@ -103,6 +108,7 @@ USE = [
     (("reconstruct", "{model}", "{files}/one.csv", "-o", "{files}/pictures"), "not pictures"),
     (("reconstruct", "{model}", "{files}/one.csv", "--codes", "-o", "{files}/r.csv"), "codes"),
     (("score", "{model}", "{files}/one.csv", "-o", "/proc/scores.csv"), "cannot write"),
+    (("impute", "{model}", "{files}/one.csv", "-o", "{files}/f.csv"), "knows no missing cells|schema='auto'"),
     (("sample", "{model}", "-n", "0", "-o", "{files}/s.csv"), "n_samples=0"),
     (("evaluate", "{files}/taken", "digits"), "not a saved model"),
     (("evaluate", "{files}/nowhere", "digits"), "not a saved model"),
@@ -162,7 +168,7 @@ def test_a_refused_fit_leaves_the_old_model_whole(shell, files, table_model):
     folder = files / "kept"
     shutil.copytree(table_model, folder)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    refused(shell("fit", files / "nan.csv", "-o", folder), "NaN")
+    refused(shell("fit", files / "inf.csv", "-o", folder), "infinite")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 

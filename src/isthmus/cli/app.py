@@ -15,6 +15,7 @@ import isthmus
 from isthmus.cli.benching import bench
 from isthmus.cli.config import ConfigFile, Environment
 from isthmus.cli.fitting import fit
+from isthmus.cli.imputing import impute
 from isthmus.cli.listing import parts
 from isthmus.cli.using import encode, evaluate, reconstruct, sample, score
 
@@ -30,7 +31,16 @@ Begin with: isthmus fit digits -o model --figures figures""",
     config=[Environment(), ConfigFile()],
     suppress_keyboard_interrupt=False,
 )
-COMMANDS: tuple[Callable[..., int | None], ...] = (fit, encode, reconstruct, score, sample, evaluate, parts)
+COMMANDS: tuple[Callable[..., int | None], ...] = (
+    fit,
+    encode,
+    reconstruct,
+    score,
+    sample,
+    impute,
+    evaluate,
+    parts,
+)
 for place, command in enumerate(COMMANDS):
     app.command(command, sort_key=place)
 app.command(bench)

@@ -27,10 +27,15 @@ def part(kind: type[P], text: str) -> P:
 
     if not text.lstrip().startswith("{"):
         return parse(kind, text)
+    return from_dict(kind, _json(text, f"{kind.kind} NAME:FIELD=VALUE"))
+
+
+def _json(text: str, instead: str) -> dict[str, Any]:
     try:
-        return from_dict(kind, json.loads(text))
+        found: dict[str, Any] = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{text!r} is not JSON ({error}); write for example {kind.kind} NAME:FIELD=VALUE") from None
+        raise ValueError(f"{text!r} is not JSON ({error}); write for example {instead}") from None
+    return found
 
 
 def recipe_names() -> list[str]:
@@ -69,6 +74,7 @@ def compose(
     seed: int,
     shape: tuple[int, ...] | None,
     scaling: str | None,
+    schema: Any = None,
 ) -> Autoencoder:
     """Return the estimator that the options describe.
 
@@ -83,6 +89,8 @@ def compose(
         changes["shape"] = shape
     if scaling is not None:
         changes["scaling"] = scaling
+    if schema is not None:
+        changes["schema"] = schema
     return model.set_params(trainer=trainer(model.trainer, training), **changes)
 
 
@@ -103,6 +111,40 @@ def named_parts(parts: Parts) -> dict[str, Any]:
     if damages:
         named["corruption"] = damages[0] if len(damages) == 1 else Compose(tuple(damages))
     return named
+
+
+def schema(texts: Sequence[str]) -> dict[Any, Any] | None:
+    """Return kinds by column from NAME=KIND, or from the JSON of a table of TOML; None where nothing was said.
+
+    ``auto`` says that DATA is a table, and leaves all kinds to its rows. The codec reads the kinds, as it does for
+    Python.
+
+    Raises:
+        ValueError: something else.
+    """
+    found: dict[Any, Any] = {}
+    for text in texts:
+        if text.lstrip().startswith("{"):
+            found |= _json(text, "--schema age=number:scale=log")
+        elif text != "auto":
+            name, equals, kind = text.partition("=")
+            if not equals:
+                raise ValueError(f"--schema {text!r} is not NAME=KIND; write for example age=number:scale=log, or auto")
+            found[name.strip()] = kind.strip()
+    return {int(name) if name.isdigit() else name: kind for name, kind in found.items()} if texts else None
+
+
+def text_columns(kinds: dict[Any, Any]) -> dict[str, Any]:
+    """Return as text the columns whose kinds read what is written: names that look like numbers, dates by a format."""
+    import pyarrow as pa
+
+    found: dict[str, Any] = {}
+    for name, kind in kinds.items():
+        told = ":".join(map(str, (kind.get("type"), *kind))) if isinstance(kind, dict) else str(kind)
+        kind_name, _, settings = told.partition(":")
+        if kind_name.strip() in ("category", "hashed") or (kind_name.strip() == "date" and "format" in settings):
+            found |= {str(name): pa.string(), f"x{name}": pa.string()}
+    return found
 
 
 def penalties(given: Sequence[Penalty], texts: Sequence[str]) -> tuple[Penalty, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from isthmus.cli import rows
-from isthmus.cli.options import Folder, Parts, Reading, Training
+from isthmus.cli.options import Folder, Parts, Reading, Repeated, Training
 
 if TYPE_CHECKING:
     from isthmus.data import Data
@@ -27,6 +27,7 @@ def fit(
     recipe: str = "plain",
     units: str | None = None,
     shape: str | None = None,
+    schema: Repeated = (),
     scaling: Literal["auto", "none", "common", "standard"] | None = None,
     seed: int = 0,
     test: Given = None,
@@ -44,12 +45,18 @@ def fit(
     Every option may also stand in the environment (ISTHMUS_FIT_EPOCHS=20) or in a TOML file (epochs = 20, and a part
     as a table, [bottleneck] with type = "top_k", k = 8). Flags win over the environment, which wins over the file.
 
+    A csv or Parquet file may hold text, dates, truth values and missing cells beside numbers: every column is then
+    modelled by its kind, and comes back in its own type.
+
     Args:
         data: a csv, Parquet, npy, npz or idx file, a folder of images or idx files, or digits, mnist, fashion-mnist.
         out: folder for the model; an older model there is replaced once the new one is complete.
         recipe: where the parts start from (isthmus parts recipe).
         units: numbers per code, or auto to measure the dimension of the data; 32 if not given, fewer for narrow data.
         shape: shape of a row for pictures in tables, CHANNELSxHEIGHTxWIDTH.
+        schema: kind of a column, as city=category, visits=count, income=number:scale=log (isthmus parts column), where
+            the rows do not tell; may be repeated. auto makes a table of complete numbers too. In TOML [schema] with
+            income = "number:scale=log".
         scaling: how numbers are scaled for the model: not at all, all by one number, or each column by its own.
         seed: of initial weights, held-out rows, order and noise.
         test: rows to measure the model on; the test part of mnist and fashion-mnist, else DATA itself.
@@ -63,19 +70,21 @@ def fit(
         parts: what the recipe's parts are replaced with.
         training: what the recipe's trainer is changed to.
     """
-    from isthmus.cli.composing import compose
+    from isthmus.cli import composing
     from isthmus.cli.progress import Watch, callbacks
     from isthmus.persistence import refuse_unusable
 
     del config  # read by ConfigFile
     refuse_unusable(out)
-    model = compose(recipe, parts, training, units=units, seed=seed, shape=rows.sizes(shape, "shape"), scaling=scaling)
-    opened = rows.opened(data, reading, asked=stream)
-    given = rows.read(data, reading, quiet=quiet) if opened is None else rows.sampled(opened)
-    watch, began = Watch(), time.monotonic()
-    model.fit(
-        rows.frame(given) if opened is None else opened, checkpoint=checkpoint, callbacks=callbacks(watch, quiet=quiet)
+    kinds, sizes = composing.schema(schema), rows.sizes(shape, "shape")
+    model = composing.compose(
+        recipe, parts, training, units=units, seed=seed, shape=sizes, scaling=scaling, schema=kinds
     )
+    opened = rows.opened(data, reading, asked=stream, table=kinds is not None)
+    types = None if kinds is None else composing.text_columns(kinds)
+    given = rows.read(data, reading, types=types, quiet=quiet) if opened is None else rows.sampled(opened)
+    watch, began = Watch(), time.monotonic()
+    model.fit(given.rows if opened is None else opened, checkpoint=checkpoint, callbacks=callbacks(watch, quiet=quiet))
     seconds = time.monotonic() - began
     model.save(out)
     tell = _silent if quiet else print
@@ -84,7 +93,7 @@ def fit(
         from isthmus.cli.app import INTERRUPTED, complain
 
         return complain(f"interrupted; {out} holds the best weights so far", INTERRUPTED)
-    measured, claim = _measured(data, given, test, reading, quiet)
+    measured, claim = _measured(model, data, given, test, reading, quiet)
     text = summary(model, measured, claim, figures, data)
     if figures is not None:
         _draw(model, measured, figures, tell)
@@ -100,7 +109,9 @@ def _bytes(folder: Path) -> str:
     return ", ".join(f"{path.name} {path.stat().st_size / 1024:,.0f} kB" for path in sorted(folder.iterdir()))
 
 
-def _measured(data: str, given: Data, test: str | None, reading: Reading, quiet: bool) -> tuple[Data, str]:
+def _measured(
+    model: Autoencoder, data: str, given: Data, test: str | None, reading: Reading, quiet: bool
+) -> tuple[Data, str]:
     """Return the rows to measure the model on, and what they are to it."""
     from isthmus.data.datasets import COLLECTIONS
 
@@ -110,14 +121,16 @@ def _measured(data: str, given: Data, test: str | None, reading: Reading, quiet:
     if test is None:
         return (
             given,
-            f"On {len(given.X):,} rows of {data}, most of which it was trained on (--test DATA measures it on others)",
+            f"On {len(given):,} rows of {data}, most of which it was trained on (--test DATA measures it on others)",
         )
-    return rows.read(test, reading, quiet=quiet), f"On the rows of {test}, which it has not seen"
+    return rows.read(
+        test, reading, types=rows.types_of(model), quiet=quiet
+    ), f"On the rows of {test}, which it has not seen"
 
 
 def summary(model: Autoencoder, measured: Data, claim: str, folder: Path | None, data: str) -> str:
     """Measure the model, say what was found, and write it beside the figures."""
-    found = model.evaluate(rows.frame(measured), bytes_per_row=measured.bytes_per_row)
+    found = model.evaluate(measured.rows, bytes_per_row=measured.bytes_per_row)
     text = f"{model.parts_}\n\n{claim}:\n{found}"
     if folder is not None:
         from isthmus.data import atomic
@@ -135,6 +148,8 @@ def _draw(model: Autoencoder, measured: Data, folder: Path, tell: Any) -> None:
     os.environ.setdefault("MPLBACKEND", "agg")
     from isthmus.displays import figures
 
-    drawn = figures(model, rows.frame(measured), folder, y=measured.y)
+    drawn = figures(model, measured.rows, folder, y=measured.y)
     tell(f"{'figures':9} {folder} ({', '.join(path.name for path in drawn)})")
+    if model.form_.table is not None:
+        tell(f"{'':9} figures of single rows and units are for numbers and pictures, and left out for a table")
     tell(f"{'summary':9} {folder / 'summary.txt'}, {folder / 'summary.json'}\n")

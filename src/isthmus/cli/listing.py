@@ -19,7 +19,8 @@ def parts(kind: str | None = None, name: str | None = None, /) -> None:
     """List the parts that a model can be made of, of plug-ins too.
 
     Args:
-        kind: architecture, bottleneck, corruption, likelihood, penalty, optimiser, schedule or recipe.
+        kind: architecture, bottleneck, corruption, likelihood, penalty, optimiser, schedule, column (of a table)
+            or recipe.
         name: one of them, to read all that it says about itself.
     """
     known = kinds()
@@ -48,11 +49,13 @@ def kinds() -> dict[str, dict[str, Any]]:
     from isthmus.catalogue import catalogue
     from isthmus.component import Schedule
     from isthmus.corruption import Corruption
+    from isthmus.data.columns import Kind
     from isthmus.likelihood import Likelihood
     from isthmus.penalty import Penalty
     from isthmus.training.optimiser import Optimiser
 
-    bases: list[type[Part]] = [Architecture, Bottleneck, Corruption, Likelihood, Penalty, Optimiser, Schedule]
+    kind: Any = Kind  # abstract
+    bases: list[type[Part]] = [Architecture, Bottleneck, Corruption, Likelihood, Penalty, Optimiser, Schedule, kind]
     found: dict[str, dict[str, Any]] = {base.kind: dict(sorted(catalogue(base).items())) for base in bases}
     return found | {"recipe": {name.replace("_", "-"): getattr(recipes, name) for name in recipes.NAMES}}
 

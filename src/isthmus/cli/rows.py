@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from isthmus.data.streams import Stream
     from isthmus.estimators import Autoencoder
 
+DIGITS = 7
 # What the readers take for a column of row names.
 ROW_NAMES = {".csv": "", ".parquet": "__index_level_0__"}
 
@@ -31,8 +33,8 @@ def sizes(text: str | None, option: str) -> tuple[int, ...] | None:
     return tuple(int(item) for item in items)
 
 
-def read(source: str, reading: Reading, *, quiet: bool = False) -> Data:
-    """Read rows; a download shows how far it is."""
+def read(source: str, reading: Reading, *, types: Mapping[str, Any] | None = None, quiet: bool = False) -> Data:
+    """Read rows, as a table where ``types`` are given; a download shows how far it is."""
     from isthmus.cli.progress import Download
     from isthmus.data import read as read_rows
 
@@ -41,19 +43,27 @@ def read(source: str, reading: Reading, *, quiet: bool = False) -> Data:
         raise ValueError(f"--size {reading.size!r} is not HEIGHTxWIDTH; write for example 28x28")
     with Download(quiet=quiet) as shown:
         return read_rows(
-            source, label=reading.label, drop=reading.drop, limit=reading.limit, size=size, progress=shown.step
+            source,
+            label=reading.label,
+            drop=reading.drop,
+            limit=reading.limit,
+            size=size,
+            types=types,
+            progress=shown.step,
         )
 
 
-def opened(source: str, reading: Reading, *, asked: bool) -> Stream | None:
+def opened(source: str, reading: Reading, *, asked: bool, table: bool) -> Stream | None:
     """Return rows that are not to be read at once, as was asked for or as they would fill a quarter of memory."""
     from isthmus.data import stream
     from isthmus.data.streams import size
 
     if asked and (reading.limit is not None or reading.size is not None):
         raise ValueError("--stream goes with neither --limit nor --size; leave one of them out")
+    if asked and table:
+        raise ValueError("--stream reads numbers in blocks, and --schema makes a table of them; leave one of them out")
     path, whole = Path(source).expanduser(), reading.limit is None and reading.size is None
-    if not asked and not (whole and path.exists() and 4 * size(path) > memory()):
+    if not asked and not (whole and not table and path.exists() and 4 * size(path) > memory()):
         return None
     return stream(path, drop=(*reading.drop, *((reading.label,) if reading.label is not None else ())))
 
@@ -72,11 +82,42 @@ def sampled(rows: Stream) -> Data:
     return Data(rows.sample(), names=rows.names, source=rows.source)
 
 
-def frame(data: Data) -> Any:
-    """Return rows with their columns' names, where they have such, so that an estimator can check them."""
-    from isthmus.data.tables import named
+def types_of(model: Autoencoder) -> dict[str, Any] | None:
+    """Return the types in which files are read for a model of a table; None for a model of numbers.
 
-    return named(data.X, data.names)
+    Text is told by its levels: a few rows of a file may look like numbers, and the fit's may have had no rows at all of
+    a type, as pandas' objects.
+    """
+    codec = model.form_.table
+    if codec is None:
+        return None
+    import pyarrow as pa
+
+    types = {} if hasattr(codec.template, "dtype") else arrow(codec.template).schema
+    found = {field.name: field.type for field in types if not pa.types.is_null(field.type)}
+    texts = [c.name for c in codec.columns if {type(level) for level in getattr(c, "levels", ())} == {str}]
+    return found | dict.fromkeys(texts, pa.string())
+
+
+def arrow(frame: Any) -> Any:
+    """Return a table of any library as Arrow's."""
+    import narwhals.stable.v2 as nw
+
+    return nw.from_native(frame, eager_only=True).to_arrow()
+
+
+def brief(column: Any) -> Any:
+    """Return floats in the seven digits that a model of single precision knows of them; all else as it is."""
+    import numpy as np
+    import pyarrow as pa
+
+    if not pa.types.is_float64(column.type):
+        return column
+    x = column.to_numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        places = 10.0 ** np.clip(DIGITS - 1 - np.floor(np.log10(np.abs(x))), -300, 300)
+        short = np.round(x * places) / places
+    return pa.array(np.where(np.isfinite(short), short, x), mask=np.isnan(x))
 
 
 def model_at(path: Path) -> Autoencoder:
@@ -93,8 +134,15 @@ def write(path: Path, values: Any, names: Any = None, data: Data | None = None) 
     from isthmus.data import write as write_rows
 
     heading = ROW_NAMES.get(path.suffix.lower())
-    if data is not None and data.index is not None and heading is not None:
+    index = None if data is None or heading is None else data.index
+    if hasattr(values, "column_names"):
+        if index is not None:
+            import pyarrow as pa
+
+            values = values.add_column(0, heading, pa.array(index.tolist()))
+        return write_rows(path, values)
+    if index is not None:
         table = np.asarray(values, dtype=object).reshape(len(values), -1)
         names = list(names) if names is not None else [f"x{i}" for i in range(table.shape[1])]
-        values, names = np.column_stack([np.asarray(data.index, dtype=object), table]), [heading, *names]
+        values, names = np.column_stack([np.asarray(index, dtype=object), table]), [heading, *names]
     write_rows(path, values, names)

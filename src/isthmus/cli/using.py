@@ -15,6 +15,7 @@ from isthmus.cli.options import Folder, Reading
 if TYPE_CHECKING:
     import numpy as np
 
+    from isthmus.data import Data
     from isthmus.estimators import Autoencoder
 
 Flag = Annotated[bool, Parameter(negative=())]
@@ -42,8 +43,8 @@ def encode(
     """
     if bits is not None and out.suffix.lower() != ".npz":
         raise ValueError(f"codes in {bits} bits need an npz file, not {str(out)!r}; write for example -o codes.npz")
-    fitted, given = rows.model_at(model), rows.read(data, reading)
-    codes = fitted.transform(rows.frame(given))
+    fitted, given = _opened(model, data, reading)
+    codes = fitted.transform(given.rows)
     if bits is None:
         rows.write(out, codes, fitted.get_feature_names_out(), given)
         print(f"{out}: {len(codes)} codes of {codes.shape[1]} numbers")
@@ -76,13 +77,20 @@ def reconstruct(
         reading: how DATA is read.
     """
     fitted, small = rows.model_at(model), _quantised(Path(data))
-    given = rows.read(data, reading) if small is None else None
+    types = None if codes else rows.types_of(fitted)
+    given = rows.read(data, reading, types=types) if small is None else None
     if given is None:
         values = fitted.inverse_transform(small)
     else:
-        values = fitted.inverse_transform(given.flat) if codes else fitted.reconstruct(rows.frame(given))
+        values = fitted.inverse_transform(given.flat) if codes else fitted.reconstruct(given.rows)
     _write(out, fitted, values, given)
     print(f"{out}: {len(values)} rows")
+
+
+def _opened(model: Path, data: str, reading: Reading) -> tuple[Autoencoder, Data]:
+    """Return a saved model, and rows as it reads them."""
+    fitted = rows.model_at(model)
+    return fitted, rows.read(data, reading, types=rows.types_of(fitted))
 
 
 def _quantised(path: Path) -> np.ndarray[Any, np.dtype[Any]] | None:
@@ -103,6 +111,11 @@ def _write(out: Path, fitted: Autoencoder, values: Any, source: Any = None) -> N
     """Write rows in the caller's columns, or shaped as one row of the fit."""
     import numpy as np
 
+    if fitted.form_.table is not None and not isinstance(values, np.ndarray):
+        table = rows.arrow(values)
+        for i, column in enumerate(table.columns):
+            table = table.set_column(i, table.column_names[i], rows.brief(column))
+        return rows.write(out, table, None, source)
     names = getattr(fitted, "feature_names_in_", None)
     table = np.column_stack([np.asarray(column) for column in values.columns]) if hasattr(values, "columns") else values
     if names is None:
@@ -130,11 +143,10 @@ def score(
     """
     import numpy as np
 
-    fitted, given = rows.model_at(model), rows.read(data, reading)
-    X = rows.frame(given)
-    found, names = [fitted.score_samples(X)[:, None]], ["score"]
+    fitted, given = _opened(model, data, reading)
+    found, names = [fitted.score_samples(given.rows)[:, None]], ["score"]
     if per_column:
-        found.append(fitted.feature_errors(X))
+        found.append(fitted.feature_errors(given.rows))
         names += [f"nats_{name}" for name in given.names or range(found[1].shape[1])]
     table = np.column_stack(found)
     if out is None:
@@ -177,7 +189,7 @@ def evaluate(
     json_file: Annotated[Path | None, Parameter(name="--json")] = None,
     reading: Reading = Reading(),  # noqa: B008
 ) -> None:
-    """Measure the model on DATA: errors beside PCA's, likelihood, compression, and what that means.
+    """Measure the model on DATA: errors beside PCA's (of a table, column by column), likelihood, and what that means.
 
     Args:
         model: folder of a saved model.
@@ -186,8 +198,8 @@ def evaluate(
         json_file: write the numbers there too.
         reading: how DATA is read.
     """
-    fitted, given = rows.model_at(model), rows.read(data, reading)
-    found = fitted.evaluate(rows.frame(given), draws=draws, bytes_per_row=given.bytes_per_row)
+    fitted, given = _opened(model, data, reading)
+    found = fitted.evaluate(given.rows, draws=draws, bytes_per_row=given.bytes_per_row)
     if json_file is not None:
         from isthmus.data import atomic
 

@@ -6,11 +6,13 @@ import csv
 import gzip
 import re
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 # In the order of belief: a comma may be a decimal sign, a space part of a name.
 _DELIMITERS = ("\t", ";", "|", ",", " ")
+SEEN = 1000
 _MISSING = frozenset(["", "?", "-", "na", "n/a", "nan", "null", "none"])
 
 
@@ -24,6 +26,7 @@ class Layout:
         decimal: The decimal sign, ``.`` or ``,``.
         header: The columns' names, or None where the first line holds values.
         skip: Lines before the first line of values.
+        quoted: Whether the first lines have quotation marks.
     """
 
     encoding: str
@@ -31,13 +34,15 @@ class Layout:
     decimal: str
     header: tuple[str, ...] | None
     skip: int
+    quoted: bool = False
 
 
 def layout(path: Path) -> Layout:
     """Recognise the layout of a text table from its first lines.
 
-    A first line is a header when none of its fields is a number, when the fields count 0, 1, 2, ... (a data frame
-    without names), or when it holds text where the second line holds numbers.
+    A first line is a header when none of its fields is a number (and none is said again below it or, above other text,
+    beside it, as no two columns have one name), when the fields count 0, 1, 2, ... (a data frame without names), or
+    when it holds text where the second line holds numbers.
 
     Raises:
         ValueError: The file is empty or cannot be read.
@@ -51,11 +56,12 @@ def layout(path: Path) -> Layout:
     first = lines[filled[0]].removeprefix("# ").removeprefix("#")
     second = lines[filled[1]] if len(filled) > 1 else ""
     delimiter = _delimiter(first, second)
-    decimal = "," if delimiter in ";\t|" and any(_comma(f) for f in _fields(second or first, delimiter)) else "."
+    below = (lines[number] for number in filled[1:SEEN])
+    decimal = _decimal(below if second else [first], delimiter) if delimiter in ";\t|" else "."
     names = _fields(first, delimiter)
     if not _names(names, _fields(second, delimiter), decimal):
-        return Layout(encoding, delimiter, decimal, None, filled[0])
-    return Layout(encoding, delimiter, decimal, tuple(names), filled[0] + 1)
+        return Layout(encoding, delimiter, decimal, None, filled[0], '"' in text)
+    return Layout(encoding, delimiter, decimal, tuple(names), filled[0] + 1, '"' in text)
 
 
 def values(path: Path, found: Layout) -> str:
@@ -104,6 +110,17 @@ def _fields(line: str, delimiter: str) -> list[str]:
     return [field.strip() for field in rows[0]] if rows else []
 
 
+def _decimal(lines: Iterable[str], delimiter: str) -> str:
+    """Return the sign of the first number with a fraction: the cells of a first line may be missing."""
+    for line in lines:
+        fields = _fields(line, delimiter)
+        if any(_comma(field) for field in fields):
+            return ","
+        if any("." in field and is_number(field) for field in fields):
+            return "."
+    return "."
+
+
 def _comma(field: str) -> bool:
     return "," in field and "." not in field and is_number(field, ",")
 
@@ -114,6 +131,14 @@ def _names(first: list[str], second: list[str], decimal: str) -> bool:
         return True
     numbers = [is_number(field, decimal) for field in first]
     if not any(numbers):
-        return True
+        return not _repeated(first, second, decimal)
     text = [not number and field.lower() not in _MISSING for number, field in zip(numbers, first, strict=True)]
     return len(second) == len(first) and any(t and is_number(f, decimal) for t, f in zip(text, second, strict=True))
+
+
+def _repeated(first: list[str], second: list[str], decimal: str) -> bool:
+    """Tell whether a first line of text is one of values: a name is neither its column's value nor that of two."""
+    filled = [field for field in first if field and field.lower() not in _MISSING]
+    below = any(field and field == under for field, under in zip(first, second, strict=False))
+    twice = len(set(filled)) < len(filled) and not any(is_number(field, decimal) for field in second)
+    return below or (twice and any(second))

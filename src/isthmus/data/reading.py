@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from isthmus.data import datasets, idx, images, npfiles, tables
 from isthmus.data.datasets import BUILT_IN
@@ -22,14 +23,19 @@ def read(
     drop: Sequence[str] = (),
     limit: int | None = None,
     size: tuple[int, int] | None = None,
+    types: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Data:
-    """Read rows of numbers from a file, a folder or a built-in set.
+    """Read rows from a file, a folder or a built-in set.
 
     The kind follows from the name: csv and other text tables (with or without a line of names), Parquet, npy, npz
     (arrays ``X`` and ``y``), a picture or a folder of them (its sub-folders are the labels), an idx file or a folder of
     them, or one of the built-in sets ``digits``, ``mnist``, ``fashion-mnist`` (``mnist:test`` for the test part). A
     built-in set wins over a file of its name; write ``./mnist`` for the file.
+
+    Complete numbers become an array, ``X``. A csv or Parquet file that holds more (text, dates, missing cells) becomes
+    an Arrow ``table``, whose columns are called x0, x1, ... by their places where the file has no names. In a text
+    file empty cells, ``?``, NA and their like are missing, and blanks around a text do not belong to it.
 
     Args:
         source: A path or a built-in name.
@@ -38,13 +44,15 @@ def read(
         drop: Columns of a table to leave out, named as ``label`` is.
         limit: Read the first so many rows.
         size: Stretch pictures to (height, width).
+        types: Read a csv or Parquet file as a table, also where it holds complete numbers, with these Arrow types by
+            column: text stays text where it looks like numbers (zip codes); ``{}`` leaves all types to the file.
         progress: Called during a download with the file's name, the bytes so far and their total (or None).
 
     Returns:
         The rows, with labels and names where the source has them.
 
     Raises:
-        ValueError: The source is missing, damaged, empty, or holds anything but finite numbers. The message names the
+        ValueError: The source is missing, damaged, empty, or holds infinite numbers or lists. The message names the
             culprit, the reason and the remedy.
 
     >>> data = read("digits", limit=3)
@@ -62,7 +70,7 @@ def read(
         raise ValueError(_unknown(str(source), path))
     if path.is_dir():
         return _folder(path, label, drop, limit, size)
-    return _file(path, label, drop, limit, size)
+    return _file(path, label, drop, limit, size, types)
 
 
 def _folder(
@@ -75,16 +83,23 @@ def _folder(
     return images.read_images(path, size, limit)
 
 
-def _file(path: Path, label: str | None, drop: Sequence[str], limit: int | None, size: tuple[int, int] | None) -> Data:
+def _file(
+    path: Path,
+    label: str | None,
+    drop: Sequence[str],
+    limit: int | None,
+    size: tuple[int, int] | None,
+    types: Mapping[str, Any] | None,
+) -> Data:
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if images.is_image(path):
         _only(str(path), label=label, drop=drop)
         return Data(images.stack([path], size), source=str(path), itemsize=1)
     _only(str(path), size=size)
     if suffix in tables.TEXT:
-        return tables.read_csv(path, label, drop, limit)
+        return tables.read_csv(path, label, drop, limit, types)
     if suffix in tables.PARQUET:
-        return tables.read_parquet(path, label, drop, limit)
+        return tables.read_parquet(path, label, drop, limit, types)
     _only(str(path), drop=drop)
     if suffix == ".npz":
         return npfiles.read_npz(path, label, limit)

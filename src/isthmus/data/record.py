@@ -1,7 +1,8 @@
-"""What every reader returns: rows of numbers, with whatever the source knew about them."""
+"""What every reader returns: rows, with whatever the source knew about them."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,56 +14,89 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Rows of finite numbers, and what their source said about them.
+    """Rows, finite numbers or a table of any columns, and what their source said about them.
 
     Attributes:
         X: The rows, shaped (rows, columns) for a table, (rows, channels, height, width) for pictures; float32 or
-            float64. Pictures lie in [0, 1], everything else keeps the units of its source.
+            float64. Pictures lie in [0, 1], everything else keeps the units of its source. None where ``table`` holds
+            the rows.
         y: One label per row (numbers or text), or None.
         names: One name per column, or None where the source has none.
         source: Where the rows came from, as the caller wrote it.
         index: One name per row (a picture's file, the unnamed first column of a table), or None.
         itemsize: Bytes per number at the source, where that is known (1 for pictures); X's own where it is 0.
+        table: The rows as an Arrow table of their own types, where they hold more than complete numbers: text, dates,
+            missing cells. Else None. :attr:`rows` is what an estimator takes in both cases.
 
     Raises:
-        ValueError: There is no row or no column, labels or names are too many or too few, or a number is not finite.
+        ValueError: There is no row or no column, labels or names are too many or too few, or a number is not finite
+            (in a table: is infinite).
 
     >>> data = Data(np.zeros((5, 1, 8, 8), np.float32), source="zeros")
     >>> data.shape, data.flat.shape, data.bytes_per_row
     ((1, 8, 8), (5, 64), 256)
     """
 
-    X: Array
+    X: Array | None
     y: Array | None = None
     names: tuple[str, ...] | None = None
     source: str = ""
     index: Array | None = None
     itemsize: int = 0
+    table: Any = None
 
     def __post_init__(self) -> None:
-        if 0 in self.X.shape:
-            lacks = "rows" if len(self.X) == 0 else "columns"
-            raise ValueError(f"{self.source!r} has no {lacks} (shape {self.X.shape}); give at least one")
-        if self.y is not None and len(self.y) != len(self.X):
-            raise ValueError(f"{self.source!r} has {len(self.X)} rows and {len(self.y)} labels; give one per row")
-        if self.names is not None and len(self.names) != self.flat.shape[1]:
-            count = self.flat.shape[1]
+        shape = self._held.shape
+        if 0 in shape:
+            lacks = "rows" if shape[0] == 0 else "columns"
+            raise ValueError(f"{self.source!r} has no {lacks} (shape {shape}); give at least one")
+        if self.y is not None and len(self.y) != len(self):
+            raise ValueError(f"{self.source!r} has {len(self)} rows and {len(self.y)} labels; give one per row")
+        count = math.prod(shape[1:])
+        if self.names is not None and len(self.names) != count:
             raise ValueError(f"{self.source!r} has {count} columns and {len(self.names)} names; give one per column")
-        refuse_holes(self.flat, self.names, self.source)
+        if self.table is None:
+            refuse_holes(self.flat, self.names, self.source)
+
+    @property
+    def _held(self) -> Any:
+        return self.X if self.table is None else self.table
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        rows: int = self._held.shape[0]
+        return rows
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one row: (columns,), or (channels, height, width) of a picture."""
-        return self.X.shape[1:]
+        return tuple(self._held.shape[1:])
+
+    @property
+    def rows(self) -> Any:
+        """The rows as an estimator takes them: with the names of their columns, where they have such."""
+        if self.table is not None or self.X is None or self.names is None:
+            return self._held
+        import pyarrow as pa
+
+        return pa.table({name: np.ascontiguousarray(self.X[:, i]) for i, name in enumerate(self.names)})
 
     @property
     def bytes_per_row(self) -> int:
         """What one row takes at its source, unpacked: the size that codes are compared with."""
-        return int(self.flat.shape[1]) * (self.itemsize or self.X.itemsize)
+        if self.table is not None:
+            return max(1, int(self.table.nbytes) // len(self))
+        return int(self.flat.shape[1]) * (self.itemsize or self.flat.itemsize)
 
     @property
     def flat(self) -> Array:
-        """The rows as a table, (rows, entries)."""
+        """The rows as an array of numbers, (rows, entries).
+
+        Raises:
+            ValueError: they are a table that holds more than numbers.
+        """
+        if self.X is None:
+            raise ValueError(f"{self.source!r} holds text, dates or missing cells, no plain numbers; give such numbers")
         return self.X.reshape(len(self.X), -1)
 
 
@@ -81,3 +115,11 @@ def _hole(values: Array, bad: Array, name: str) -> str:
     kind = "missing (NaN)" if np.isnan(values).any() else "infinite"
     row = int(np.argmax(bad))
     return f"{int(bad.sum())} {kind} values in column {name!r} (first in row {row + 1})"
+
+
+def refuse_infinite(values: Array, name: str, source: str) -> None:
+    """Raise a ValueError where a column holds infinite numbers; it may have holes."""
+    bad = np.isinf(values)
+    if bad.any():
+        told = _hole(np.where(bad, values, 0.0), bad, name)
+        raise ValueError(f"{source!r} has {told}; fill in or leave out these rows or columns")

@@ -1,38 +1,42 @@
-"""Tables of numbers: text (csv and its relatives) and Parquet."""
+"""Tables: text (csv and its relatives) and Parquet."""
 
 from __future__ import annotations
 
 import difflib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from isthmus.data.cells import cleaned, conformed, is_text, settled
 from isthmus.data.csvlayout import Layout, is_number, layout, values
-from isthmus.data.record import Array, Data
+from isthmus.data.record import Array, Data, refuse_infinite
 
 TEXT = frozenset([".csv", ".tsv", ".txt", ".data"])
 PARQUET = frozenset([".parquet", ".pq"])
+Types = Mapping[str, Any]
 
 
-def read_csv(path: Path, label: str | None, drop: Sequence[str], limit: int | None) -> Data:
+def read_csv(path: Path, label: str | None, drop: Sequence[str], limit: int | None, types: Types | None) -> Data:
     """Read a text table; an unnamed first column of a named table is the rows' names, as R and pandas write it."""
     found = layout(path)
-    table = _arrow_csv(path, found)
+    table = cleaned(_arrow_csv(path, found, types or {}), found.decimal)
     names = found.header or tuple(str(i) for i in range(table.num_columns))
     if len(names) != table.num_columns:
         raise ValueError(f"{str(path)!r} names {len(names)} columns and has {table.num_columns}; make them agree")
     index = 0 if found.header and not names[0] and len(names) > 1 else None
-    return _data(table, names, path, label, drop, limit, index, named=found.header is not None)
+    return _data(table, names, path, label, drop, limit, index, found.header is not None, types)
 
 
-def read_parquet(path: Path, label: str | None, drop: Sequence[str], limit: int | None) -> Data:
+def read_parquet(path: Path, label: str | None, drop: Sequence[str], limit: int | None, types: Types | None) -> Data:
     """Read a Parquet file; a column of vectors of one length becomes that many columns."""
     with parquet_file(path) as file:
         table = _reading(path, file.read if limit is None else lambda: _first(file, limit))
-    return _parquet(table, path, label, drop, limit)
+    table = _expand(table)
+    names = tuple(str(name) for name in table.column_names)
+    return _data(table, names, path, label, drop, limit, _index(names), True, types)
 
 
 def first_row(path: Path, metadata: Any, drop: Sequence[str]) -> tuple[Array, tuple[str, ...], list[int]]:
@@ -97,12 +101,6 @@ def _reading(path: Path, step: Callable[[], Any]) -> Any:
         raise ValueError(f"cannot read {str(path)!r} as Parquet: {_line(error)}; write the file again") from error
 
 
-def _parquet(table: Any, path: Path, label: str | None, drop: Sequence[str], limit: int | None) -> Data:
-    table = _expand(table)
-    names = tuple(str(name) for name in table.column_names)
-    return _data(table, names, path, label, drop, limit, _index(names), named=True)
-
-
 def _index(names: tuple[str, ...]) -> int | None:
     """Find the column of row names that pandas writes."""
     return next((i for i, name in enumerate(names) if name.startswith("__index_level_")), None)
@@ -115,7 +113,7 @@ def named(X: Array, names: Sequence[str] | None) -> Any:
     return X if names is None else pa.table({name: np.ascontiguousarray(X[:, i]) for i, name in enumerate(names)})
 
 
-def _arrow_csv(path: Path, found: Layout) -> Any:
+def _arrow_csv(path: Path, found: Layout, types: Types) -> Any:
     import pyarrow as pa
     import pyarrow.csv as pc
 
@@ -124,8 +122,11 @@ def _arrow_csv(path: Path, found: Layout) -> Any:
         skip_rows=found.skip, autogenerate_column_names=True, encoding=found.encoding, block_size=1 << 24
     )
     missing = [*pc.ConvertOptions().null_values, "?"]
-    convert = pc.ConvertOptions(decimal_point=found.decimal, strings_can_be_null=True, null_values=missing)
-    parse = pc.ParseOptions(delimiter=found.delimiter)
+    convert = pc.ConvertOptions(
+        decimal_point=found.decimal, strings_can_be_null=True, null_values=missing, column_types=_texts(found, types)
+    )
+    # Lines in quoted cells cost the reading of blocks side by side, so they are looked for only where cells are quoted.
+    parse = pc.ParseOptions(delimiter=found.delimiter, newlines_in_values=found.quoted)
     try:
         return pc.read_csv(path, read, parse, convert)
     except pa.ArrowInvalid as error:
@@ -137,6 +138,16 @@ def _arrow_csv(path: Path, found: Layout) -> Any:
     # pyarrow does not see a line of values that is the only one and has no end.
     read.skip_rows, read.encoding = 0, "utf8"
     return pc.read_csv(io.BytesIO(f"{line}\n".encode()), read, parse, convert)
+
+
+def _texts(found: Layout, types: Types) -> dict[str, Any]:
+    """Return the columns that are text whatever they look like, by pyarrow's names."""
+    import pyarrow as pa
+
+    texts = [name for name, kind in types.items() if is_text(kind)]
+    if found.header is None:
+        return {f"f{name[1:]}": pa.string() for name in texts if name.startswith("x")}
+    return {f"f{found.header.index(name)}": pa.string() for name in texts if name in found.header}
 
 
 def _first(file: Any, limit: int) -> Any:
@@ -173,18 +184,45 @@ def _data(
     limit: int | None,
     index: int | None,
     named: bool,
+    types: Types | None,
 ) -> Data:
-    """Split a table into rows, labels and row names."""
+    """Split a table into rows, labels and row names; without ``types`` complete numbers become an array."""
     table = table.slice(0, limit)
     taken = None if label is None else _finder(names, path, named)(label)
     kept = _kept(names, path, index, taken, drop, named)
-    return Data(
-        _numbers(table, kept, names, path),
-        y=None if taken is None else _labels(table.column(taken), names[taken], path),
-        names=tuple(names[i] for i in kept) if named else None,
-        source=str(path),
-        index=None if index is None else np.asarray(table.column(index).to_pylist()),
-    )
+    y = None if taken is None else _labels(table.column(taken), names[taken], path)
+    rows_of = None if index is None else np.asarray(table.column(index).to_pylist())
+    X = _numbers(table, kept, names, path) if types is None and _complete(table, kept) else None
+    if X is not None and not np.isnan(X).any():
+        own = tuple(names[i] for i in kept) if named else None
+        return Data(X, y=y, names=own, source=str(path), index=rows_of)
+    own = tuple(names[i] if named else f"x{i}" for i in kept)
+    rows = _typed(table.select(kept).rename_columns(own), types or {}, path)
+    return Data(None, y=y, names=own, source=str(path), index=rows_of, table=rows)
+
+
+def _complete(table: Any, kept: list[int]) -> bool:
+    """Tell whether columns are numbers without holes."""
+    return not any(table.column(i).null_count or _not_numbers(table.column(i)) for i in kept)
+
+
+def _typed(table: Any, types: Types, path: Path) -> Any:
+    """Return columns that some kind of column reads.
+
+    Raises:
+        ValueError: lists, or infinite numbers.
+    """
+    import pyarrow as pa
+
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_nested(column.type):
+            raise ValueError(
+                f"{str(path)!r}: column {name!r} holds {_not_numbers(column)}; give a column per value, or leave "
+                "it out with --drop (in Python, drop=)"
+            )
+        if pa.types.is_floating(column.type):
+            refuse_infinite(column.to_numpy(), name, str(path))
+    return conformed(settled(table), types)
 
 
 def _kept(
@@ -215,8 +253,9 @@ def _finder(names: tuple[str, ...], path: Path, named: bool) -> Callable[[str], 
         if name in names:
             return names.index(name)
         if not named:
-            if name.removeprefix("-").isdigit() and -len(names) <= int(name) < len(names):
-                return int(name) % len(names)
+            place = name.removeprefix("x")
+            if place.removeprefix("-").isdigit() and -len(names) <= int(place) < len(names):
+                return int(place) % len(names)
             last = len(names) - 1
             raise ValueError(f"{str(path)!r} has no header and no column {name!r}; give a number from 0 to {last}")
         close = difflib.get_close_matches(name, names, n=1)
@@ -227,14 +266,19 @@ def _finder(names: tuple[str, ...], path: Path, named: bool) -> Callable[[str], 
 
 
 def _numbers(table: Any, kept: list[int], names: tuple[str, ...], path: Path) -> Array:
+    """Return columns as an array.
+
+    Raises:
+        ValueError: text or dates, which only a table that is read at once may hold.
+    """
     import pyarrow as pa
 
     wrong = [f"column {names[i]!r} holds {what}" for i in kept if (what := _not_numbers(table.column(i)))]
     if wrong:
         more = f", and so on ({len(wrong)} columns)" if len(wrong) > 3 else ""
         raise ValueError(
-            f"{str(path)!r}: {'; '.join(wrong[:3])}{more}; code such columns as numbers, leave them out with --drop "
-            "(in Python, drop=), or name the one with the labels with --label"
+            f"{str(path)!r}: {'; '.join(wrong[:3])}{more}, and rows in blocks are numbers; code such columns as "
+            "numbers, leave them out with --drop (in Python, drop=), or read the file at once: isthmus.data.read(path)"
         )
     single = all(pa.types.is_float32(table.column(i).type) or pa.types.is_float16(table.column(i).type) for i in kept)
     X = np.empty((table.num_rows, len(kept)), np.float32 if single else np.float64)

@@ -17,7 +17,7 @@ from isthmus.data.images import write_pictures
 from isthmus.data.record import Array
 
 
-def write(path: str | os.PathLike[str], array: Array, names: Sequence[str] | None = None) -> None:
+def write(path: str | os.PathLike[str], array: Any, names: Sequence[str] | None = None) -> None:
     """Write rows as csv, Parquet, npy or npz by the path's suffix, or as a folder of PNGs where it has none.
 
     The file appears whole or not at all: a failure leaves an older one as it was. Missing parent folders are made. A
@@ -26,14 +26,18 @@ def write(path: str | os.PathLike[str], array: Array, names: Sequence[str] | Non
 
     Args:
         path: Where to write; an existing file is replaced, a folder only if it holds nothing but written PNGs.
-        array: The rows, (rows, *shape), or one number per row.
-        names: One name per column.
+        array: The rows, (rows, *shape), or one number per row; or an Arrow table of any columns, for csv and Parquet.
+        names: One name per column; a table has its own.
 
     Raises:
         ValueError: The suffix is unknown, the names do not fit, or the place cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    if hasattr(array, "column_names"):
+        if suffix not in (".csv", ".parquet"):
+            raise ValueError(f"{str(path)!r} ends in {suffix!r}, which holds no table of columns; use .csv or .parquet")
+        return _write_columns(path, array)
     if suffix == ".npz":
         return write_arrays(path, {"X": array} if names is None else {"X": array, "names": np.array(names)})
     if suffix == "":
@@ -95,16 +99,51 @@ def _replace(temporary: Path, path: Path) -> None:
 
 def _write_table(path: Path, array: Array, names: Sequence[str] | None) -> None:
     import pyarrow as pa
-    import pyarrow.csv as pc
-    import pyarrow.parquet as pq
 
     flat = np.asarray(array).reshape(len(array), -1)
     columns = list(names) if names is not None else [f"x{i}" for i in range(flat.shape[1])]
     if len(columns) != flat.shape[1]:
         raise ValueError(f"{len(columns)} names for {flat.shape[1]} columns of {str(path)!r}; give one per column")
-    table: Any = pa.Table.from_arrays([pa.array(np.ascontiguousarray(column)) for column in flat.T], names=columns)
+    _write_columns(path, pa.Table.from_arrays([pa.array(np.ascontiguousarray(c)) for c in flat.T], names=columns))
+
+
+def _write_columns(path: Path, table: Any) -> None:
+    import pyarrow.csv as pc
+    import pyarrow.parquet as pq
+
     with atomic(path) as temporary:
-        (pc.write_csv if path.suffix.lower() == ".csv" else pq.write_table)(table, temporary)
+        if path.suffix.lower() == ".parquet":
+            pq.write_table(table, temporary)
+            return
+        table = _for_text(table)
+        style: Any = "none" if _plain(table) else "needed"
+        pc.write_csv(table, temporary, pc.WriteOptions(quoting_style=style))
+
+
+def _for_text(table: Any) -> Any:
+    """Return columns as a text file holds them: categories by their names, times without fractions that are zero."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for i, column in enumerate(table.columns):
+        kind = column.type
+        if pa.types.is_dictionary(kind):
+            table = table.set_column(i, table.column_names[i], column.cast(kind.value_type))
+        elif pa.types.is_timestamp(kind) and kind.unit != "s":
+            whole = column.cast(pa.timestamp("s", kind.tz), safe=False)
+            if pc.all(pc.equal(whole.cast(kind), column)).as_py() is not False:
+                table = table.set_column(i, table.column_names[i], whole)
+    return table
+
+
+def _plain(table: Any) -> bool:
+    """Tell whether no text needs quotation marks: pyarrow else gives them to all text, needed or not."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = [column for column in table.columns if pa.types.is_string(column.type) or pa.types.is_null(column.type)]
+    special = [pc.any(pc.match_substring_regex(c.cast(pa.string()), r'[",\r\n]|^\s|\s$|^$')).as_py() for c in texts]
+    return not any(special)
 
 
 def _write_folder(path: Path, array: Array) -> None:

@@ -57,7 +57,7 @@ class CodePlaneDisplay:
         Raises:
             ValueError: a unit that the code does not have, or a code of one number, which is no plane.
         """
-        x = flat_rows(model, X)
+        x = model.form_.admit(model, X) if model.spec_.table else flat_rows(model, X)
         index = np.unique(np.linspace(0, len(x) - 1, min(len(x), max_rows)).astype(int))
         codes = model.answers.codes(x[index])
         points, labels = plane(codes, units)

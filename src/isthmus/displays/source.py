@@ -18,8 +18,14 @@ def flat_rows(model: Autoencoder, X: Any) -> Array:
     """Return X as finite float rows, (rows, columns).
 
     Raises:
-        ValueError: another number of columns than in the fit, no rows, or a cell that is no finite number.
+        ValueError: a model of a table, another number of columns than in the fit, no rows, or a cell that is no finite
+            number.
     """
+    if model.spec_.table:
+        raise ValueError(
+            "this figure draws rows of numbers or pictures, and the model's are a table of columns of several kinds; "
+            "draw its codes (CodePlaneDisplay) and curves (LossCurvesDisplay), or see model.evaluate(X)"
+        )
     width = model.n_features_in_
     x = np.asarray(X)
     x = x.reshape(len(x), -1) if x.size else x.reshape(0, width)

@@ -26,6 +26,7 @@ from isthmus.estimators.inputs import Array, gather, refuse_flat, row_shape, ten
 from isthmus.estimators.parameters import PartParameters, seed_of, whole
 from isthmus.estimators.past import Past, TrainingRows
 from isthmus.estimators.streaming import Looked, by_blocks, opened
+from isthmus.estimators.table_evaluation import TableEvaluation
 from isthmus.likelihood import Likelihood
 from isthmus.measures.density import fit_code_density
 from isthmus.noise import Noise
@@ -363,8 +364,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
 
     def evaluate(
         self, X: Any, *, draws: int = 0, random_state: Any = 0, bytes_per_row: float | None = None
-    ) -> Evaluation:
+    ) -> Evaluation | TableEvaluation:
         """Measure the model on rows X: errors beside PCA's, likelihood, code, compression, and a verdict in words.
+
+        On a table column by column, in the column's own unit: what comes back from the code, and what is expected of a
+        hidden cell from the others, beside the mean or the most frequent level.
 
         Args:
             X: rows, best ones that the fit has not seen.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.estimators.inputs import Array
+from isthmus.estimators.table_evaluation import TableEvaluation, evaluate_table
 from isthmus.measures.compression import quantise, restore
 from isthmus.measures.reconstruction import explained_variance, squared_error
 from isthmus.noise import Noise
@@ -100,7 +101,9 @@ class Evaluation:
         return f"PCA at equal size {self.pca:.6g}, so {abs(gain):.1f} % {'better' if gain >= 0 else 'worse'}"
 
 
-def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, bytes_per_row: float | None) -> Evaluation:
+def evaluate(
+    model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, bytes_per_row: float | None
+) -> Evaluation | TableEvaluation:
     """Measure a fitted model on checked rows ``x``; ``X`` is what the caller gave.
 
     Raises:
@@ -108,6 +111,19 @@ def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, byt
     """
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 0:
         raise ValueError(f"draws={draws!r} is not a number of draws; give a whole number from 0 up")
+    if draws and "density" not in model.parts_.bottleneck.provides:
+        name = type(model.parts_.bottleneck).__name__
+        raise ValueError(f"draws={draws} need a code with a density, which {name} lacks; leave draws out")
+    bytes_in = bytes_per_row if bytes_per_row is not None else _bytes_per_row(X, x)
+    codec = model.form_.table
+    if codec is not None:
+        dead = _unmoved(model.answers.codes(x))
+        found = evaluate_table(model, codec, x, draws=draws, noise=Noise(seed), bytes_in=bytes_in, dead=dead)
+        return replace(found, verdict=(*found.verdict, *_of_training(model, found)))
+    return _evaluate_numbers(model, x, draws=draws, noise=Noise(seed), bytes_in=bytes_in)
+
+
+def _evaluate_numbers(model: Autoencoder, x: Array, *, draws: int, noise: Noise, bytes_in: float) -> Evaluation:
     answers, baseline, comparable = model.answers, model.past.baseline, model.scaling_.comparable
     codes, back, scores = answers.ask(x, "codes", "reconstructions", "scores")
     seen, back = comparable(x), comparable(back)
@@ -115,11 +131,7 @@ def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, byt
     if levels:
         # The distance of two levels is whether they differ: as squares of zeros and ones.
         seen, back = np.zeros_like(seen), (seen != back).astype(seen.dtype)
-    has_density = "density" in model.parts_.bottleneck.provides
-    if draws and not has_density:
-        name = type(model.parts_.bottleneck).__name__
-        raise ValueError(f"draws={draws} need a code with a density, which {name} lacks; leave draws out")
-    nll = float(answers.bound(x, Noise(seed), draws).mean()) if draws else None
+    nll = float(answers.bound(x, noise, draws).mean()) if draws else None
     found = Evaluation(
         rows=len(x),
         variables=x.shape[1],
@@ -131,7 +143,7 @@ def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, byt
         score=float(scores.mean()),
         nll=nll,
         draws=draws,
-        bytes_in=bytes_per_row if bytes_per_row is not None else _bytes_per_row(X, x),
+        bytes_in=bytes_in,
         bits=() if levels else tuple(_stored(model, seen, codes, bits) for bits in BITS),
         dead=_unmoved(codes),
         standardised=model.scaling_.mode == "standard",
@@ -148,6 +160,8 @@ def _unmoved(codes: Array) -> int:
 
 
 def _bytes_per_row(X: Any, x: Array) -> float:
+    if hasattr(X, "nbytes") and hasattr(X, "column_names"):  # an Arrow table, text by its letters
+        return float(X.nbytes) / len(x)
     if hasattr(X, "dtypes"):  # a frame: a width per column; text and categories count as what they became
         return float(sum(getattr(dtype, "itemsize", x.itemsize) for dtype in X.dtypes))
     return float(x.shape[1] * getattr(getattr(X, "dtype", x.dtype), "itemsize", x.itemsize))
@@ -169,6 +183,12 @@ def _verdict(model: Autoencoder, found: Evaluation) -> list[str]:
         )
     if found.squared_error >= found.mean > 0:
         said.append("The model is no better than the mean of the training rows: it has learnt nothing yet.")
+    return said + _of_training(model, found)
+
+
+def _of_training(model: Autoencoder, found: Evaluation | TableEvaluation) -> list[str]:
+    """Say what codes and history tell."""
+    said = []
     if found.dead:
         said.append(f"{found.dead} of {found.code} numbers of the code never change on these rows.")
     last = model.history_[-1] if len(model.history_) else None

@@ -1,0 +1,77 @@
+"""``isthmus impute``: a table with holes in, the whole table without them out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from isthmus.cli import rows
+from isthmus.cli.options import Folder, Reading
+
+if TYPE_CHECKING:
+    from isthmus.data import Data
+
+BESIDE = "_uncertainty"
+
+
+def impute(
+    model: Path,
+    data: str,
+    /,
+    *,
+    out: Folder,
+    uncertainty: Annotated[bool, Parameter(negative=())] = False,
+    reading: Reading = Reading(),  # noqa: B008  (frozen)
+) -> None:
+    """Write DATA with its missing cells filled by what the model expects, given the cells that are there.
+
+    All else is written as it was read, columns that --label or --drop keep from the model too.
+
+    Args:
+        model: folder of a saved model of a table.
+        data: a csv or Parquet file with the columns of the fit.
+        out: csv or Parquet file.
+        uncertainty: add, beside every column that had holes, how far the filled cells may be off: the root mean squared
+            error at cells hidden from the model (of dates in seconds), or the chance of another level.
+        reading: how DATA is read.
+    """
+    fitted = rows.model_at(model)
+    types = rows.types_of(fitted)
+    given = rows.read(data, reading, types=types)
+    made, doubts = fitted.impute(given.rows, return_std=True)
+    whole = given if not (reading.drop or reading.label) else _whole(data, reading, types)
+    table, counts = filled(whole.table, given.table, made, doubts if uncertainty else None)
+    rows.write(out, table, None, given)
+    total = sum(counts.values())
+    told = (
+        f"{total:,} {'cell' if total == 1 else 'cells'} filled in {', '.join(counts)}"
+        if counts
+        else "no cell was missing"
+    )
+    print(f"{out}: {len(given):,} rows, {told}")
+
+
+def _whole(data: str, reading: Reading, types: Any) -> Data:
+    return rows.read(data, replace(reading, label=None, drop=()), types=types)
+
+
+def filled(whole: Any, given: Any, made: Any, doubts: Any) -> tuple[Any, dict[str, int]]:
+    """Put filled columns in the place of those with holes, with their doubts behind them; count what was filled."""
+    import pyarrow.compute as pc
+
+    counts = {}
+    for name in given.column_names:
+        count = given[name].null_count - made[name].null_count
+        if not count:
+            continue
+        counts[name] = count
+        place = whole.column_names.index(name)
+        # The cells that were there keep every digit.
+        column = pc.if_else(pc.is_valid(given[name]), made[name], rows.brief(made[name]))
+        whole = whole.set_column(place, name, column)
+        if doubts is not None:
+            whole = whole.add_column(place + 1, name + BESIDE, rows.brief(doubts[name]))
+    return whole, counts

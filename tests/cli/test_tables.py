@@ -1,0 +1,163 @@
+"""Tables of text, dates and holes from file to file: what comes out has the columns and the types of what went in."""
+
+import json
+
+import numpy as np
+import pytest
+
+from isthmus import data, load
+
+NET = ("--architecture", "dense:hidden=(8)", "--units", "2", "--epochs", "3", "--quiet")
+KINDS = ("--schema", "zip=category", "--schema", "visits=count", "--schema", "income=number:scale=log")
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """Return a csv with names, quotes, dates, truth values, zip codes and holes."""
+    random = np.random.default_rng(0)
+    lines = ["name;born;city;income;member;visits;zip;group"]
+    for i in range(60):
+        city = ("Berlin", "Köln", "")[i % 3]
+        born = np.datetime64("1970-01-01") + int(random.integers(0, 9000))
+        income = "?" if i % 7 == 0 else f"{random.uniform(900, 5000):.2f}".replace(".", ",")
+        name = f'"Li; ""{i % 4}"""'
+        lines.append(f"{name};{born};{city};{income};{'true' if i % 2 else 'false'};{i % 5};0{i % 3}067;{'ab'[i % 2]}")
+    path = tmp_path_factory.mktemp("people") / "people.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def table(people, shell):
+    """Return a small model of it."""
+    folder = people.parent / "model"
+    done = shell("fit", people, "-o", folder, "--label", "group", *KINDS, *NET)
+    assert done.code == 0, done.err
+    return folder
+
+
+def types(path):
+    read = data.read(path, types={}).table
+    return dict(zip(read.column_names, map(str, read.schema.types), strict=True))
+
+
+def test_kinds_are_those_of_the_schema_and_of_the_rows(table):
+    assert dict(zip(load(table).form_.table.names, load(table).form_.table.kinds, strict=True)) == {
+        **{"name": "category", "born": "date", "city": "binary", "income": "number"},
+        **{"member": "binary", "visits": "count", "zip": "category"},
+    }
+
+
+def test_a_schema_in_toml_is_that_of_the_flags(people, table, shell, tmp_path):
+    settings = '[schema]\nzip = "category"\nvisits = "count"\nincome = {type = "number", scale = "log"}\n'
+    (tmp_path / "table.toml").write_text('label = "group"\n' + settings)
+    done = shell("fit", people, "-o", tmp_path / "model", "--config", tmp_path / "table.toml", *NET)
+    assert done.code == 0, done.err
+    assert load(tmp_path / "model").form_.table.kinds == load(table).form_.table.kinds
+    assert (load(tmp_path / "model").score_samples(read(people)) == load(table).score_samples(read(people))).all()
+
+
+def read(path):
+    import pyarrow as pa
+
+    return data.read(path, label="group", types={"zip": pa.string()}).table
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_rows_come_back_in_their_own_types(people, table, shell, tmp_path, suffix):
+    out = tmp_path / f"back.{suffix}"
+    assert shell("reconstruct", table, people, "--label", "group", "-o", out).code == 0
+    expected = {name: kind for name, kind in types(people).items() if name != "group"}
+    assert types(out) == (expected if suffix == "csv" else expected | {"zip": "string"})
+    assert set(read_column(out, "zip")) <= {"00067", "01067", "02067"}
+    assert shell("sample", table, "-n", "7", "-o", tmp_path / f"new.{suffix}", "--drawn").code == 0
+    assert list(types(tmp_path / f"new.{suffix}")) == list(expected)
+
+
+def read_column(path, name):
+    import pyarrow as pa
+
+    return data.read(path, types={name: pa.string()}).table[name].to_pylist()
+
+
+def test_codes_of_a_table_come_back_as_a_table(people, table, shell, tmp_path):
+    shell("encode", table, people, "--label", "group", "-o", tmp_path / "codes.csv")
+    shell("encode", table, people, "--label", "group", "-o", tmp_path / "codes.npz", "--bits", "32")
+    assert shell("reconstruct", table, people, "--label", "group", "-o", tmp_path / "rows.csv").code == 0
+    assert shell("reconstruct", table, tmp_path / "codes.csv", "--codes", "-o", tmp_path / "a.csv").code == 0
+    assert shell("reconstruct", table, tmp_path / "codes.npz", "-o", tmp_path / "b.csv").code == 0
+    rows = [(tmp_path / name).read_text().splitlines() for name in ("rows.csv", "a.csv", "b.csv")]
+    assert rows[0][0] == rows[1][0] == rows[2][0] and len(rows[0]) == len(rows[1]) == len(rows[2]) == 61
+
+
+def test_filled_tables_keep_what_was_there_and_every_column(people, table, shell, tmp_path):
+    out = tmp_path / "filled.csv"
+    done = shell("impute", table, people, "--label", "group", "-o", out)
+    assert done.code == 0 and "29 cells filled in city, income" in done.out, done.out + done.err
+    before, after = data.read(people).table, data.read(out).table
+    assert after.column_names == before.column_names and types(out) == types(people)
+    for name in before.column_names:
+        assert after[name].null_count == 0
+        there = before[name].is_valid()
+        assert after[name].filter(there).equals(before[name].filter(there)), name
+
+
+def test_doubts_stand_beside_the_columns_that_had_holes(people, table, shell, tmp_path):
+    out = tmp_path / "filled.parquet"
+    assert shell("impute", table, people, "--label", "group", "-o", out, "--uncertainty").code == 0
+    filled, holes = data.read(out).table, data.read(people).table
+    assert [name for name in filled.column_names if name.endswith("_uncertainty")] == [
+        "city_uncertainty",
+        "income_uncertainty",
+    ]
+    doubts = filled["income_uncertainty"].to_numpy()
+    assert ((doubts > 0) == holes["income"].is_null().to_numpy()).all()
+    again = shell("impute", table, out, "--drop", "city_uncertainty", "--drop", "income_uncertainty", "--drop", "group")
+    assert again.code == 2, "no --out"
+    drops = [word for name in ("city_uncertainty", "income_uncertainty") for word in ("--drop", name)]
+    done = shell("impute", table, out, *drops, "--label", "group", "-o", tmp_path / "again.csv")
+    assert "no cell was missing" in done.out
+
+
+def test_scores_and_nats_of_each_column(people, table, shell, tmp_path):
+    lines = shell("score", table, people, "--label", "group", "--per-column").out.splitlines()
+    assert lines[0] == "score," + ",".join(f"nats_{name}" for name in load(table).feature_names_in_)
+    numbers = np.array([line.split(",") for line in lines[1:]], float)
+    np.testing.assert_allclose(numbers[:, 0], -numbers[:, 1:].sum(1), rtol=1e-5)
+    np.testing.assert_allclose(numbers[:, 0], load(table).score_samples(read(people)), rtol=1e-5)
+
+
+def test_few_rows_that_look_like_numbers_are_read_as_the_fit_read_them(people, table, shell, tmp_path):
+    head = people.read_text(encoding="utf-8").splitlines()[0]
+    (tmp_path / "one.csv").write_text(f"{head}\n7;1980-01-01;1;1000;true;3;01067;a\n")
+    done = shell("score", table, tmp_path / "one.csv", "--label", "group")
+    assert done.code == 0 and len(done.out.splitlines()) == 2, done.err
+
+
+def test_figures_and_summary_of_a_table(people, shell, tmp_path):
+    options = ("--label", "group", "--figures", tmp_path / "figures", *NET[:-1])
+    done = shell("fit", people, "-o", tmp_path / "model", *options, "--test", people)
+    assert done.code == 0, done.err
+    drawn = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert drawn == ["curves.png", "plane.png", "summary.json", "summary.txt"]
+    assert "left out for a table" in done.out and "from other cells" in done.out
+    numbers = json.loads((tmp_path / "figures" / "summary.json").read_text())
+    assert [column["name"] for column in numbers["columns"]] == list(load(tmp_path / "model").feature_names_in_)
+
+
+def test_numbers_with_a_schema_are_a_table_of_their_types(shell, tmp_path):
+    (tmp_path / "counts.csv").write_text("\n".join(f"{i % 4},{i % 3},{i / 2}" for i in range(40)))
+    done = shell("fit", tmp_path / "counts.csv", "-o", tmp_path / "model", "--schema", "0=count", "--drop", "1", *NET)
+    assert done.code == 0, done.err
+    codec = load(tmp_path / "model").form_.table
+    assert (codec.names, codec.kinds) == (("x0", "x2"), ("count", "number"))
+    out = tmp_path / "back.csv"
+    assert shell("reconstruct", tmp_path / "model", tmp_path / "counts.csv", "--drop", "1", "-o", out).code == 0
+    assert types(out) == {"x0": "int64", "x2": "double"}
+    done = shell("evaluate", tmp_path / "model", tmp_path / "counts.csv", "--drop", "x1")
+    assert done.code == 0 and "x0      count" in done.out
+
+
+def test_blocks_are_no_tables(shell, wine, tmp_path):
+    done = shell("fit", wine, "-o", tmp_path / "model", "--stream", "--schema", "auto")
+    assert done.code == 2 and "--stream reads numbers in blocks" in done.err
