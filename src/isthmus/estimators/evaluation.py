@@ -38,6 +38,8 @@ class Evaluation:
         standardised: whether errors are in standard deviations of the columns.
         levels: whether columns are categories: then ``squared_error`` counts wrong levels per row, and there is nothing
             to compare it with but the score.
+        table: whether columns are of several kinds: then numbers are in standard deviations, counts as they are, a
+            wrong level counts one, an angle its chord, a missing cell nothing, and nothing is there to compare with.
         verdict: sentences.
     """
 
@@ -56,6 +58,7 @@ class Evaluation:
     dead: int
     standardised: bool = False
     levels: bool = False
+    table: bool = False
     verdict: tuple[str, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,7 +70,7 @@ class Evaluation:
         """Print a small table and the verdict."""
         lines = [
             f"rows {self.rows}, variables {self.variables}, numbers per code {self.code}",
-            *(self._wrong_levels() if self.levels else self._errors()),
+            *(self._wrong_levels() if self.levels else self._of_table() if self.table else self._errors()),
             f"log-likelihood         {self.score:.6g} nats per row given its code",
         ]
         if self.nll is not None:
@@ -90,6 +93,9 @@ class Evaluation:
         share = 100 * self.squared_error / self.variables
         return [f"wrong levels per row   {self.squared_error:.4g} of {self.variables}, {share:.1f} %"]
 
+    def _of_table(self) -> list[str]:
+        return [f"squared error per row  {self.squared_error:.6g}, in standard deviations; a wrong level counts one"]
+
     def _share(self) -> str:
         return "undefined, as these rows do not vary" if math.isnan(self.explained) else f"{100 * self.explained:.2f} %"
 
@@ -111,7 +117,9 @@ def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, byt
     answers, baseline, comparable = model.answers, model.past.baseline, model.scaling_.comparable
     codes, back, scores = answers.ask(x, "codes", "reconstructions", "scores")
     seen, back = comparable(x), comparable(back)
-    levels = bool(model.spec_.levels)
+    levels, table = bool(model.spec_.levels), model.spec_.table
+    if table:
+        seen, back = np.zeros_like(seen), _differences(model, seen, back)
     if levels:
         # The distance of two levels is whether they differ: as squares of zeros and ones.
         seen, back = np.zeros_like(seen), (seen != back).astype(seen.dtype)
@@ -119,25 +127,35 @@ def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, byt
     if draws and not has_density:
         name = type(model.parts_.bottleneck).__name__
         raise ValueError(f"draws={draws} need a code with a density, which {name} lacks; leave draws out")
-    nll = float(answers.bound(x, Noise(seed), draws).mean()) if draws else None
+    units = model.form_.scores
+    nll = -float(units(x, -answers.bound(x, Noise(seed), draws)[:, None]).mean()) if draws else None
     found = Evaluation(
         rows=len(x),
         variables=x.shape[1],
         code=codes.shape[1],
         squared_error=float(squared_error(seen, back).mean()),
-        pca=math.nan if levels else float(baseline.errors(seen).mean()),
-        mean=math.nan if levels else float(baseline.errors_of_mean(seen).mean()),
-        explained=math.nan if levels else explained_variance(seen, back),
-        score=float(scores.mean()),
+        pca=math.nan if levels or table else float(baseline.errors(seen).mean()),
+        mean=math.nan if levels or table else float(baseline.errors_of_mean(seen).mean()),
+        explained=math.nan if levels or table else explained_variance(seen, back),
+        score=float(units(x, scores).mean()),
         nll=nll,
         draws=draws,
         bytes_in=bytes_per_row if bytes_per_row is not None else _bytes_per_row(X, x),
-        bits=() if levels else tuple(_stored(model, seen, codes, bits) for bits in BITS),
+        bits=() if levels or table else tuple(_stored(model, seen, codes, bits) for bits in BITS),
         dead=_unmoved(codes),
         standardised=model.scaling_.mode == "standard",
         levels=levels,
+        table=table,
     )
     return replace(found, verdict=tuple(_verdict(model, found)))
+
+
+def _differences(model: Autoencoder, seen: Array, back: Array) -> Array:
+    """Return how far a table's variables are from what came back, 0 where nothing was seen."""
+    kinds = np.array([column.kind for column in model.spec_.columns])
+    away = np.where(np.isnan(seen), 0.0, back - seen)
+    away = np.where(kinds == "angle", 2 * np.sin(away / 2), away)
+    return np.where((kinds == "category") | (kinds == "binary"), (away != 0).astype(away.dtype), away)
 
 
 def _unmoved(codes: Array) -> int:
