@@ -112,8 +112,7 @@ def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, byt
     Raises:
         ValueError: draws that are none, or that a code without a density cannot give.
     """
-    if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 0:
-        raise ValueError(f"draws={draws!r} is not a number of draws; give a whole number from 0 up")
+    _refuse_draws(model, draws)
     answers, baseline, comparable = model.answers, model.past.baseline, model.scaling_.comparable
     codes, back, scores = answers.ask(x, "codes", "reconstructions", "scores")
     seen, back = comparable(x), comparable(back)
@@ -123,10 +122,6 @@ def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, byt
     if levels:
         # The distance of two levels is whether they differ: as squares of zeros and ones.
         seen, back = np.zeros_like(seen), (seen != back).astype(seen.dtype)
-    has_density = "density" in model.parts_.bottleneck.provides
-    if draws and not has_density:
-        name = type(model.parts_.bottleneck).__name__
-        raise ValueError(f"draws={draws} need a code with a density, which {name} lacks; leave draws out")
     units = model.form_.scores
     nll = -float(units(x, -answers.bound(x, Noise(seed), draws)[:, None]).mean()) if draws else None
     found = Evaluation(
@@ -148,6 +143,14 @@ def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, byt
         table=table,
     )
     return replace(found, verdict=tuple(_verdict(model, found)))
+
+
+def _refuse_draws(model: Autoencoder, draws: int) -> None:
+    if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 0:
+        raise ValueError(f"draws={draws!r} is not a number of draws; give a whole number from 0 up")
+    if draws and "density" not in model.parts_.bottleneck.provides:
+        name = type(model.parts_.bottleneck).__name__
+        raise ValueError(f"draws={draws} need a code with a density, which {name} lacks; leave draws out")
 
 
 def _differences(model: Autoencoder, seen: Array, back: Array) -> Array:
