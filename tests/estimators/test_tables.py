@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 from isthmus import Autoencoder, Trainer, load
 from isthmus.data import stream
-from isthmus.parts import Hiding, Number
+from isthmus.parts import Hiding, Number, Variational
 
 N, FAST = 60, Trainer(epochs=2)
 
@@ -203,3 +203,12 @@ def test_the_smallest_tables_can_be_fitted(table):
         model = Autoencoder(1, trainer=FAST, random_state=0).fit(table)
     assert np.isfinite(model.score_samples(table)).all()
     assert (model.reconstruct(table).dtypes == table.dtypes).all()
+
+
+def test_the_bound_of_a_table_is_in_its_own_units_too():
+    small = X[["income", "sex"]]
+    bounds = [
+        fitted(table, {"income": "number"}, 1, bottleneck=Variational()).evaluate(table, draws=4).nll
+        for table in (small, small.assign(income=small["income"] * 64))
+    ]
+    assert bounds[1] - bounds[0] == pytest.approx(math.log(64), abs=1e-3)

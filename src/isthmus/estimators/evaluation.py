@@ -123,7 +123,7 @@ def evaluate(model: Autoencoder, X: Any, x: Array, *, draws: int, seed: int, byt
         # The distance of two levels is whether they differ: as squares of zeros and ones.
         seen, back = np.zeros_like(seen), (seen != back).astype(seen.dtype)
     units = model.form_.scores
-    nll = -float(units(x, -answers.bound(x, Noise(seed), draws)[:, None]).mean()) if draws else None
+    nll = -float(units(x, -answers.bound(x, Noise(seed), draws)).mean()) if draws else None
     found = Evaluation(
         rows=len(x),
         variables=x.shape[1],
