@@ -12,6 +12,7 @@ from isthmus.bottleneck import Bottleneck
 from isthmus.catalogue import catalogue
 from isthmus.component import Part, Schedule, suggest
 from isthmus.corruption import Corruption
+from isthmus.data.columns import Kind
 from isthmus.likelihood import Likelihood
 from isthmus.penalty import Penalty
 from isthmus.training.greedy import Greedy
@@ -41,6 +42,13 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time the catalog
     from isthmus.corruption.wrapped import Compose as Compose
     from isthmus.corruption.wrapped import Emphasised as Emphasised
     from isthmus.corruption.wrapped import PerKind as PerKind
+    from isthmus.data.columns.date import Date as Date
+    from isthmus.data.columns.level import Binary as Binary
+    from isthmus.data.columns.level import Category as Category
+    from isthmus.data.columns.level import Constant as Constant
+    from isthmus.data.columns.level import Hashed as Hashed
+    from isthmus.data.columns.number import Count as Count
+    from isthmus.data.columns.number import Number as Number
     from isthmus.likelihood.bernoulli import Bernoulli as Bernoulli
     from isthmus.likelihood.categorical import Categorical as Categorical
     from isthmus.likelihood.mixed import Mixed as Mixed
@@ -74,11 +82,12 @@ KINDS: tuple[type[Part], ...] = (
     Optimiser,
     Greedy,
     Schedule,
+    Kind,
 )
 
 
 def parts() -> list[type[Part]]:
-    """Return the class of every part, those of training too.
+    """Return the class of every part, those of training and the kinds of a table's columns too.
 
     >>> [part.__name__ for part in parts() if part.kind == "schedule"]
     ['Ramp', 'Steps', 'Cosine']

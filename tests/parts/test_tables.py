@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -51,10 +52,7 @@ def gradients(engine, task, batch):
 
 
 def levels(spec, **changes):
-    fields = {
-        name: getattr(spec, name) for name in ("shape", "columns", "missing", "rows", "provides", "table", "level")
-    }
-    return Spec(**{**fields, **changes})
+    return replace(spec, **changes)
 
 
 @pytest.mark.parametrize("seen", [None, SEEN], ids=["complete", "with holes"])
@@ -139,9 +137,8 @@ def test_chances_of_known_and_new_levels_add_up_to_one():
     total = torch.zeros(2, dtype=torch.float64)
     for level in range(4):
         x = torch.tensor([[level, min(level, 2)]], dtype=torch.float64)
-        total += torch.exp(-task.likelihood.nll(output, x, task.memories["likelihood"]))[0] * torch.tensor(
-            [1, level < 3]
-        )
+        density = torch.exp(-task.likelihood.nll(output, x, task.memories["likelihood"]))[0]
+        total += density * torch.tensor([1, level < 3])
     assert_allclose(total, [1.0, 1.0])
 
 

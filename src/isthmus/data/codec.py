@@ -31,18 +31,25 @@ def facts_of(frame: Frame, schema: Schema | None = None) -> dict[str, Facts]:
     kinds = declared(frame.names, schema)
     found = {}
     for name, values in frame.columns():
-        kind = kinds.get(name)
-        if kind is not None and kind.__class__.__name__ == "Date":
-            from isthmus.data.columns.date import parsed
-
-            values = parsed(name, values, getattr(kind, "format", ""))
-        found[name] = Facts.of(name, values, quantiles=kind is not None and kind.quantiles)
+        found[name] = kinds[name].facts(name, values) if name in kinds else Facts.of(name, values)
     return found
 
 
 def joined(a: Mapping[str, Facts], b: Mapping[str, Facts]) -> dict[str, Facts]:
-    """Return the facts of the rows of both."""
-    return {name: facts.joined(b[name]) for name, facts in a.items()}
+    """Return the facts of the rows of both.
+
+    Raises:
+        ValueError: other columns, or a column of another type.
+    """
+    if a.keys() != b.keys():
+        raise ValueError(f"some rows have the columns {_listed(tuple(a))}, others {_listed(tuple(b))}; give the same")
+    found = {}
+    for name, facts in a.items():
+        try:
+            found[name] = facts.joined(b[name])
+        except ValueError as error:
+            raise ValueError(f"column {name!r} {error}") from None
+    return found
 
 
 def declared(names: Sequence[str], schema: Schema | None) -> dict[str, Kind]:
@@ -107,10 +114,10 @@ class TableCodec:
         template: the table without rows, in the caller's library: what types come back.
 
     >>> import pyarrow as pa
-    >>> table = pa.table({"age": [39, 50, None], "sex": ["m", "f", "f"]})
+    >>> table = pa.table({"age": [38, 50, None, 44], "sex": ["m", "f", "f", "f"]})
     >>> codec = TableCodec.fit(table)
     >>> codec.kinds, codec.encode(table).round(2).tolist()
-    (('number', 'binary'), [[-1.0, 1.0], [1.0, 0.0], [nan, 0.0]])
+    (('number', 'binary'), [[-1.22, 1.0], [1.22, 0.0], [nan, 0.0], [0.0, 0.0]])
     >>> codec.decode(codec.encode(table), like=table).equals(table)
     True
     """
@@ -216,6 +223,7 @@ class TableCodec:
         if not frame.named:
             if len(frame.names) != len(names):
                 raise ValueError(f"X has {len(frame.names)} features, but the fit had {len(names)}; give the same ones")
+            self._refuse_types(frame)
             return
         missing = [name for name in names if name not in frame.names]
         extra = [name for name in frame.names if name not in names]
@@ -227,8 +235,11 @@ class TableCodec:
             now, fit = moved[0]
             remedy = "give them in its order: X[list(model.feature_names_in_)]"
             raise ValueError(f"the table has {now!r} where the fit had {fit!r}; {remedy}")
-        for codec, kind, (name, values) in zip(self.columns, self.kinds, frame.columns(), strict=True):
-            _refuse_type(codec, kind, name, values)
+        self._refuse_types(frame)
+
+    def _refuse_types(self, frame: Frame) -> None:
+        for codec, kind, (_, values) in zip(self.columns, self.kinds, frame.columns(), strict=True):
+            _refuse_type(codec, kind, codec.name, values)
 
 
 def _refuse_type(codec: Codec, kind: str, name: str, values: Any) -> None:
@@ -239,14 +250,15 @@ def _refuse_type(codec: Codec, kind: str, name: str, values: Any) -> None:
     """
     from isthmus.data.columns.facts import type_of
 
-    found, _ = type_of(name, values)
-    reads = {"number": ("number",), "count": ("number",), "date": ("date", "level"), "hashed": ("level", "number")}
+    found, unit = type_of(name, values)
+    found = "truth" if unit == "bool" else found
     levels = {type(level) for level in getattr(codec, "levels", ())}
-    wanted = reads.get(kind, ("level",) if levels <= {str} and levels else ("number", "level"))
-    if found not in (*wanted, "none"):
-        word = {"number": "numbers", "level": "text", "date": "dates"}
+    other = ("truth", "number") if bool in levels else ("number", "level") if levels != {str} else ("level",)
+    wanted = {"number": ("number",), "count": ("number",), "date": ("date", "level")}.get(kind, other)
+    if found not in (*wanted, "none") and (levels or kind in ("number", "count", "date")):
+        words = {"number": "numbers", "level": "text", "date": "dates", "truth": "truth values"}
         remedy = "give it as it was, or fit again"
-        raise ValueError(f"column {name!r} was {word[wanted[0]]} in the fit and is {word[found]} now; {remedy}")
+        raise ValueError(f"column {name!r} was {words[wanted[0]]} in the fit and is {words[found]} now; {remedy}")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from isthmus.data.record import Array
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A table's columns by name; ``named`` says that the names are the caller's."""
+    """A table's columns by name; labels that are no text are written so. ``named`` says that names are the caller's."""
 
     native: Any
     names: tuple[str, ...]
@@ -21,7 +23,7 @@ class Frame:
     named: bool
 
     def columns(self) -> Iterator[tuple[str, Any]]:
-        """Give every column: a numpy array of numbers, or an Arrow array."""
+        """Give every column: a numpy array of numbers, or an Arrow array; one of nulls where nothing is there."""
         if isinstance(self.native, np.ndarray):
             for i, name in enumerate(self.names):
                 values = self.native[:, i]
@@ -30,13 +32,14 @@ class Frame:
         import narwhals.stable.v2 as nw
         import pyarrow as pa
 
-        frame = nw.from_native(self.native, eager_only=True)
-        for name in self.names:
+        # By place: labels of pandas may be numbers or pairs.
+        columns = nw.from_native(self.native, eager_only=True).iter_columns()
+        for name, column in zip(self.names, columns, strict=True):
             try:
-                values = frame[name].to_arrow()
-            except (pa.ArrowInvalid, pa.ArrowTypeError):
-                values = _arrow(name, frame[name].to_list())
-            yield name, _one(values)
+                values = _one(column.to_arrow())
+            except (pa.ArrowException, OverflowError):
+                values = _arrow(name, column.to_list())
+            yield name, values if _any(values) else pa.nulls(self.rows)
 
     def template(self) -> Any:
         """Return the table without rows, which keeps types and levels."""
@@ -45,6 +48,13 @@ class Frame:
         if isinstance(self.native, np.ndarray):
             return self.native[:0]
         return nw.from_native(self.native, eager_only=True).head(0).to_native()
+
+
+def _any(values: Any) -> bool:
+    """Say whether a column has any value: what type it has says nothing where it has none."""
+    import pyarrow.compute as pc
+
+    return values.null_count < len(values) and not pc.all(values.is_null(nan_is_null=True)).as_py()
 
 
 def framed(X: Any) -> Frame:
@@ -73,7 +83,7 @@ def _of_frame(X: Any) -> Frame:
     refuse_twice(X)
     try:
         frame = nw.from_native(X, eager_only=True)
-        return Frame(X, tuple(frame.columns), len(frame), named=True)
+        return Frame(X, tuple(map(str, frame.columns)), len(frame), named=True)
     except DuplicateError as error:
         raise ValueError(f"the table has two columns of one name ({error}); rename one") from None
     except TypeError:
@@ -82,15 +92,20 @@ def _of_frame(X: Any) -> Frame:
 
 
 def refuse_twice(X: Any) -> None:
-    """Refuse a table that has two columns of one name.
+    """Refuse a table that has two columns of one name, or labels of which only some are text.
 
     Raises:
         ValueError: always with the name.
     """
-    names = getattr(X, "column_names", None) or (getattr(X, "columns", []) if hasattr(X, "dtypes") else [])
-    twice = _twice([str(name) for name in names])
+    labels = getattr(X, "column_names", None)
+    labels = list(labels if labels is not None else getattr(X, "columns", []) if hasattr(X, "dtypes") else [])
+    twice = _twice([str(label) for label in labels])
     if twice is not None:
         raise ValueError(f"the table has two columns called {twice!r}; rename one")
+    other = [label for label in labels if not isinstance(label, str)]
+    if other and len(other) < len(labels):
+        remedy = "make all of them text: X.columns = X.columns.map(str)"
+        raise ValueError(f"the table has names of columns that are text, and {other[0]!r}, which is not; {remedy}")
 
 
 def _twice(names: list[str]) -> str | None:
@@ -105,14 +120,17 @@ def _arrow(name: str, values: list[Any]) -> Any:
     """
     import pyarrow as pa
 
-    values = [None if isinstance(v, float) and v != v else v for v in values]
+    values = [None if v is None or v != v else v for v in values]  # NaN and NaT are not themselves
     try:
         return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except (pa.ArrowException, OverflowError):
         pass
-    if all(v is None or isinstance(v, (str, int, float, bool, np.generic)) for v in values):
+    here = [v for v in values if v is not None]
+    if all(isinstance(v, Real | Decimal) and not isinstance(v, bool | np.bool_) for v in here):
+        return pa.array([None if v is None else float(v) for v in values])
+    strange = next((v for v in here if not isinstance(v, str | Real | np.bool_)), None)
+    if strange is None:
         return pa.array([None if v is None else str(v) for v in values])
-    strange = next(v for v in values if v is not None and not isinstance(v, (str, int, float, bool)))
     raise ValueError(f"column {name!r} holds a {type(strange).__name__}; give numbers, text, truth values or dates")
 
 
@@ -130,45 +148,92 @@ def _one(values: Any) -> Any:
 def restored(values: Mapping[str, Any], like: Any, rows: int) -> Any:
     """Return columns as a table of the library, types, levels and (where it has as many rows) index of ``like``."""
     if isinstance(like, np.ndarray):
-        dtype = like.dtype
-        if dtype.kind in "biuf" and any(isinstance(v, list) for v in values.values()):
-            return np.column_stack([_numbers(v) for v in values.values()]).astype(_room_for_holes(dtype, values))
-        stacked = np.column_stack([np.asarray(v, dtype=object if dtype.hasobject else None) for v in values.values()])
-        return stacked.astype(_room_for_holes(dtype, values))
+        return _restored_array(list(values.values()), like)
     import narwhals.stable.v2 as nw
+    import pyarrow as pa
 
     frame = nw.from_native(like, eager_only=True)
-    kind = frame.implementation
-    made = {name: _series(name, column, frame[name].to_native(), kind) for name, column in values.items()}
+    kind, columns = frame.implementation, frame.iter_columns()
+    made = [_series(name, v, column) for (name, v), column in zip(values.items(), columns, strict=True)]
+    if kind.is_pyarrow():
+        fields = [field.with_type(column.type) for field, column in zip(like.schema, made, strict=True)]
+        return type(like).from_arrays(made, schema=pa.schema(fields, like.schema.metadata))
     if not kind.is_pandas_like():
-        return type(like).from_pydict(made) if kind.is_pyarrow() else type(like)(made)
+        return type(like)(made)
     index = like.index if len(like) == rows else None
-    whole = {name: column.set_axis(index) if index is not None else column for name, column in made.items()}
-    return type(like)(whole, index=index).set_axis(list(like.columns), axis=1)
+    whole = {i: column.set_axis(index) if index is not None else column for i, column in enumerate(made)}
+    return type(like)(whole, index=index).set_axis(like.columns, axis=1)
+
+
+def _restored_array(values: list[Any], like: Array) -> Array:
+    """Return columns as an array of the type of ``like``, or of a wider one where that is needed."""
+    dtype = like.dtype
+    if dtype.hasobject:
+        cells = like if like.ndim == 2 and like.shape[1] == len(values) else np.empty((0, len(values)), dtype)
+        columns = [_objects(_filled_arrow(v), cells[:, i].tolist()) for i, v in enumerate(values)]
+        return np.column_stack([np.fromiter(column, dtype=object, count=len(column)) for column in columns])
+    if dtype.kind in "biuf":
+        stacked = _within(np.column_stack([_numbers(v) for v in values]), dtype)
+        holes = dtype.kind in "biu" and np.isnan(stacked).any()
+        return stacked.astype(np.float64 if holes else dtype)
+    stacked = np.column_stack([np.asarray(v) for v in values])
+    return stacked.astype(np.result_type(stacked, dtype) if dtype.kind in "US" else dtype)
 
 
 def _numbers(values: Any) -> Array:
     return np.asarray([np.nan if v is None else v for v in values] if isinstance(values, list) else values, dtype=float)
 
 
-def _room_for_holes(dtype: np.dtype[Any], values: Mapping[str, Any]) -> np.dtype[Any]:
-    """Return a type that holds NaN where a number may be missing."""
-    whole = dtype.kind in "biu" and any(np.isnan(_numbers(v)).any() for v in values.values())
-    return np.dtype(np.float64) if whole else dtype
+def _within(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Return numbers no farther out than a type reaches, which would make others of them."""
+    if dtype.kind not in "iuf":
+        return values
+    limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
+    low, high = float(limits.min), float(limits.max)
+    return values.clip(low, high if int(high) <= int(limits.max) else np.nextafter(high, 0))
 
 
-def _series(name: str, values: Any, like: Any, kind: Any) -> Any:
-    """Return values as a column of the type of ``like``; missing where they are NaN, None or not a time."""
+def _filled_arrow(values: Any, *, nan: bool = False) -> Any:
+    """Return decoded values as an Arrow array; missing, or NaN where that is asked for, where they are not there."""
     import pyarrow as pa
 
-    if isinstance(values, np.ndarray):
-        missing = np.isnat(values) if values.dtype.kind == "M" else np.isnan(values)
-        arrow = pa.array(values, mask=missing)
-    else:
-        arrow = pa.array(values)
-    if kind.is_pandas_like():
-        return _pandas(arrow, like)
-    return type(like)(name, arrow).cast(like.dtype) if kind.is_polars() else _cast(arrow, like.type)
+    if not isinstance(values, np.ndarray):
+        return pa.array(values)
+    missing = np.isnat(values) if values.dtype.kind == "M" else np.isnan(values)
+    return pa.array(values, mask=None if nan and values.dtype.kind == "f" else missing)
+
+
+def _series(name: str, values: Any, like: Any) -> Any:
+    """Return values as a column of the type of ``like``, a column of narwhals, and with its mark of what is missing."""
+    import narwhals.stable.v2 as nw
+
+    nan = like.dtype.is_float() and not like.is_null().any() and bool(like.is_nan().any())
+    if nan or like.dtype.is_integer():
+        values = _numbers(values)
+    if like.dtype.is_integer() and like.dtype not in (nw.Int128, nw.UInt128):
+        values = _within(values, np.dtype(str(like.dtype).lower()))
+    arrow, native = _filled_arrow(values, nan=nan), like.to_native()
+    try:
+        return _typed(name, arrow, native, like.implementation)
+    except Exception:  # every library has its own
+        if not like.is_null().all():
+            raise
+    # The type of a column without any value says nothing, and could not hold what is expected there.
+    return _natural(name, arrow, native, like.implementation)
+
+
+def _typed(name: str, arrow: Any, native: Any, library: Any) -> Any:
+    """Return Arrow values as a column of the type of ``native``."""
+    if library.is_pandas_like():
+        return _pandas(arrow, native)
+    return type(native)(name, arrow).cast(native.dtype) if library.is_polars() else _cast(arrow, native.type)
+
+
+def _natural(name: str, arrow: Any, native: Any, library: Any) -> Any:
+    """Return Arrow values as a column of a library, of what type they are."""
+    if library.is_pandas_like():
+        return arrow.to_pandas()
+    return type(native)(name, arrow) if library.is_polars() else arrow
 
 
 def _cast(values: Any, kind: Any) -> Any:
@@ -176,7 +241,9 @@ def _cast(values: Any, kind: Any) -> Any:
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
-        return values.cast(kind.value_type).dictionary_encode().cast(kind)
+        return _cast(values, kind.value_type).dictionary_encode().cast(kind)
+    if pa.types.is_null(values.type):
+        return pa.nulls(len(values), kind)
     return values.cast(kind, safe=False)
 
 
@@ -185,18 +252,36 @@ def _pandas(arrow: Any, like: Any) -> Any:
     kind = like.dtype
     values = arrow.to_pandas()
     if isinstance(kind, np.dtype) and kind.hasobject:
-        return values.astype(object).where(~values.isna(), None if _holds_none(like) else np.nan)
+        return type(like)(_objects(arrow, like.tolist()), dtype=object)
     if isinstance(kind, np.dtype) and kind.kind in "iub" and values.isna().any():
         return values.astype(np.float64) if kind.kind != "b" else values.astype(object)
+    if str(kind) == "category":
+        return _category(arrow, like)
     if getattr(kind, "tz", None) is not None:
         return values.dt.tz_localize("UTC").dt.tz_convert(kind.tz).astype(kind)
-    if str(kind) == "category" and kind.categories.dtype != values.dtype and len(values):
-        values = values.astype(kind.categories.dtype) if not values.isna().any() else values
     return values.astype(kind)
 
 
-def _holds_none(like: Any) -> bool:
-    return any(value is None for value in like)
+def _category(arrow: Any, like: Any) -> Any:
+    """Return levels as a pandas column of categories: their places among those of ``like``, as values or as text."""
+    levels = like.cat.categories
+    known = {str(level): i for i, level in enumerate(levels)} | {level: i for i, level in enumerate(levels)}
+    codes = [-1 if value is None else known.get(value, -1) for value in arrow.to_pylist()]
+    return type(like)(like.array.from_codes(codes, dtype=like.dtype))
+
+
+def _objects(arrow: Any, like: list[Any]) -> list[Any]:
+    """Return values as Python objects of the types of those of ``like``, and missing as they have it."""
+    import pyarrow as pa
+
+    here = [value for value in like if value is not None and value == value]
+    hole = None if len(here) == len(like) or None in like else np.nan
+    try:
+        arrow = _cast(arrow, pa.array(here).type) if here else arrow
+    except (pa.ArrowException, OverflowError):
+        mixed = {str(value): value for value in here}  # which were read as text
+        return [hole if value is None else mixed.get(value, value) for value in arrow.to_pylist()]
+    return [hole if value is None else value for value in arrow.to_pylist()]
 
 
 def filled(X: Any, made: Any) -> Any:
@@ -208,11 +293,10 @@ def filled(X: Any, made: Any) -> Any:
 
     here, there = nw.from_native(X, eager_only=True), nw.from_native(made, eager_only=True)
     columns = []
-    for name in here.columns:
-        column = here[name]
+    for column, new in zip(here.iter_columns(), there.iter_columns(), strict=True):
         missing = column.is_null() | column.is_nan() if column.dtype.is_float() else column.is_null()
         if missing.any():
-            columns.append(column.zip_with(~missing, there[name]))
+            columns.append(column.zip_with(~missing, new))
     return here.with_columns(*columns).to_native() if columns else X
 
 
@@ -223,12 +307,10 @@ def deviations_like(X: Any, values: Array) -> Any:
     import narwhals.stable.v2 as nw
 
     frame = nw.from_native(X, eager_only=True)
-    columns = [
-        nw.new_series(name, np.ascontiguousarray(values[:, i]), nw.Float64, backend=frame.implementation)
-        for i, name in enumerate(frame.columns)
-    ]
-    made = nw.from_dict({column.name: column for column in columns}, backend=frame.implementation).to_native()
-    return made.set_axis(X.index, axis=0) if frame.implementation.is_pandas_like() else made
+    if frame.implementation.is_pandas_like():
+        return type(X)(values, index=X.index, columns=X.columns)
+    columns = {name: np.ascontiguousarray(values[:, i]) for i, name in enumerate(frame.columns)}
+    return nw.from_dict(columns, backend=frame.implementation).to_native()
 
 
 def packed(template: Any) -> dict[str, str]:
@@ -241,11 +323,27 @@ def packed(template: Any) -> dict[str, str]:
     import pyarrow as pa
 
     frame = nw.from_native(template, eager_only=True)
-    table = frame.to_arrow()
+    try:
+        table = frame.to_arrow()
+    except pa.ArrowException:  # integers of 128 bits, categories of several types
+        table = frame.with_columns(*_simple(frame)).to_arrow()
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
+        # A table without rows would be written without batches, and so without the levels of its categories.
+        writer.write_batch(pa.RecordBatch.from_arrays([_one(column) for column in table.columns], schema=table.schema))
     return {"library": str(frame.implementation), "types": base64.b64encode(sink.getvalue().to_pybytes()).decode()}
+
+
+def _simple(frame: Any) -> Iterator[Any]:
+    """Give the columns that Arrow does not know in types that it does."""
+    import narwhals.stable.v2 as nw
+    import pyarrow as pa
+
+    for column in frame.iter_columns():
+        try:
+            column.to_arrow().validate()
+        except pa.ArrowException:
+            yield column.cast(nw.Float64 if column.dtype.is_numeric() else nw.String)
 
 
 def unpacked(saved: Mapping[str, str]) -> Any:

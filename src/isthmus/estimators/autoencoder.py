@@ -57,9 +57,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         trainer: how the model is trained; None is Trainer().
         shape: shape of one row for images (channels, height, width) or signals (channels, length) that arrive as flat
             rows; None takes it from X.
-        schema: kinds of a table's columns (``isthmus.data.columns``) by name, ``{"city": "category"}``, for those that
-            should not be chosen from the rows; ``auto`` chooses all. None reads frames as tables only where they hold
-            more than complete numbers: text, categories, dates, missing cells.
+        schema: kinds of a table's columns by name, ``{"city": "category"}`` or ``Category()`` of ``isthmus.parts``, for
+            those that should not be chosen from the rows; ``auto`` chooses all. None reads frames as tables only where
+            they hold more than complete numbers: text, categories, dates, missing cells.
         scaling: ``none``, ``common`` (centre, divide by one number), ``standard`` (divide per column), or ``auto``:
             common for the squared error, none elsewhere. Results are always in the caller's units.
         random_state: seed of initial weights, split, order, noise and samples.
@@ -153,7 +153,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
 
     def _begun(self, X: Any, sample_weight: Any, checkpoint: Any = None) -> tuple[Source, Array, Array | None]:
         """Build the model and return the rows that it is trained on, also in their own units with their weights."""
-        X = opened(X, sample_weight)
+        X = opened(X, sample_weight, self.schema)
         x, weight = self._begin(X, sample_weight, checkpoint)
         rows = X.rows(self.scaling_, self.spec_.shape) if isinstance(X, Looked) else self._rows(x, weight)
         return rows, x, weight
@@ -164,8 +164,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         self.engine_ = self.trainer_.runs(self.objective_, loop.rows)
         self._answer_anew()
         self._seen.look(x, weight, self.answers)
+        self._hide(loop.held_out if loop.held_out is not None else loop.rows)
+
+    def _hide(self, rows: Source) -> None:
+        """Keep how far a table's hidden cells are from what is expected of them."""
         if self.form_.table is not None:
-            rows = loop.held_out if loop.held_out is not None else loop.rows
             noise = self._noise.branch(HIDE)
             self.deviations_ = deviations(self.answers, some(rows, noise), noise)
 
@@ -185,6 +188,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         self.n_iter_ = self.best_epoch_ = len(self.history_)
         self._answer_anew()
         self._seen.let_pass(x, weight)
+        self._hide(rows)
         return self
 
     def _continued(self, X: Any, sample_weight: Any) -> tuple[Array, Array | None]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch import Tensor
 
 from isthmus.data.codec import Schema, TableCodec
 from isthmus.data.frames import refuse_twice
@@ -88,8 +90,9 @@ class Table(Plain):
         """Return the variables of a fit, and keep the table's columns."""
         estimator.n_features_in_ = len(self.table.columns)
         estimator.__dict__.pop("feature_names_in_", None)
-        if not isinstance(X, np.ndarray):
-            estimator.feature_names_in_ = np.asarray(self.table.names, dtype=object)
+        labels = [] if isinstance(X, np.ndarray) else getattr(X, "column_names", None) or list(X.columns)
+        if all(isinstance(label, str) for label in labels) and labels:  # scikit-learn knows no others
+            estimator.feature_names_in_ = np.asarray(labels, dtype=object)
         return self.table.encode(X)
 
     def shape(self, asked: Any, given: tuple[int, ...], width: int) -> tuple[int, ...]:
@@ -119,14 +122,22 @@ class Table(Plain):
 
     def admit(self, estimator: Any, X: Any) -> Array:
         """Return the variables of rows like those of the fit."""
-        return self.table.encode(gather(X))
+        X = gather(X)
+        if isinstance(X, np.ndarray) and hasattr(estimator, "feature_names_in_"):
+            name = type(estimator).__name__
+            warnings.warn(
+                f"X does not have valid feature names, but {name} was fitted with feature names", stacklevel=3
+            )
+        return self.table.encode(X)
 
     def refuse_cells(self, estimator: Any, x: Array, scored: bool) -> None:
         """Refuse nothing: the codec has looked at every cell."""
 
     def restore(self, values: Array, X: Any = None, given: tuple[int, ...] = ()) -> Any:
         """Return values as a table of the types of X, or of the fit's."""
-        return self.table.decode(values, X)
+        frame = isinstance(X, np.ndarray) or hasattr(X, "columns")
+        made = self.table.decode(values, X if frame else None)
+        return like(X, made) if isinstance(X, Tensor) and isinstance(made, np.ndarray) else made
 
     def errors(self, x: Array, found: Array) -> Array:
         """Return nats of the table's own units, column by column; 0 where a value is missing."""

@@ -20,13 +20,13 @@ from isthmus.records import Shape
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def opened(X: Any, sample_weight: Any = None) -> Any:
+def opened(X: Any, sample_weight: Any = None, schema: Any = None) -> Any:
     """Return what a fit works on: a stream that was looked at, or rows in memory, also those that fit into one window.
 
     An array that is mapped from a file and exceeds a window is a stream.
 
     Raises:
-        ValueError: row weights beside a stream, or numbers in it that are not finite.
+        ValueError: row weights or a schema beside a stream, or numbers in it that are not finite.
     """
     found = _streamed(X)
     if not isinstance(found, Stream):
@@ -34,6 +34,10 @@ def opened(X: Any, sample_weight: Any = None) -> Any:
     if sample_weight is not None:
         raise ValueError(
             "sample_weight is for rows in memory, and X is streamed; leave it out, or read X first (np.array)"
+        )
+    if schema is not None and len(found) > found.window:
+        raise ValueError(
+            "a schema is for tables in memory, and X is streamed; leave it out, or read X first (X.sample(), a frame)"
         )
     return named(found.take(np.arange(len(found))), found.names) if len(found) <= found.window else Looked(found)
 

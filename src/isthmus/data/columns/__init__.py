@@ -19,12 +19,14 @@ class Kind(Part):
     """What a column of a table holds: how its facts become a codec."""
 
     kind: ClassVar[str] = "column"
-    sketched: ClassVar[bool] = False
 
-    @property
-    def quantiles(self) -> bool:
-        """Whether its codec needs quantiles, which are sketched while rows pass."""
-        return self.sketched
+    def facts(self, name: str, values: Any) -> Facts:
+        """Look at a column of rows, an Arrow or numpy one, for all that the codec needs to know of it.
+
+        Raises:
+            ValueError: values that this kind cannot read.
+        """
+        return Facts.of(name, values)
 
     @abstractmethod
     def codec(self, name: str, facts: Facts) -> Codec:
@@ -73,14 +75,3 @@ class Codec:
     def told(self, value: Any) -> str:
         """Write a value for a person."""
         return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value)
-
-
-def __getattr__(name: str) -> Any:
-    """Give the kinds by name: they import this module."""
-    import importlib
-
-    for module in ("number", "level", "date"):
-        found = importlib.import_module(f"isthmus.data.columns.{module}")
-        if name in vars(found):
-            return vars(found)[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from isthmus.data.columns import Codec, Kind
-from isthmus.data.columns.facts import Facts, plain, seconds
+from isthmus.data.columns.facts import DAY, Facts, plain, seconds
 from isthmus.data.columns.number import refuse_other
 from isthmus.data.record import Array
 from isthmus.records import Column
 
-DAY = 86_400.0
+# The years 1 to 9999 in seconds, and what 64 bits hold of nanoseconds.
+LIMITS = {"": (-62_135_596_800, 253_402_214_400), "ns": (-9_223_286_400, 9_223_286_400)}
 # Period and where it starts, in seconds; 1970 began on a Thursday, and weeks begin on Monday.
 CYCLES = {"year": (365.2425 * DAY, 0.0), "week": (7 * DAY, -3 * DAY), "day": (DAY, 0.0)}
 
@@ -39,10 +41,17 @@ class Date(Kind):
         """Return the codec."""
         refuse_other(name, facts, ("date",), "date")
         span = facts.high - facts.low
-        hours = not (facts.unit == "D" or (facts.whole and facts.low % DAY == 0 and facts.mean % DAY == 0))
+        hours = facts.step < DAY
         cycles = [cycle for cycle, (period, _) in CYCLES.items() if cycle != "day" and span >= 2 * period]
         cycles += ["day"] if hours and span >= DAY / 2 else []
-        return DateCodec(name, facts.mean, facts.deviation or DAY, tuple(cycles), self.format)
+        scale = facts.deviation or DAY
+        return DateCodec(name, facts.mean, scale, tuple(cycles), self.format, max(facts.step, 1e-6), facts.unit)
+
+    def facts(self, name: str, values: Any) -> Facts:
+        """Look at dates, which text is read as."""
+        found = parsed(name, values, self.format)
+        known = Facts.of(name, found)
+        return known if isinstance(values, np.ndarray) or found.type == values.type else replace(known, unit="text")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +62,8 @@ class DateCodec(Codec):
     factor: float = 1.0
     cycles: tuple[str, ...] = ()
     format: str = ""
+    step: float = 1e-6
+    unit: str = ""
 
     @property
     def variables(self) -> tuple[Column, ...]:
@@ -67,14 +78,21 @@ class DateCodec(Codec):
             period, start = CYCLES[cycle]
             out[:, i] = 2 * np.pi * (((time - start) / period) % 1.0) - np.pi
 
-    def decode(self, U: Array) -> Array:
-        """Return times, to a microsecond, as numpy's dates."""
+    def decode(self, U: Array) -> Any:
+        """Return times as numpy's dates, or as text where they came as such: to a day, a second or a microsecond."""
         time = self.centre + self.factor * U[:, 0]
-        missing = ~np.isfinite(time)
-        ticks = np.round(np.where(missing, 0.0, time) * 1e6).astype(np.int64)
-        found = ticks.astype("datetime64[us]")
+        missing = np.isnan(time)
+        first, last = LIMITS["ns" if self.unit == "ns" else ""]
+        whole = np.round(np.where(missing, 0.0, time).clip(first, last) / self.step)
+        # Steps of a second or more are whole numbers of microseconds, which no rounding moves to the day before.
+        found = (whole.astype(np.int64) * round(1e6 * self.step)).astype("datetime64[us]")
         found[missing] = np.datetime64("NaT")
-        return found
+        return self._written(found) if self.unit == "text" else found
+
+    def _written(self, times: Array) -> list[str | None]:
+        """Return times as text: in the format that they are read in, else as far as they say something."""
+        plain = "%Y-%m-%d" if self.step == DAY else "%Y-%m-%d %H:%M:%S" if self.step == 1 else "%Y-%m-%d %H:%M:%S.%f"
+        return [None if time is None else time.strftime(self.format or plain) for time in times.tolist()]
 
     def log_slope(self, U: Array) -> Array:
         """Return the scale of seconds; angles are in radians."""
@@ -97,20 +115,32 @@ def parsed(name: str, values: Any, format: str = "") -> Any:
         ValueError: text that is no date, with its row.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     values = plain(values) if not isinstance(values, np.ndarray) else pa.array(values)
     if pa.types.is_temporal(values.type) or pa.types.is_null(values.type):
         return values.cast(pa.timestamp("us")) if pa.types.is_null(values.type) else values
     if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         raise ValueError(f"column {name!r} is declared as date, but holds {values.type}; correct the schema")
-    found = pc.strptime(values, format=format, unit="us", error_is_null=True) if format else _iso(values)
+    found = _formatted(values, format) if format else _iso(values)
     lost = (found.is_null().to_numpy(zero_copy_only=False)) & ~values.is_null().to_numpy(zero_copy_only=False)
     if lost.any():
         row = int(lost.argmax())
         wanted = f"of the form {format!r}" if format else "like 2024-12-31 or 2024-12-31 23:59:59; name another format"
         raise ValueError(f"column {name!r} holds {values[row].as_py()!r} in row {row}, which is no date {wanted}")
     return found
+
+
+def _formatted(values: Any, format: str) -> Any:
+    """Parse dates of a format, every text once; null where one is none. Arrow's own parser takes 31 February."""
+    import pyarrow as pa
+
+    known: dict[str | None, datetime | None] = {None: None}
+    for text in values.unique().to_pylist():
+        try:
+            known[text] = None if text is None else datetime.strptime(text, format)
+        except ValueError:
+            known[text] = None
+    return pa.array([known[text] for text in values.to_pylist()], pa.timestamp("us"))
 
 
 def _iso(values: Any) -> Any:

@@ -10,7 +10,10 @@ import numpy as np
 from isthmus.data.record import Array
 
 LIMIT = 1000
-SKETCH = 400
+SKETCH = 1000
+GREATEST = 1e150
+DAY = 86_400.0
+WORDS = {"number": "numbers", "level": "text or truth values", "date": "dates"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,20 +22,21 @@ class Facts:
 
     ``type`` is ``number``, ``level``, ``date`` or ``none`` (all missing so far). Facts of two blocks of rows are
     :meth:`joined`, so that a table can be looked at in blocks, on several machines too. Moments are merged after Chan,
-    Golub & LeVeque (1983), quantiles are those of a KLL sketch (Karnin, Lang & Liberty, 2016).
+    Golub & LeVeque (1983), quantiles are those of a t-digest (Dunning & Ertl, 2019), which draws no random numbers.
 
     Attributes:
         rows, missing: how many there are.
         mean, squares, low, high: of numbers; of dates in seconds since 1970.
-        whole: whether every number is one.
-        levels: how often each value occurs, None where they are more than 1,000 (of numbers: more than two).
+        step: what every number is a multiple of: 1 of whole ones, a day of dates without hours, 0 of others.
+        levels: how often each value occurs, None where they are more than ``limit``.
+        limit: how many levels are counted, 1,000 (of numbers two, which tell a binary column) if no kind asks for more.
         sketch: of numbers, where asked for.
-        unit: what else a type says, such as ``us`` of dates.
+        unit: what else a type says: ``D`` of dates without hours, ``text`` of dates that were read from text.
 
     >>> import pyarrow as pa
     >>> both = Facts.of("x", pa.array([1, 2, None])).joined(Facts.of("x", pa.array([6])))
-    >>> both.rows, both.missing, both.mean, both.whole
-    (4, 1, 3.0, True)
+    >>> both.rows, both.missing, both.mean, both.step
+    (4, 1, 3.0, 1.0)
     """
 
     type: str
@@ -42,13 +46,14 @@ class Facts:
     squares: float = 0.0
     low: float = np.inf
     high: float = -np.inf
-    whole: bool = True
+    step: float = 0.0
     levels: dict[Any, int] | None = None
+    limit: int = LIMIT
     sketch: Any = None
     unit: str = ""
 
     @classmethod
-    def of(cls, name: str, values: Any, *, quantiles: bool = False) -> Self:
+    def of(cls, name: str, values: Any, *, quantiles: bool = False, limit: int = 0) -> Self:
         """Look at a column of rows: a numpy array of numbers or an Arrow array.
 
         Raises:
@@ -58,13 +63,12 @@ class Facts:
         if kind == "none":
             return cls("none", len(values), len(values), levels={})
         if kind == "level":
-            return cls._of_levels(values, unit)
+            return cls._of_levels(values, limit or LIMIT, unit)
         found = seconds(values) if kind == "date" else numbers(name, values)
         here = found[~np.isnan(found)]
         if not len(here):
             return cls("none", len(values), len(values), levels={}, unit=unit)
         mean = float(here.mean())
-        distinct = {} if kind == "date" else _few(here)
         return cls(
             kind,
             len(found),
@@ -73,20 +77,24 @@ class Facts:
             float(np.square(here - mean).sum()),
             float(here.min()),
             float(here.max()),
-            bool(np.all(here == np.floor(here))),
-            distinct,
+            _step(here, DAY if kind == "date" else 1.0),
+            {} if kind == "date" else _few(here, limit or 2),
+            limit or 2,
             _sketched(here) if quantiles else None,
             unit,
         )
 
     @classmethod
-    def _of_levels(cls, values: Any, unit: str) -> Self:
+    def _of_levels(cls, values: Any, limit: int, unit: str) -> Self:
         import pyarrow.compute as pc
 
-        counts = pc.value_counts(plain(values))
-        levels = {item["values"]: item["counts"] for item in counts.to_pylist() if item["values"] is not None}
-        many = len(levels) > LIMIT
-        return cls("level", len(values), values.null_count, levels=None if many else levels, unit=unit)
+        counts = pc.value_counts(plain(values)).to_pylist()
+        levels = {item["values"]: item["counts"] for item in counts if item["values"] == item["values"]}
+        levels.pop(None, None)
+        missing = len(values) - sum(levels.values())
+        return cls(
+            "level", len(values), missing, levels=levels if len(levels) <= limit else None, limit=limit, unit=unit
+        )
 
     def joined(self, other: Self) -> Self:
         """Return the facts of both."""
@@ -94,12 +102,13 @@ class Facts:
             known, empty = (other, self) if self.type == "none" else (self, other)
             return replace(known, rows=known.rows + empty.rows, missing=known.missing + empty.missing)
         if self.type != other.type:
-            raise ValueError(f"a column holds a {self.type} in some rows and a {other.type} in others; make it one")
+            raise ValueError(f"holds {WORDS[self.type]} in some rows and {WORDS[other.type]} in others; make them one")
         n, m = self.rows - self.missing, other.rows - other.missing
         away = other.mean - self.mean
         sketch = self.sketch
         if sketch is not None and other.sketch is not None:
-            sketch = type(sketch)(sketch)
+            sketch = type(sketch)(SKETCH)  # a new one, as merging changes the one that it is merged into
+            sketch.merge(self.sketch)
             sketch.merge(other.sketch)
         return replace(
             self,
@@ -109,8 +118,8 @@ class Facts:
             squares=self.squares + other.squares + away**2 * (n * m / max(1, n + m)),
             low=min(self.low, other.low),
             high=max(self.high, other.high),
-            whole=self.whole and other.whole,
-            levels=_added(self.levels, other.levels, 2 if self.type == "number" else LIMIT),
+            step=min(self.step, other.step),
+            levels=_added(self.levels, other.levels, self.limit),
             sketch=sketch,
         )
 
@@ -121,8 +130,10 @@ class Facts:
         return 0.0 if self.high <= self.low or not seen else float(np.sqrt(self.squares / seen))
 
     def quantile(self, shares: Array) -> Array:
-        """Return the numbers below which these shares of the rows lie."""
-        return np.asarray(self.sketch.get_quantiles(list(shares)), dtype=np.float64)
+        """Return the numbers below which these shares of the rows lie, all zero where no number was seen."""
+        if self.sketch is None:
+            return np.zeros(len(shares))
+        return np.array([self.sketch.get_quantile(share) for share in shares])
 
 
 def _added(a: dict[Any, int] | None, b: dict[Any, int] | None, limit: int) -> dict[Any, int] | None:
@@ -132,8 +143,17 @@ def _added(a: dict[Any, int] | None, b: dict[Any, int] | None, limit: int) -> di
     return None if len(both) > limit else both
 
 
-def _few(values: Array) -> dict[Any, int] | None:
-    """Count the values where they are two at most."""
+def _step(values: Array, step: float) -> float:
+    """Return the greatest of a day, 1 and 0 up to ``step`` that all values are multiples of."""
+    fits = [one for one in (DAY, 1.0) if one <= step and np.all(values % one == 0)]
+    return fits[0] if fits else 0.0
+
+
+def _few(values: Array, limit: int) -> dict[Any, int] | None:
+    """Count the values where they are few."""
+    if limit > 2:
+        found, times = np.unique(values, return_counts=True)
+        return dict(zip(found.tolist(), times.tolist(), strict=True)) if len(found) <= limit else None
     low, high = float(values.min()), float(values.max())
     lows = int((values == low).sum())
     highs = int((values == high).sum()) if high > low else 0
@@ -145,7 +165,7 @@ def _few(values: Array) -> dict[Any, int] | None:
 def _sketched(values: Array) -> Any:
     import datasketches
 
-    sketch = datasketches.kll_doubles_sketch(SKETCH)
+    sketch = datasketches.tdigest_double(SKETCH)
     sketch.update(np.ascontiguousarray(values))
     return sketch
 
@@ -182,14 +202,16 @@ def plain(values: Any) -> Any:
     import pyarrow as pa
 
     kind = values.type
-    return values.cast(kind.value_type) if pa.types.is_dictionary(kind) else values
+    if pa.types.is_dictionary(kind):
+        return plain(values.cast(kind.value_type))
+    return values.cast(pa.string()) if pa.types.is_string_view(kind) else values  # for which Arrow has no look-up
 
 
 def numbers(name: str, values: Any) -> Array:
     """Return a column as float64; NaN where it is missing.
 
     Raises:
-        ValueError: infinite numbers.
+        ValueError: infinite numbers, or some whose squares are.
     """
     if not isinstance(values, np.ndarray):
         import pyarrow as pa
@@ -197,9 +219,11 @@ def numbers(name: str, values: Any) -> Array:
         values = plain(values)
         values = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     found = np.asarray(values, dtype=np.float64)
-    if np.isinf(found).any():
-        row = int(np.isinf(found).argmax())
-        raise ValueError(f"column {name!r} is infinite in row {row}; give NaN where a value is missing")
+    great = np.abs(found) > GREATEST
+    if great.any():
+        row = int(great.argmax())
+        held = "is infinite" if np.isinf(found[row]) else f"is {found[row]:g}"
+        raise ValueError(f"column {name!r} {held} in row {row}; give NaN where a value is missing, and less than 1e150")
     return found
 
 

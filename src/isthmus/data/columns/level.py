@@ -14,6 +14,8 @@ from isthmus.data.columns.facts import LIMIT, Facts, plain
 from isthmus.data.record import Array
 from isthmus.records import Column
 
+COUNTED = 100_000
+
 
 @dataclass(frozen=True, repr=False)
 class Category(Kind):
@@ -31,6 +33,10 @@ class Category(Kind):
     width: int = count(0, low=0)
     limit: int = count(LIMIT, low=2)
 
+    def facts(self, name: str, values: Any) -> Facts:
+        """Count so many levels as are taken, of numbers too."""
+        return Facts.of(name, values, limit=self.limit)
+
     def codec(self, name: str, facts: Facts) -> Codec:
         """Return the codec.
 
@@ -40,13 +46,8 @@ class Category(Kind):
         if facts.type == "date":
             raise ValueError(f"column {name!r} holds dates, which are no category; declare it as date")
         if facts.levels is None or len(facts.levels) > self.limit:
-            found = "more than two numbers" if facts.type == "number" else f"more than {min(self.limit, LIMIT)} levels"
-            remedy = (
-                "give it as text to have a category"
-                if facts.type == "number"
-                else "hash it (schema: 'hashed'), drop it, or shorten it to what rows have in common"
-            )
-            raise ValueError(f"column {name!r} has {found}, too many for a category; {remedy}")
+            remedy = "hash it (schema: 'hashed'), drop it, or shorten it to what rows have in common"
+            raise ValueError(f"column {name!r} has more than {self.limit} levels, too many for a category; {remedy}")
         return LevelCodec(name, *_counted(facts), width=self.width)
 
 
@@ -99,8 +100,12 @@ class Hashed(Kind):
 
     buckets: int = count(64, low=2)
 
+    def facts(self, name: str, values: Any) -> Facts:
+        """Count levels, of numbers too, so that the most frequent one of a bucket is known."""
+        return Facts.of(name, values, limit=COUNTED)
+
     def codec(self, name: str, facts: Facts) -> Codec:
-        """Return the codec; texts are kept where they are few enough to be counted."""
+        """Return the codec; texts are known where they are at most 100,000."""
         known: dict[int, tuple[int, str]] = {}
         for value, times in (facts.levels or {}).items():
             bucket = _bucket(value, self.buckets)
@@ -145,7 +150,8 @@ class LevelCodec(Codec):
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        values = plain(values)
+        # Numbers are compared as the fit has counted them.
+        values = _floats(plain(values)) if not pa.types.is_dictionary(values.type) else plain(values)
         missing = values.is_null(nan_is_null=True).to_numpy(zero_copy_only=False)
         known = _typed(self.levels, values.type) if self.levels else None
         if known is None:
@@ -160,6 +166,15 @@ class LevelCodec(Codec):
         known = [*self.levels, None, None]
         numbers = np.where(np.isnan(U[:, 0]), len(self.levels), U[:, 0]).astype(int).clip(0, len(self.levels))
         return [known[i] for i in numbers]
+
+
+def _floats(values: Any) -> Any:
+    """Return Arrow numbers as float64, and anything else as it is."""
+    import pyarrow as pa
+
+    kind = values.type
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return values.cast(pa.float64(), safe=False) if number else values
 
 
 def _typed(levels: tuple[Any, ...], kind: Any) -> Any:
@@ -186,7 +201,7 @@ class HashedCodec(Codec):
 
     def encode(self, values: Any, out: Array) -> None:
         """Hash every distinct text once."""
-        listed = values.tolist() if isinstance(values, np.ndarray) else plain(values).to_pylist()
+        listed = values.astype(float).tolist() if isinstance(values, np.ndarray) else _floats(plain(values)).to_pylist()
         known: dict[Any, float] = {None: np.nan}
         for value in listed:
             if value not in known:

@@ -8,7 +8,7 @@ import numpy as np
 
 from isthmus.component import choice
 from isthmus.data.columns import Codec, Kind
-from isthmus.data.columns.facts import Facts, numbers
+from isthmus.data.columns.facts import WORDS, Facts, numbers
 from isthmus.data.record import Array
 from isthmus.records import Column
 
@@ -30,10 +30,9 @@ class Number(Kind):
 
     scale: str = choice("standard", ("standard", "robust", "log", "quantile"))
 
-    @property
-    def quantiles(self) -> bool:
-        """All but the standard scale need quantiles."""
-        return self.scale != "standard"
+    def facts(self, name: str, values: object) -> Facts:
+        """Look for quantiles too, which all but the standard scale need."""
+        return Facts.of(name, values, quantiles=self.scale != "standard")
 
     def codec(self, name: str, facts: Facts) -> Codec:
         """Return the codec; a constant number is only centred."""
@@ -49,7 +48,9 @@ class Number(Kind):
         if self.scale == "quantile":
             knots, at = _knots(facts)
             centre, spread = 0.0, 1.0
-        return NumberCodec(name, self.scale, float(centre), float(spread) or 1.0, float(unit), knots, at, facts.whole)
+        return NumberCodec(
+            name, self.scale, float(centre), float(spread) or 1.0, float(unit), knots, at, facts.step > 0
+        )
 
 
 def _knots(facts: Facts) -> tuple[Array, Array]:
@@ -146,7 +147,7 @@ class Count(Kind):
             ValueError: numbers that are no counts.
         """
         refuse_other(name, facts, ("number",), "count")
-        if not facts.whole or facts.low < 0:
+        if facts.type == "number" and (not facts.step or facts.low < 0):
             bad = f"{facts.low:g}" if facts.low < 0 else "fractions"
             raise ValueError(f"column {name!r} is to be a count, but holds {bad}; declare it as number")
         return CountCodec(name)
@@ -191,5 +192,5 @@ def refuse_other(name: str, facts: Facts, types: tuple[str, ...], kind: str) -> 
         ValueError: always with the column and what it holds.
     """
     if facts.type not in (*types, "none"):
-        holds = {"level": "text or truth values", "date": "dates", "number": "numbers"}[facts.type]
-        raise ValueError(f"column {name!r} is declared as {kind}, but holds {holds}; correct the schema or the column")
+        holds = f"{WORDS[facts.type]}; correct the schema or the column"
+        raise ValueError(f"column {name!r} is declared as {kind}, but holds {holds}")
