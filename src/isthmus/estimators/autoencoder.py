@@ -11,24 +11,23 @@ import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from isthmus.architecture import Architecture
 from isthmus.bottleneck import Bottleneck
 from isthmus.corruption import Corruption
 from isthmus.data.arrays import Scaling
-from isthmus.estimators import assembly
+from isthmus.estimators import assembly, generation
 from isthmus.estimators.evaluation import Evaluation, evaluate
 from isthmus.estimators.forms import form_of
 from isthmus.estimators.imputation import deviations, impute, some
 from isthmus.estimators.inference import Inference, batch_of
-from isthmus.estimators.inputs import Array, gather, refuse_flat, row_shape, tensor
+from isthmus.estimators.inputs import Array, gather, refuse_flat, row_shape, row_weights, tensor
 from isthmus.estimators.parameters import PartParameters, seed_of, whole
 from isthmus.estimators.past import Past, TrainingRows
 from isthmus.estimators.streaming import Looked, by_blocks, opened
 from isthmus.estimators.table_evaluation import TableEvaluation
 from isthmus.likelihood import Likelihood
-from isthmus.measures.density import fit_code_density
 from isthmus.noise import Noise
 from isthmus.penalty import Penalty
 from isthmus.records import Rows, Source
@@ -38,7 +37,7 @@ from isthmus.training.loop import Loop
 from isthmus.training.threads import threads_for
 from isthmus.training.trainer import Trainer
 
-SAMPLE, DRAW, HIDE = 6, 7, 10
+SAMPLE, HIDE = 6, 10
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParameters):
@@ -193,7 +192,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
 
     def _continued(self, X: Any, sample_weight: Any) -> tuple[Array, Array | None]:
         x = self._checked(X)
-        return x, self._weights(x, sample_weight)
+        return x, row_weights(sample_weight, x)
 
     def _begin(self, X: Any, sample_weight: Any, checkpoint: Any = None) -> tuple[Array, Array | None]:
         """Look at the data, name every part and build the model."""
@@ -202,7 +201,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         given = row_shape(X)
         self.form_ = form_of(self, X)
         x = self.form_.begin(self, X)
-        weight = self._weights(x, sample_weight)
+        weight = row_weights(sample_weight, x)
         if weight is not None and not weight.all():
             x, weight = x[weight > 0], weight[weight > 0]
         assembly.refuse_too_little(x)
@@ -235,16 +234,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
             return seed_of(self.random_state)
         begun = seed_in(Path(checkpoint)) if checkpoint is not None else None
         return int(np.random.default_rng().integers(2**31)) if begun is None else begun
-
-    def _weights(self, X: Any, sample_weight: Any) -> Array | None:
-        """Check row weights and scale them to mean one."""
-        if sample_weight is None:
-            return None
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        total = weight.sum()
-        if total == 0:
-            raise ValueError("sample_weight is zero for every row; give at least one row a weight")
-        return np.asarray(weight * (len(weight) / total))
 
     def _rows(self, x: Array, weight: Array | None) -> Rows:
         dtype = np.float64 if self.trainer_.place()[1] == torch.float64 else np.float32
@@ -342,7 +331,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         """Return the mean of :meth:`score_samples`: what cross-validation compares."""
         return float(self.score_samples(X).mean())
 
-    def sample(self, n_samples: int = 1, *, random_state: Any = None, mean: bool = True) -> Array:
+    def sample(self, n_samples: int = 1, *, random_state: Any = None, mean: bool = True) -> Any:
         """Return new rows, decoded from new codes.
 
         Codes come from the prior where they have one, else from a Gaussian mixture on the codes of training rows (Ghosh
@@ -351,20 +340,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         used, so that every call returns the same rows.
         """
         check_is_fitted(self, "objective_")
-        if isinstance(n_samples, bool) or not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r} is not a number of rows; give a whole number from 1 up")
-        noise = Noise(self._noise.branch(DRAW).seed if random_state is None else seed_of(random_state))
-        codes = self._draw_codes(n_samples, noise)
-        values = self.form_.restore(self.answers.decode(codes) if mean else self.answers.draw(codes, noise))
-        return values.reshape(n_samples, *self.row_shape_) if isinstance(values, np.ndarray) else values
-
-    def _draw_codes(self, n: int, noise: Noise) -> Array:
-        if "density" in self.parts_.bottleneck.provides:
-            drawn = noise.normal(torch.empty(n, self._n_features_out))
-            return np.asarray(drawn.numpy())
-        if "_density" not in self.__dict__:
-            self._density = fit_code_density(self.past.codes, self._noise.seed % 2**31)
-        return np.asarray(self._density.sample(n, noise.seed % 2**31), dtype=np.float32)
+        return generation.sample(self, n_samples, random_state, mean)
 
     def evaluate(
         self, X: Any, *, draws: int = 0, random_state: Any = 0, bytes_per_row: float | None = None

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 
@@ -107,6 +107,21 @@ def refuse_flat(X: Any) -> None:
 def tensor(x: Array) -> Tensor:
     """Return an array as a tensor; shared memory where that can be written, else a copy."""
     return torch.from_numpy(np.require(x, requirements=["C", "W"]))
+
+
+def row_weights(sample_weight: Any, X: Array) -> Array | None:
+    """Check row weights and scale them to mean one.
+
+    Raises:
+        ValueError: weights that are none, or all zero.
+    """
+    if sample_weight is None:
+        return None
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    total = weight.sum()
+    if total == 0:
+        raise ValueError("sample_weight is zero for every row; give at least one row a weight")
+    return np.asarray(weight * (len(weight) / total))
 
 
 def row_shape(X: Any) -> tuple[int, ...]:
