@@ -138,12 +138,15 @@ class AnomalyDetector(OutlierMixin, PartParameters):
             batch_size=batch,
             optimiser=Adam(Cosine(3e-3)),
             patience=0,
+            validation=0.0,
             trim=0.0 if clean else 0.4,
         )
+        levels_of_noise = NoiseLevels(0.1, 2.5 if clean else 3.0)
+        numbers = all(column.kind == "number" for column in self.reading_.spec(x[:1]).columns)
         denoiser = Parts(
             architecture=part_of(self.architecture, Architecture, Dense((WIDTH,), activation="silu"), "architecture"),
             bottleneck=Overcomplete(),
-            corruption=PerKind(NoiseLevels(0.1, 2.5 if clean else 3.0), Clean()),
+            corruption=levels_of_noise if numbers else PerKind(levels_of_noise, Clean()),
             likelihood=Mixed(),
             penalties=(),
             trainer=part_of(self.trainer, Trainer, trainer, "trainer"),

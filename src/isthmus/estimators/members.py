@@ -92,7 +92,8 @@ class Members:
         for parts, tasks in ((self.recipe.denoiser, self.denoisers), (self.recipe.filler, self.fillers)):
             n = len(tasks)
             noises = [noise.branch(FILL) for noise in self.noises] if tasks is self.fillers else self.noises
-            loops += parts.trainer.fit_many(tasks, rows[:n], noises[:n], held_out=kept[:n], callback=callback)
+            chosen = kept[:n] if parts.trainer.validation else None
+            loops += parts.trainer.fit_many(tasks, rows[:n], noises[:n], held_out=chosen, callback=callback)
         self._answer_anew()
         for m, own in enumerate(held):
             seen = np.maximum((~np.isnan(x[own])).sum(0), 1)

@@ -12,7 +12,7 @@ from isthmus.estimators.members import Members
 from isthmus.noise import Noise
 
 SPLIT, MEMBER, KNOWN = 1, 20, 2
-ENOUGH, MOST_CALIBRATION, REMEMBERED = 1000, 20_000, 2048
+ENOUGH, MOST_CALIBRATION, REMEMBERED = 1000, 20_000, 512
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,16 +11,16 @@ from isthmus.data.codec import TableCodec, declared, facts_of
 from isthmus.data.columns.number import Number
 from isthmus.data.frames import framed
 from isthmus.estimators.forms import schema_of
-from isthmus.estimators.inputs import Array, refuse_flat, refuse_holes, refuse_text, row_shape, validated
+from isthmus.estimators.inputs import Array, refuse_holes, row_shape, validated
 from isthmus.records import Column, Spec
 
 
 class Reading:
     """A table or an array of numbers: variables by the codec."""
 
-    def __init__(self, codec: TableCodec) -> None:
-        """Hold the codec."""
-        self.codec = codec
+    def __init__(self, codec: TableCodec, *, plain: bool = False) -> None:
+        """Hold the codec; ``plain`` says that rows are arrays of numbers, as scikit-learn checks them."""
+        self.codec, self.plain = codec, plain
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -34,12 +34,19 @@ class Reading:
 
     def begin(self, detector: Any, X: Any) -> Array:
         """Return the variables of a fit, and keep the columns as scikit-learn asks for it."""
-        return _named(detector, self.codec, X)
+        if not self.plain:
+            detector.n_features_in_ = len(self.codec.columns)
+            detector.__dict__.pop("feature_names_in_", None)
+            if not isinstance(X, np.ndarray):
+                detector.feature_names_in_ = np.asarray(self.codec.names, dtype=object)
+        return self._encoded(detector, X, reset=True)
 
     def admit(self, detector: Any, X: Any) -> Array:
         """Return the variables of rows like those of the fit."""
-        _refuse_no_array(X)
-        return self.codec.encode(X)
+        return self._encoded(detector, X, reset=False)
+
+    def _encoded(self, detector: Any, X: Any, *, reset: bool) -> Array:
+        return self.codec.encode(validated(detector, X, reset=reset, finite=False) if self.plain else X)
 
     def spec(self, x: Array) -> Spec:
         """Describe the variables."""
@@ -135,18 +142,14 @@ def reading_of(detector: Any, X: Any) -> Reading:
         deviation = float(np.sqrt(flat.var(0).mean())) or 1.0
         return Pictures(flat.mean(0), deviation, given if len(given) > 1 else tuple(detector.shape))
     schema = schema_of(detector)
-    if isinstance(X, np.ndarray):
-        refuse_flat(X)
-        if X.dtype.kind == "c" or not schema:
-            refuse_text(X)
-    _refuse_no_array(X)
-    frame = framed(_numeric(X) if isinstance(X, np.ndarray) and not schema else X)
+    plain = not schema and not hasattr(X, "columns")
+    frame = framed(validated(detector, X, reset=True, finite=False) if plain else X)
     facts = facts_of(frame, schema)
     kinds: dict[Any, Any] = dict(declared(frame.names, schema))
     if not frame.named:  # whether zeros and ones of an array are levels, nobody said
         several = {name: Number() for name, known in facts.items() if known.levels is None or len(known.levels) > 1}
         kinds = several | kinds
-    return Reading(TableCodec.of(facts, frame.template(), kinds))
+    return Reading(TableCodec.of(facts, frame.template(), kinds), plain=plain)
 
 
 def _objects(columns: Sequence[Sequence[Any]]) -> Array:
@@ -161,22 +164,3 @@ def _listed(values: Any) -> list[Any]:
     listed = values.tolist() if isinstance(values, np.ndarray) and values.dtype.kind != "M" else values
     listed = listed.to_pylist() if hasattr(listed, "to_pylist") else list(listed)
     return [None if v is None or v != v else v for v in listed]
-
-
-def _numeric(X: Array) -> Array:
-    return X.astype(np.float64) if X.dtype.kind in "OSU" else X
-
-
-def _refuse_no_array(X: Any) -> None:
-    if isinstance(X, np.ndarray):
-        refuse_flat(X)
-        if X.dtype.kind == "c":
-            refuse_text(X)
-
-
-def _named(detector: Any, codec: TableCodec, X: Any) -> Array:
-    detector.n_features_in_ = len(codec.columns)
-    detector.__dict__.pop("feature_names_in_", None)
-    if not isinstance(X, np.ndarray):
-        detector.feature_names_in_ = np.asarray(codec.names, dtype=object)
-    return codec.encode(X)
