@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -218,6 +219,17 @@ class AnomalyDetector(OutlierMixin, PartParameters):
         """Return why rows score as they do: what each column adds, what was expected there, rows most like them."""
         X = gather(X)
         return explained(self, self._read(X), X)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the detector to a folder: ``model.json`` and ``weights.safetensors``; ``isthmus.load`` reads it.
+
+        Raises:
+            ValueError: the folder is something else, or cannot be written; an older model there stays whole.
+        """
+        from isthmus.estimators.saving_detector import save
+
+        check_is_fitted(self, "members_")
+        return save(self, path)
 
     def __sklearn_tags__(self) -> Any:
         """Declare that missing values are taken."""
