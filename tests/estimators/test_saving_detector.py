@@ -26,7 +26,7 @@ def table():
 
 TABLE = table()
 DETECTORS = {
-    "numbers, cross": (lambda: AnomalyDetector(architecture=NET, trainer=SHORT, random_state=0), NUMBERS),
+    "numbers, cross": (lambda: AnomalyDetector(architecture=NET, trainer=SHORT, members=2, random_state=0), NUMBERS),
     "numbers, split, clean": (
         lambda: AnomalyDetector(
             architecture=NET, trainer=SHORT, members=2, contamination=0, calibration="split", random_state=1

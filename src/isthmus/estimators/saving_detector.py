@@ -76,7 +76,7 @@ def _understood(value: Any, architecture: Architecture | None) -> Any:
 def _reading_to_dict(reading: Reading) -> dict[str, Any]:
     if isinstance(reading, Pictures):
         return {"type": "pictures", "factor": float(reading.factor), "shape": list(reading.given)}
-    return {"type": "table", "codec": reading.codec.to_dict()}
+    return {"type": "table", "codec": reading.codec.to_dict(), "plain": reading.plain}
 
 
 def _modules(members: Members) -> Mapping[str, torch.nn.Module]:
@@ -140,7 +140,7 @@ def _unfitted(parameters: dict[str, Any], architecture: Architecture | None) -> 
 def _reading_from_dict(saved: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Reading:
     if saved["type"] == "pictures":
         return Pictures(tensors["centre"].numpy(), saved["factor"], tuple(saved["shape"]))
-    return Reading(TableCodec.from_dict(saved["codec"]))
+    return Reading(TableCodec.from_dict(saved["codec"]), plain=saved["plain"])
 
 
 def _members(manifest: dict[str, Any], tensors: dict[str, Tensor], architecture: Architecture | None) -> Members:
