@@ -14,9 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.architecture import Architecture
 from isthmus.architecture.dense import Dense
 from isthmus.bottleneck.plain import Overcomplete
-from isthmus.corruption import Clean
 from isthmus.corruption.noise import Hiding, NoiseLevels
-from isthmus.corruption.wrapped import PerKind
 from isthmus.estimators import plan
 from isthmus.estimators.assembly import Parts, part_of
 from isthmus.estimators.explanation import Explanation, explained
@@ -134,12 +132,10 @@ class AnomalyDetector(OutlierMixin, PartParameters):
         """Return what members are: where anomalies may be among the rows, fits are short and leave the worst out."""
         clean = self.contamination == 0
         trainer = self.default_trainer(rows)
-        levels_of_noise = NoiseLevels(0.1, 2.5 if clean else 3.0)
-        numbers = all(column.kind == "number" for column in self.reading_.spec(x[:1]).columns)
         denoiser = Parts(
             architecture=part_of(self.architecture, Architecture, Dense((WIDTH,), activation="silu"), "architecture"),
             bottleneck=Overcomplete(),
-            corruption=levels_of_noise if numbers else PerKind(levels_of_noise, Clean()),
+            corruption=NoiseLevels(0.1, 2.5 if clean else 3.0),
             likelihood=Mixed(),
             penalties=(),
             trainer=part_of(self.trainer, Trainer, trainer, "trainer"),

@@ -93,7 +93,7 @@ def explained(detector: AnomalyDetector, x: Array, X: Any, most: int | None = No
     added, alone = members.contributions(x)
     contributions = reading.by_column(added)
     wanted = np.ones(contributions.shape, bool) if most is None else largest(contributions, most)
-    expected, low, high = ranges(members, hidden_expectations(members, x, reading.slices, wanted), detector.known_rows_)
+    expected, low, high = ranges(members, hidden_expectations(members, x, reading.slices, wanted))
     known = detector.known_rows_ if most is None else detector.known_rows_[:0]
     return Explanation(
         score=contributions.sum(1),
@@ -108,11 +108,10 @@ def explained(detector: AnomalyDetector, x: Array, X: Any, most: int | None = No
     )
 
 
-def ranges(members: Members, expected: Array, known: Array) -> tuple[Array, Array, Array]:
-    """Return expectations and the ends of their ranges, none beyond what known rows have, as below zero."""
+def ranges(members: Members, expected: Array) -> tuple[Array, Array, Array]:
+    """Return expectations and the ends of their ranges, none beyond what rows of the fit have, as below zero."""
     free = np.array([column.kind not in ("number", "count") for column in members.spec.columns])
-    floor, top = (end(known, axis=0) for end in (np.fmin.reduce, np.fmax.reduce))
-    bottom, top = np.where(free | np.isnan(floor), -np.inf, floor), np.where(free | np.isnan(top), np.inf, top)
+    bottom, top = np.where(free, [[-np.inf], [np.inf]], members.ends)
     spread = CENTRAL * members.deviations
     low, middle, high = (np.clip(expected + shift, bottom, top) for shift in (-spread, 0 * spread, spread))
     return middle, low, high
