@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from isthmus.data import atomic, read, write
+from isthmus.data import atomic, read, table_writer, write
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -90,3 +90,22 @@ def test_a_written_file_may_be_read_by_others(tmp_path):
     (tmp_path / "plain").write_bytes(b"")
     write(tmp_path / "a.npz", np.ones((2, 2)))
     assert (tmp_path / "a.npz").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_tables_are_appended_whole_or_not_at_all(tmp_path, suffix):
+    pa = pytest.importorskip("pyarrow")
+    path = tmp_path / f"t.{suffix}"
+    table = pa.table({"x": [1.5, None], "text": ['a, "b"', "c"], "truth": [True, False]})
+    with table_writer(path, table.schema) as append:
+        append(table)
+        append(table.slice(1))
+        assert not path.exists()
+    found = read(path, types={}).table
+    assert found.num_rows == 3 and found.slice(0, 2).to_pydict() == table.to_pydict()
+    with pytest.raises(RuntimeError), table_writer(path, table.schema) as append:
+        append(table)
+        raise RuntimeError
+    assert read(path, types={}).table.num_rows == 3 and [p.name for p in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(ValueError, match="holds no table"), table_writer(tmp_path / "t.npy", table.schema):
+        pass

@@ -24,6 +24,9 @@ def fit(
     data: str,
     *,
     out: Folder,
+    task: Literal["autoencoder", "anomaly"] = "autoencoder",
+    contamination: Given = None,
+    alarm_rate: Annotated[float | None, Parameter(show_default=False)] = None,
     recipe: str = "plain",
     units: str | None = None,
     shape: str | None = None,
@@ -40,7 +43,7 @@ def fit(
     parts: Parts = Parts(),  # noqa: B008
     training: Training = Training(),  # noqa: B008
 ) -> int:
-    """Train an autoencoder on DATA and save it.
+    """Train an autoencoder, or an anomaly detector made of some, on DATA and save it.
 
     Every option may also stand in the environment (ISTHMUS_FIT_EPOCHS=20) or in a TOML file (epochs = 20, and a part
     as a table, [bottleneck] with type = "top_k", k = 8). Flags win over the environment, which wins over the file.
@@ -51,6 +54,11 @@ def fit(
     Args:
         data: a csv, Parquet, npy, npz or idx file, a folder of images or idx files, or digits, mnist, fashion-mnist.
         out: folder for the model; an older model there is replaced once the new one is complete.
+        task: autoencoder, or anomaly for a detector of rows unlike those of DATA (isthmus score). A detector chooses
+            its own parts but for the architecture.
+        contamination: of a detector, how many rows of DATA may be anomalies: unknown (the default), 0 where all are
+            normal, or their share, as 0.05, which is then the share of them that it names.
+        alarm_rate: of a detector, the rate of false alarms on normal rows; 0.05 where not given.
         recipe: where the parts start from (isthmus parts recipe).
         units: numbers per code, or auto to measure the dimension of the data; 32 if not given, fewer for narrow data.
         shape: shape of a row for pictures in tables, CHANNELSxHEIGHTxWIDTH.
@@ -76,6 +84,14 @@ def fit(
 
     del config  # read by ConfigFile
     refuse_unusable(out)
+    if task == "anomaly":
+        from isthmus.cli import detecting
+
+        detecting.refuse_foreign(recipe, units, scaling, test, checkpoint, stream, parts)
+        asked = detecting.Asked(contamination, alarm_rate, schema, shape, seed, parts.architecture, training)
+        return detecting.fit(data, out, asked, figures, reading, quiet=quiet)
+    if contamination is not None or alarm_rate is not None:
+        raise ValueError("--contamination and --alarm-rate are for detectors of anomalies; add --task anomaly")
     kinds, sizes = composing.schema(schema), rows.sizes(shape, "shape")
     model = composing.compose(
         recipe, parts, training, units=units, seed=seed, shape=sizes, scaling=scaling, schema=kinds

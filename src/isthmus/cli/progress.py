@@ -34,7 +34,7 @@ class Lines(Callback):
     def fit_start(self, loop: Loop) -> None:
         """Start the clock."""
         self.began = self.said = time.monotonic()
-        self.first = loop.epoch
+        self.first, self.phase = loop.epoch, loop.phase
 
     def epoch_end(self, loop: Loop, row: Row) -> None:
         """Say something every tenth of the epochs, and every ten seconds."""
@@ -45,7 +45,7 @@ class Lines(Callback):
         held = f", held out {row['held_out']['loss']:.5g}" if row["held_out"] else ""
         left = (epochs - loop.epoch) * (now - self.began) / max(loop.epoch - self.first, 1)
         print(
-            f"{loop.phase}: epoch {loop.epoch}/{epochs}, loss {row['train']['loss']:.5g}{held}, "
+            f"{self.phase}: epoch {loop.epoch}/{epochs}, loss {row['train']['loss']:.5g}{held}, "
             f"{row['rows_per_second']:,.0f} rows/s, at most {left:.0f} s left",
             file=sys.stderr,
         )
@@ -56,6 +56,35 @@ def callbacks(watch: Watch, *, quiet: bool) -> list[Callback]:
     if quiet:
         return [watch]
     return [watch, Progress(_console()) if sys.stderr.isatty() else Lines()]
+
+
+class Members(Callback):
+    """The progress of a detector: its denoisers are fitted at once, then what fills its cells."""
+
+    def __init__(self, watch: Watch, *, quiet: bool) -> None:
+        """Tell the watch too, and show nothing where ``quiet``."""
+        self.told = callbacks(watch, quiet=quiet)
+        self.phases = iter(("denoisers", "fillers"))
+
+    def fit_start(self, loop: Loop) -> None:
+        """Begin what comes next."""
+        self.phase = next(self.phases, loop.phase)
+        for callback in self.told:
+            callback.fit_start(loop)
+            if isinstance(callback, Progress):
+                callback.bar.update(callback.task, description=self.phase)
+            if isinstance(callback, Lines):
+                callback.phase = self.phase
+
+    def epoch_end(self, loop: Loop, row: Row) -> None:
+        """Tell all."""
+        for callback in self.told:
+            callback.epoch_end(loop, row)
+
+    def fit_end(self, loop: Loop) -> None:
+        """Tell all."""
+        for callback in self.told:
+            callback.fit_end(loop)
 
 
 class Download:
@@ -89,6 +118,43 @@ class Download:
         if name not in self._tasks:
             self._tasks[name] = self._bar.add_task(name, total=total)
         self._bar.update(self._tasks[name], completed=done)
+
+
+class Counted:
+    """The progress of what is done row by row: a bar on a terminal, else a line every ten seconds."""
+
+    def __init__(self, what: str, total: int | None) -> None:
+        """Say what is done, and for how many rows where that is known."""
+        self.what, self.total, self.done = what, total, 0
+        self.began = self.said = time.monotonic()
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        if sys.stderr.isatty():
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f} rows")
+            self._bar = Progress(*columns, TimeRemainingColumn(), console=_console(), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task(self.what, total=self.total)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the bar, if there is one."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def step(self, rows: int) -> None:
+        """Take note of rows that are done."""
+        self.done += rows
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.done)
+        elif (now := time.monotonic()) - self.said > SECONDS:
+            self.said = now
+            of = f" of {self.total:,}" if self.total else ""
+            rate = self.done / (now - self.began)
+            print(f"{self.what}: {self.done:,}{of} rows, {rate:,.0f} rows/s", file=sys.stderr)
 
 
 def _console() -> Console:

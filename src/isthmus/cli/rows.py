@@ -82,13 +82,13 @@ def sampled(rows: Stream) -> Data:
     return Data(rows.sample(), names=rows.names, source=rows.source)
 
 
-def types_of(model: Autoencoder) -> dict[str, Any] | None:
+def types_of(model: Any) -> dict[str, Any] | None:
     """Return the types in which files are read for a model of a table; None for a model of numbers.
 
     Text is told by its levels: a few rows of a file may look like numbers, and the fit's may have had no rows at all of
     a type, as pandas' objects.
     """
-    codec = model.form_.table
+    codec = model.form_.table if hasattr(model, "form_") else getattr(model.reading_, "codec", None)
     if codec is None:
         return None
     import pyarrow as pa
@@ -97,6 +97,17 @@ def types_of(model: Autoencoder) -> dict[str, Any] | None:
     found = {field.name: field.type for field in types if not pa.types.is_null(field.type)}
     texts = [c.name for c in codec.columns if {type(level) for level in getattr(c, "levels", ())} == {str}]
     return found | dict.fromkeys(texts, pa.string())
+
+
+def table_of(data: Data) -> Any:
+    """Return rows as an Arrow table; those without names of columns, pictures too, by places."""
+    import numpy as np
+    import pyarrow as pa
+
+    found = data.rows
+    if not isinstance(found, np.ndarray):
+        return found
+    return pa.table({f"x{i}": np.ascontiguousarray(column) for i, column in enumerate(data.flat.T)})
 
 
 def arrow(frame: Any) -> Any:
@@ -120,11 +131,28 @@ def brief(column: Any) -> Any:
     return pa.array(np.where(np.isfinite(short), short, x), mask=np.isnan(x))
 
 
-def model_at(path: Path) -> Autoencoder:
-    """Load a saved model."""
+def fitted_at(path: Path) -> Any:
+    """Load a saved model, an autoencoder or a detector."""
     from isthmus.estimators import load
 
     return load(path)
+
+
+def model_at(path: Path) -> Autoencoder:
+    """Load a saved autoencoder.
+
+    Raises:
+        ValueError: an anomaly detector, which can do something else.
+    """
+    from isthmus.estimators import Autoencoder
+
+    model = fitted_at(path)
+    if not isinstance(model, Autoencoder):
+        raise ValueError(
+            f"{path} holds an anomaly detector, which scores rows and has no code to read or write them by; ask for "
+            f"its scores (isthmus score {path} DATA), or fit an autoencoder (isthmus fit DATA -o MODEL)"
+        )
+    return model
 
 
 def write(path: Path, values: Any, names: Any = None, data: Data | None = None) -> None:

@@ -130,20 +130,38 @@ def score(
     *,
     out: OnOutput = None,
     per_column: Flag = False,
+    fdr: Annotated[float | None, Parameter(show_default=False)] = None,
     reading: Reading = Reading(),  # noqa: B008
 ) -> None:
-    """Write the log-likelihood of each row of DATA given its code: the lower, the stranger the row.
+    """Say how strange each row of DATA is.
+
+    An anomaly detector (isthmus fit --task anomaly) gives each row a score (high is strange), a p-value, whether it is
+    an anomaly, and three reasons; csv and Parquet files of any size are read and written in blocks. Without --out the
+    ten strangest rows are shown with their reasons.
+
+    Any other model gives the log-likelihood of each row given its code: the lower, the stranger.
 
     Args:
         model: folder of a saved model.
         data: rows like those of the fit.
-        out: csv, Parquet, npy or npz file; where not given, lines on the standard output.
-        per_column: add what each column contributes, -log p(column given the code), in nats.
+        out: csv, Parquet, npy or npz file (of a detector: csv or Parquet); where not given, the standard output.
+        per_column: add what each column contributes: to a detector's score, or -log p(column given the code), in nats.
+        fdr: call rows of DATA anomalies so that at most this share of them is false, by Benjamini and Hochberg's
+            procedure, instead of by the detector's threshold.
         reading: how DATA is read.
     """
     import numpy as np
 
-    fitted, given = _opened(model, data, reading)
+    from isthmus.estimators import AnomalyDetector
+
+    fitted = rows.fitted_at(model)
+    if isinstance(fitted, AnomalyDetector):
+        from isthmus.cli import scoring
+
+        return scoring.score(fitted, data, out, reading, per_column=per_column, fdr=fdr)
+    if fdr is not None:
+        raise ValueError(f"--fdr needs p-values, which {model} has none of; fit a detector: isthmus fit --task anomaly")
+    given = rows.read(data, reading, types=rows.types_of(fitted))
     found, names = [fitted.score_samples(given.rows)[:, None]], ["score"]
     if per_column:
         found.append(fitted.feature_errors(given.rows))

@@ -37,7 +37,7 @@ def _guessed(text: Any, decimal: str) -> Any:
     import pyarrow.compute as pc
 
     if text.null_count == len(text):
-        return text.cast(pa.null())
+        return pa.chunked_array([pa.nulls(len(text))])
     point = pc.replace_substring(text, decimal, ".") if decimal != "." else text
     for source, kind in (
         (text, pa.int64()),

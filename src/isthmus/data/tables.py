@@ -22,7 +22,20 @@ Types = Mapping[str, Any]
 def read_csv(path: Path, label: str | None, drop: Sequence[str], limit: int | None, types: Types | None) -> Data:
     """Read a text table; an unnamed first column of a named table is the rows' names, as R and pandas write it."""
     found = layout(path)
-    table = cleaned(_arrow_csv(path, found, types or {}), found.decimal)
+    return csv_rows(arrow_csv(path, found, types or {}), found, path, label, drop, limit, types)
+
+
+def csv_rows(
+    table: Any,
+    found: Layout,
+    path: Path,
+    label: str | None,
+    drop: Sequence[str],
+    limit: int | None,
+    types: Types | None,
+) -> Data:
+    """Return what :func:`arrow_csv` read as rows."""
+    table = cleaned(table, found.decimal)
     names = found.header or tuple(str(i) for i in range(table.num_columns))
     if len(names) != table.num_columns:
         raise ValueError(f"{str(path)!r} names {len(names)} columns and has {table.num_columns}; make them agree")
@@ -33,7 +46,14 @@ def read_csv(path: Path, label: str | None, drop: Sequence[str], limit: int | No
 def read_parquet(path: Path, label: str | None, drop: Sequence[str], limit: int | None, types: Types | None) -> Data:
     """Read a Parquet file; a column of vectors of one length becomes that many columns."""
     with parquet_file(path) as file:
-        table = _reading(path, file.read if limit is None else lambda: _first(file, limit))
+        table = reading(path, file.read if limit is None else lambda: _first(file, limit))
+    return parquet_rows(table, path, label, drop, limit, types)
+
+
+def parquet_rows(
+    table: Any, path: Path, label: str | None, drop: Sequence[str], limit: int | None, types: Types | None
+) -> Data:
+    """Return a table of a Parquet file as rows."""
     table = _expand(table)
     names = tuple(str(name) for name in table.column_names)
     return _data(table, names, path, label, drop, limit, _index(names), True, types)
@@ -42,7 +62,7 @@ def read_parquet(path: Path, label: str | None, drop: Sequence[str], limit: int 
 def first_row(path: Path, metadata: Any, drop: Sequence[str]) -> tuple[Array, tuple[str, ...], list[int]]:
     """Return the first row of a Parquet file, the names of its numbers, and the places of their columns."""
     with parquet_file(path, metadata) as file:
-        table = _reading(path, lambda: _first(file, 1))
+        table = reading(path, lambda: _first(file, 1))
     names = tuple(str(name) for name in table.column_names)
     kept = _kept(names, path, _index(names), None, drop, named=True)
     table = _expand(table.select(kept))
@@ -53,7 +73,7 @@ def first_row(path: Path, metadata: Any, drop: Sequence[str]) -> tuple[Array, tu
 def read_row_group(path: Path, metadata: Any, group: int, kept: list[int]) -> Array:
     """Return the numbers of one row group, as :func:`read_parquet` does, of the columns at the places ``kept``."""
     with parquet_file(path, metadata) as file:
-        table = _reading(path, lambda: file.read_row_group(group))
+        table = reading(path, lambda: file.read_row_group(group))
     table = table if len(kept) == table.num_columns else table.select(kept)
     quick = _uniform(table)
     if quick is not None:
@@ -83,7 +103,7 @@ def parquet_file(path: Path, metadata: Any = None) -> Any:
     """Open a Parquet file, whose metadata need not be read again where they are given."""
     import pyarrow.parquet as pq
 
-    return _reading(path, lambda: pq.ParquetFile(path, metadata=metadata))
+    return reading(path, lambda: pq.ParquetFile(path, metadata=metadata))
 
 
 def size(path: Path) -> int:
@@ -92,7 +112,8 @@ def size(path: Path) -> int:
     return sum(found.row_group(group).total_byte_size for group in range(found.num_row_groups))
 
 
-def _reading(path: Path, step: Callable[[], Any]) -> Any:
+def reading(path: Path, step: Callable[[], Any]) -> Any:
+    """Take a step of reading a Parquet file, and say what is wrong with it."""
     import pyarrow as pa
 
     try:
@@ -113,7 +134,8 @@ def named(X: Array, names: Sequence[str] | None) -> Any:
     return X if names is None else pa.table({name: np.ascontiguousarray(X[:, i]) for i, name in enumerate(names)})
 
 
-def _arrow_csv(path: Path, found: Layout, types: Types) -> Any:
+def arrow_csv(path: Path, found: Layout, types: Types, source: Any = None) -> Any:
+    """Read the values of a text file, or of ``source``, some lines of it, with the types that cells look like."""
     import pyarrow as pa
     import pyarrow.csv as pc
 
@@ -128,7 +150,7 @@ def _arrow_csv(path: Path, found: Layout, types: Types) -> Any:
     # Lines in quoted cells cost the reading of blocks side by side, so they are looked for only where cells are quoted.
     parse = pc.ParseOptions(delimiter=found.delimiter, newlines_in_values=found.quoted)
     try:
-        return pc.read_csv(path, read, parse, convert)
+        return pc.read_csv(path if source is None else source, read, parse, convert)
     except pa.ArrowInvalid as error:
         if "Empty CSV" not in str(error):
             raise ValueError(f"cannot read {str(path)!r} as a table: {_line(error)}; correct that line") from error

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,37 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
             shutil.rmtree(temporary)
         elif temporary.exists():
             temporary.unlink()
+
+
+@contextmanager
+def table_writer(path: str | os.PathLike[str], schema: Any) -> Iterator[Callable[[Any], None]]:
+    """Give a function that appends Arrow tables of a schema to a csv or Parquet file, whole or not at all.
+
+    Raises:
+        ValueError: The suffix is another, or the place cannot be written; what was there before is untouched.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise ValueError(f"{str(path)!r} ends in {suffix!r}, which holds no table of columns; use .csv or .parquet")
+    with atomic(path) as temporary:
+        if suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            with pq.ParquetWriter(temporary, schema) as writer:
+                yield writer.write_table
+            return
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            lines = csv.writer(file, lineterminator="\n")
+            lines.writerow(schema.names)
+            yield lambda table: lines.writerows(zip(*(_cells(c) for c in _for_text(table).columns), strict=True))
+
+
+def _cells(column: Any) -> list[Any]:
+    """Return a column's cells as a text file has them: truth values in small letters, nothing where one is missing."""
+    words = {True: "true", False: "false"}
+    cells = column.to_pylist()
+    return [words[cell] if isinstance(cell, bool) else cell for cell in cells]
 
 
 def _replace(temporary: Path, path: Path) -> None:

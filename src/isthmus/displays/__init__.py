@@ -4,6 +4,7 @@ Every display has ``plot(ax=None)`` to draw again, on a new figure or in the pla
 colour tells apart, lightness, dashes or signs tell apart too.
 """
 
+from isthmus.displays.anomaly import ContributionsDisplay, ScoresDisplay, anomaly_figures
 from isthmus.displays.comparison import PCAComparisonDisplay
 from isthmus.displays.curves import LossCurvesDisplay
 from isthmus.displays.folder import figures
@@ -14,6 +15,7 @@ from isthmus.displays.units import DecoderAtomsDisplay, EncoderFiltersDisplay
 
 __all__ = [
     "CodePlaneDisplay",
+    "ContributionsDisplay",
     "DecoderAtomsDisplay",
     "DenoisingDisplay",
     "EncoderFiltersDisplay",
@@ -21,6 +23,8 @@ __all__ = [
     "PCAComparisonDisplay",
     "ReconstructionDisplay",
     "SamplesDisplay",
+    "ScoresDisplay",
     "TraversalDisplay",
+    "anomaly_figures",
     "figures",
 ]

@@ -7,3 +7,4 @@ from isthmus.estimators.fine_tuned import FineTunedClassifier as FineTunedClassi
 from isthmus.estimators.many import cross_val_scores as cross_val_scores
 from isthmus.estimators.many import fit_many as fit_many
 from isthmus.estimators.saving import load as load
+from isthmus.estimators.scoring import score_batches as score_batches

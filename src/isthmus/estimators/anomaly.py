@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -13,9 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.architecture import Architecture
 from isthmus.architecture.dense import Dense
 from isthmus.bottleneck.plain import Overcomplete
-from isthmus.corruption import Clean
 from isthmus.corruption.noise import Hiding, NoiseLevels
-from isthmus.corruption.wrapped import PerKind
 from isthmus.estimators import plan
 from isthmus.estimators.assembly import Parts, part_of
 from isthmus.estimators.explanation import Explanation, explained
@@ -27,7 +26,7 @@ from isthmus.likelihood.mixed import Mixed
 from isthmus.measures.conformal import benjamini_hochberg, cross_p_values, p_values, threshold
 from isthmus.noise import Noise
 from isthmus.schedule import Cosine
-from isthmus.training.callbacks import Progress
+from isthmus.training.callbacks import Callback, Progress
 from isthmus.training.optimiser import Adam
 from isthmus.training.trainer import Trainer
 
@@ -100,20 +99,21 @@ class AnomalyDetector(OutlierMixin, PartParameters):
 
     # -- fitting ------------------------------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, callback: Callback | None = None) -> Self:
         """Learn what rows are like.
 
         Args:
             X: a frame or 2-D array of rows, with holes where values are missing, or pictures as (rows, *shape).
             y: ignored.
+            callback: told of the epochs of the members' fit, which is one; None shows a bar where ``verbose``.
 
         Raises:
             ValueError: unusable data or settings.
         """
         with whole(self):
-            return self._fit(gather(X))
+            return self._fit(gather(X), callback or (Progress() if self.verbose else None))
 
-    def _fit(self, X: Any) -> Self:
+    def _fit(self, X: Any, callback: Callback | None) -> Self:
         plan.refuse_settings(self)
         self.reading_: Reading = reading_of(self, X)
         x = self.reading_.begin(self, X)
@@ -121,7 +121,7 @@ class AnomalyDetector(OutlierMixin, PartParameters):
         noise = Noise(seed_of(self.random_state))
         split = plan.split(len(x), self.calibration, self.members, noise)
         self.members_ = Members(self._recipe(x, len(split.fits[0])), self.reading_.spec(x), split.noises)
-        loops = self.members_.fit(x, split.fits, split.held, Progress() if self.verbose else None)
+        loops = self.members_.fit(x, split.fits, split.held, callback)
         self.histories_ = [loop.history for loop in loops]
         self._calibrate(x, split)
         self.known_ = plan.known(x, self.members_, noise)
@@ -131,9 +131,25 @@ class AnomalyDetector(OutlierMixin, PartParameters):
     def _recipe(self, x: Array, rows: int) -> Recipe:
         """Return what members are: where anomalies may be among the rows, fits are short and leave the worst out."""
         clean = self.contamination == 0
-        steps, levels = (STEPS, CLEAN_LEVELS) if clean else (5 * STEPS // 8, ROBUST_LEVELS)
+        trainer = self.default_trainer(rows)
+        denoiser = Parts(
+            architecture=part_of(self.architecture, Architecture, Dense((WIDTH,), activation="silu"), "architecture"),
+            bottleneck=Overcomplete(),
+            corruption=NoiseLevels(0.1, 2.5 if clean else 3.0),
+            likelihood=Mixed(),
+            penalties=(),
+            trainer=part_of(self.trainer, Trainer, trainer, "trainer"),
+            units=UNITS,
+        )
+        levels = CLEAN_LEVELS if clean else ROBUST_LEVELS
+        return Recipe(denoiser, replace(denoiser, corruption=Hiding(0.3)), levels, 0 if clean else 2)
+
+    def default_trainer(self, rows: int) -> Trainer:
+        """Return the trainer of members that are fitted on so many rows, where none is given."""
+        clean = self.contamination == 0
+        steps = STEPS if clean else 5 * STEPS // 8
         batch = min(rows, max(BATCH, min(1024, rows // STEPS)))
-        trainer = Trainer(
+        return Trainer(
             epochs=max(1, round(steps / math.ceil(rows / batch))),
             batch_size=batch,
             optimiser=Adam(Cosine(3e-3)),
@@ -141,18 +157,6 @@ class AnomalyDetector(OutlierMixin, PartParameters):
             validation=0.0,
             trim=0.0 if clean else 0.4,
         )
-        levels_of_noise = NoiseLevels(0.1, 2.5 if clean else 3.0)
-        numbers = all(column.kind == "number" for column in self.reading_.spec(x[:1]).columns)
-        denoiser = Parts(
-            architecture=part_of(self.architecture, Architecture, Dense((WIDTH,), activation="silu"), "architecture"),
-            bottleneck=Overcomplete(),
-            corruption=levels_of_noise if numbers else PerKind(levels_of_noise, Clean()),
-            likelihood=Mixed(),
-            penalties=(),
-            trainer=part_of(self.trainer, Trainer, trainer, "trainer"),
-            units=UNITS,
-        )
-        return Recipe(denoiser, replace(denoiser, corruption=Hiding(0.3)), levels, 0 if clean else 2)
 
     def _calibrate(self, x: Array, split: plan.Split) -> None:
         """Score rows that were held out, and place the threshold."""
@@ -201,8 +205,9 @@ class AnomalyDetector(OutlierMixin, PartParameters):
         "Testing for outliers with conformal p-values"); with ``cross`` close to it. Anomalies among the calibration
         rows make p-values larger, so that alarms are fewer.
         """
-        x = self._read(X)
-        added, alone = self.members_.contributions(x)
+        return self._p_values(*self.members_.contributions(self._read(X)))
+
+    def _p_values(self, added: Array, alone: Array) -> Array:
         if len(self.calibration_) == 1:
             return p_values(self.reading_.by_column(added).sum(1), self.calibration_[0])
         return cross_p_values(alone, self.calibration_)
@@ -218,6 +223,17 @@ class AnomalyDetector(OutlierMixin, PartParameters):
         """Return why rows score as they do: what each column adds, what was expected there, rows most like them."""
         X = gather(X)
         return explained(self, self._read(X), X)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the detector to a folder: ``model.json`` and ``weights.safetensors``; ``isthmus.load`` reads it.
+
+        Raises:
+            ValueError: the folder is something else, or cannot be written; an older model there stays whole.
+        """
+        from isthmus.estimators.saving_detector import save
+
+        check_is_fitted(self, "members_")
+        return save(self, path)
 
     def __sklearn_tags__(self) -> Any:
         """Declare that missing values are taken."""

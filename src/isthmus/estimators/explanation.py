@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,12 +50,17 @@ class Explanation:
         told = []
         for j in order:
             share = 100 * self.contributions[row, j] / total
-            between = ""
-            if self.low[row, j] is not None:
-                between = f" ({_brief(self.low[row, j])} to {_brief(self.high[row, j])})"
-            there, wanted = _brief(self.values[row, j]), _brief(self.expected[row, j])
-            told.append(f"{self.columns[j]} is {there}, expected {wanted}{between}: {share:.0f} % of the score")
+            told.append(f"{self.cell(row, int(j))}: {share:.0f} % of the score")
         return told
+
+    def cell(self, row: int, column: int) -> str:
+        """Say what is in a cell and what was expected there."""
+        there, wanted = brief(self.values[row, column]), brief(self.expected[row, column])
+        low, high = brief(self.low[row, column]), brief(self.high[row, column])
+        between = "" if self.low[row, column] is None else f" ({low} to {high})"
+        if there == wanted:
+            return f"{self.columns[column]} is {there}, as expected{between}"
+        return f"{self.columns[column]} is {there}, expected {wanted}{between}"
 
     def __str__(self) -> str:
         """Print every row with its reasons."""
@@ -65,41 +71,75 @@ class Explanation:
         return "\n".join(lines)
 
 
-def _brief(value: Any) -> str:
+def brief(value: Any) -> str:
+    """Write a cell in few signs: numbers in four digits, times as far as they say something."""
     if isinstance(value, (float, np.floating)):
-        return f"{value:.4g}"
+        number = float(value)
+        return f"{int(number)}" if number.is_integer() and abs(number) < 1e15 else f"{number:.4g}"
+    if isinstance(value, np.datetime64):
+        value = value.astype("datetime64[us]").item()
+    if isinstance(value, datetime):
+        return str(value.replace(microsecond=0)).removesuffix(" 00:00:00")
     return "missing" if value is None else str(value)
 
 
-def explained(detector: AnomalyDetector, x: Array, X: Any) -> Explanation:
-    """Explain the scores of rows, which are ``x`` as variables."""
+def explained(detector: AnomalyDetector, x: Array, X: Any, most: int | None = None) -> Explanation:
+    """Explain the scores of rows, which are ``x`` as variables.
+
+    With ``most``, expectations are found for so many columns of each row only, those that add most, and no neighbours:
+    what reasons need, at a cost that does not grow with the number of columns.
+    """
     members, reading = detector.members_, detector.reading_
-    contributions = reading.by_column(members.contributions(x)[0])
-    expected = hidden_expectations(members, x, reading.slices)
-    spread = CENTRAL * members.deviations
+    added, alone = members.contributions(x)
+    contributions = reading.by_column(added)
+    wanted = np.ones(contributions.shape, bool) if most is None else largest(contributions, most)
+    expected, low, high = ranges(members, hidden_expectations(members, x, reading.slices, wanted))
+    known = detector.known_rows_ if most is None else detector.known_rows_[:0]
     return Explanation(
         score=contributions.sum(1),
         contributions=contributions,
         columns=reading.names,
         values=reading.values(X),
         expected=reading.objects(expected),
-        low=reading.objects(expected - spread, ranges=True),
-        high=reading.objects(expected + spread, ranges=True),
-        neighbours=nearest(x, detector.known_rows_, detector.known_),
-        p_value=detector.p_values(X),
+        low=reading.objects(low, ranges=True),
+        high=reading.objects(high, ranges=True),
+        neighbours=nearest(x, known, detector.known_),
+        p_value=detector._p_values(added, alone),
     )
 
 
-def hidden_expectations(members: Members, x: Array, slices: Sequence[slice]) -> Array:
-    """Return what members expect of every variable where its column is hidden, (rows, variables)."""
-    expected = np.empty_like(x)
+def ranges(members: Members, expected: Array) -> tuple[Array, Array, Array]:
+    """Return expectations and the ends of their ranges, none beyond what rows of the fit have, as below zero."""
+    free = np.array([column.kind not in ("number", "count") for column in members.spec.columns])
+    bottom, top = np.where(free, [[-np.inf], [np.inf]], members.ends)
+    spread = CENTRAL * members.deviations
+    low, middle, high = (np.clip(expected + shift, bottom, top) for shift in (-spread, 0 * spread, spread))
+    return middle, low, high
+
+
+def largest(contributions: Array, most: int) -> Array:
+    """Mark the ``most`` columns that add most to each row's score, (rows, columns)."""
+    marked = np.zeros(contributions.shape, bool)
+    np.put_along_axis(marked, np.argsort(-contributions, axis=1, kind="stable")[:, :most], True, axis=1)
+    return marked
+
+
+def hidden_expectations(members: Members, x: Array, slices: Sequence[slice], wanted: Array) -> Array:
+    """Return what members expect of every variable where its column is hidden, (rows, variables); NaN elsewhere.
+
+    ``wanted``, (rows, columns), marks the cells of which that is asked.
+    """
+    expected = np.full_like(x, np.nan)
     number = np.array([column.kind == "number" for column in members.spec.columns])
-    for place in slices:
-        hidden = x.copy()
+    for column, place in enumerate(slices):
+        rows = np.flatnonzero(wanted[:, column])
+        if not len(rows):
+            continue
+        hidden = x[rows]
         hidden[:, place] = np.nan
         found = np.stack([answers.reconstructions(hidden)[:, place] for answers in members.filling])
         # A mean of levels is none: the first member's word counts there.
-        expected[:, place] = np.where(number[place], found.mean(0), found[0])
+        expected[rows, place] = np.where(number[place], found.mean(0), found[0])
     return expected
 
 

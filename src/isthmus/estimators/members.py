@@ -46,10 +46,10 @@ class Recipe:
 class Members:
     """Denoisers say how strange numbers are, fillers how strange levels, counts and angles are given what is beside.
 
-    A denoiser read at a noise level s expects D(x; s) for a row x. Of a number, r = (x - D(x; s))^2 and, where there
-    are probes e, q = mean_e |x - D(x + s e; s)|; of anything else, r = -log p(x_j | x without a quarter of such
-    columns) by the filler. Means over members are divided by those over held-out rows, r' and q', to which 5 % of the
-    mean of all columns is added, and
+    A denoiser read at a noise level s expects D(x; s) for the numbers x of a row. Of a number, r = (x - D(x; s))^2 and,
+    where there are probes e, q = mean_e |x - D(x + s e; s)|; of anything else, r = -log p(x_j | x without a quarter of
+    such columns) by the filler. Means over members are divided by those over held-out rows, r' and q', to which 5 % of
+    the mean of all columns is added, and
 
         contribution_j = mean_s [ h(sqrt(r_j / r'_j)) + q_j / q'_j ],   h(z) = z^2 / 2, from z = 2 on 2 z - 2,
 
@@ -67,55 +67,80 @@ class Members:
         self.numbers = np.array([column.kind == "number" for column in spec.columns])
         others = np.flatnonzero(~self.numbers)
         self.hidden = [others[i::GROUPS] for i in range(min(GROUPS, len(others)))]
-        self.denoisers = [recipe.denoiser.build(told(spec, recipe.denoiser), noise) for noise in noises]
+        # Numbers are denoised among numbers: an odd level would make them odd too, and take the blame from itself.
+        self.places = np.flatnonzero(self.numbers)
+        columns = tuple(spec.columns[i] for i in self.places)
+        words = frozenset({"kinds", "numbers", "continuous"})
+        self.plain = replace(spec, shape=(len(columns),), columns=columns, provides=words)
+        among = told(self.plain, recipe.denoiser)
+        self.denoisers = [recipe.denoiser.build(among, noise) for noise in noises if columns]
         filling = noises if self.hidden else noises[:1]
         self.fillers = [recipe.filler.build(told(spec, recipe.filler), noise.branch(FILL)) for noise in filling]
         # One row per surprise: squares at every level, then probes at every level.
         self.asked = len(recipe.levels) * (2 if recipe.probes else 1)
         self.scales = np.ones((len(noises), self.asked, spec.size))
         self.deviations = np.ones(spec.size)
+        self.ends = np.array([[-np.inf], [np.inf]]) * np.ones(spec.size)
         self._answer_anew()
 
     def _answer_anew(self) -> None:
-        plain = Scaling("none", np.zeros(self.spec.size), np.ones(self.spec.size))
-        self.reading = [Inference(objective, plain) for objective in self.denoisers]
-        self.filling = [Inference(objective, plain) for objective in self.fillers]
+        def answers(objective: Objective) -> Inference:
+            size = objective.model.spec.size
+            return Inference(objective, Scaling("none", np.zeros(size), np.ones(size)))
+
+        self.reading = [answers(objective) for objective in self.denoisers]
+        self.filling = [answers(objective) for objective in self.fillers]
 
     def fit(
         self, x: Array, fits: Sequence[Array], held: Sequence[Array], callback: Callback | None = None
     ) -> list[Any]:
         """Train every member on its rows of x, and measure surprises on those held out of it; return their loops."""
-        whole = rows_of(x, self.spec)
-        rows = [whole.pick(torch.from_numpy(own)) for own in fits]
-        kept = [whole.pick(torch.from_numpy(own)) for own in held]
-        loops = []
-        for parts, tasks in ((self.recipe.denoiser, self.denoisers), (self.recipe.filler, self.fillers)):
-            n = len(tasks)
-            noises = [noise.branch(FILL) for noise in self.noises] if tasks is self.fillers else self.noises
-            chosen = kept[:n] if parts.trainer.validation else None
-            loops += parts.trainer.fit_many(tasks, rows[:n], noises[:n], held_out=chosen, callback=callback)
+        loops = self._trained(
+            self.recipe.denoiser, self.denoisers, x[:, self.places], self.noises, fits, held, callback
+        )
+        filling = [noise.branch(FILL) for noise in self.noises]
+        loops += self._trained(self.recipe.filler, self.fillers, x, filling, fits, held, callback)
         self._answer_anew()
         for m, own in enumerate(held):
             seen = np.maximum((~np.isnan(x[own])).sum(0), 1)
             self.scales[m] = self.surprises(x[own], (m,))[0].sum(1) / seen
+        ends = [end(x, axis=0) for end in (np.fmin.reduce, np.fmax.reduce)]
+        self.ends = np.where(np.isnan(ends), [[-np.inf], [np.inf]], ends)
         self.deviations = deviations(self.filling[0], x[held[0][:MOST]], self.noises[0].branch(HIDE))
         return loops
+
+    @staticmethod
+    def _trained(
+        parts: Parts,
+        tasks: Sequence[Objective],
+        x: Array,
+        noises: Sequence[Noise],
+        fits: Sequence[Array],
+        held: Sequence[Array],
+        callback: Callback | None,
+    ) -> list[Any]:
+        """Train some objectives at once, each on its rows; those held out choose the weights where the trainer asks."""
+        n, whole = len(tasks), rows_of(x)
+        if not n:
+            return []
+        rows = [whole.pick(torch.from_numpy(own)) for own in fits[:n]]
+        kept = [whole.pick(torch.from_numpy(own)) for own in held[:n]] if parts.trainer.validation else None
+        return parts.trainer.fit_many(tasks, rows, noises[:n], held_out=kept, callback=callback)
 
     def surprises(self, x: Array, which: Sequence[int]) -> Array:
         """Return the surprise of every cell, (members, asked, rows, variables); 0 where a value is missing."""
         found = np.zeros((len(which), self.asked, len(x), self.spec.size))
         for place, m in enumerate(which):
-            if self.numbers.any():
-                write = [partial(_write, found[place, i]) for i in range(self.asked)]
-                self.reading[m].each(x, partial(denoised, self.recipe, self._probes(m)), write)
-                found[place][:, :, ~self.numbers] = 0
+            if len(self.places):
+                write = [partial(_into, found[place, i], self.places) for i in range(self.asked)]
+                self.reading[m].each(x[:, self.places], partial(denoised, self.recipe, self._probes(m)), write)
             for group in self.hidden:
                 levels = len(self.recipe.levels)
-                self.filling[m].each(x, partial(filled, group), [partial(_into, found[place, :levels], group)])
+                self.filling[m].each(x, partial(filled, group), [partial(_into_all, found[place, :levels], group)])
         return found
 
     def _probes(self, m: int) -> Tensor:
-        like = torch.empty(self.recipe.probes, self.spec.size)
+        like = torch.empty(self.recipe.probes, len(self.places))
         return self.noises[m].branch(PROBE).normal(like)
 
     def contributions(self, x: Array) -> tuple[Array, Array]:
@@ -177,16 +202,16 @@ def _nll(objective: Objective, batch: Batch, noisy: Tensor, level: float) -> Ten
     return objective.nll(objective.model.forward(batch, corrupted))
 
 
-def rows_of(x: Array, spec: Spec) -> Rows:
+def rows_of(x: Array) -> Rows:
     """Return variables as the rows of a fit."""
-    batch = batch_of(spec, tensor(x.astype(np.float32)))
-    complete = batch.seen is None or bool(batch.seen.all())
-    return Rows(batch.x, None if complete else batch.seen)
+    seen = ~np.isnan(x)
+    values = tensor(np.nan_to_num(x).astype(np.float32))
+    return Rows(values, None if seen.all() else tensor(seen.astype(np.float32)))
 
 
-def _write(out: Array, rows: slice, found: Array) -> None:
-    out[rows] = found
+def _into(out: Array, columns: Array, rows: slice, found: Array) -> None:
+    out[rows, columns] = found
 
 
-def _into(out: Array, group: Array, rows: slice, found: Array) -> None:
-    out[:, rows, group] = found
+def _into_all(out: Array, columns: Array, rows: slice, found: Array) -> None:
+    out[:, rows, columns] = found

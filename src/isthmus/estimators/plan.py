@@ -52,10 +52,10 @@ def split(n: int, how: str, members: int | None, noise: Noise) -> Split:
 
 
 def known(x: Array, members: Members, noise: Noise) -> Array:
-    """Return the numbers of some training rows that are like most, for neighbours: the lower half by score."""
+    """Return the numbers of some training rows that are like most, for neighbours: nine in ten by score."""
     some = np.sort(noise.branch(KNOWN).permutation(len(x)).numpy()[: 2 * REMEMBERED])
     scores = members.contributions(x[some])[0].sum(1)
-    return some[np.sort(np.argsort(scores, kind="stable")[: max(1, len(some) // 2)])]
+    return some[np.sort(np.argsort(scores, kind="stable")[: max(1, 9 * len(some) // 10)])]
 
 
 def refuse_settings(detector: Any) -> None:

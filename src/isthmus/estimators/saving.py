@@ -45,13 +45,11 @@ def save(model: Autoencoder, path: str | Path) -> Path:
     parts = model.parts_
     manifest = {
         "estimator": type(model).__name__,
-        "parts": {name: to_dict(getattr(parts, name)) for name in KINDS}
-        | {"penalties": [to_dict(penalty) for penalty in parts.penalties], "units": parts.units},
-        "parameters": {name: _plain(getattr(model, name)) for name in PLAIN}
-        | {"schema": _schema(model.schema)}
-        | {"random_state": int(model.random_state) if isinstance(model.random_state, (int, np.integer)) else None},
+        "parts": parts_to_dict(parts),
+        "parameters": {name: plain(getattr(model, name)) for name in PLAIN}
+        | {"schema": schema_to_dict(model.schema), "random_state": seed_to_dict(model.random_state)},
         "chosen": [name for name in KINDS if getattr(model, name) is None],
-        "data": asdict(model.spec_) | {"provides": sorted(model.spec_.provides), "given": list(model.row_shape_)},
+        "data": spec_to_dict(model.spec_) | {"given": list(model.row_shape_)},
         "scaling": {"mode": model.scaling_.mode},
         "table": None if model.form_.table is None else model.form_.table.to_dict(),
         "columns": getattr(model, "feature_names_in_", np.array([])).tolist(),
@@ -66,17 +64,34 @@ def save(model: Autoencoder, path: str | Path) -> Path:
     return persistence.write(path, manifest, tensors)
 
 
-def _schema(schema: Any) -> Any:
+def parts_to_dict(parts: Parts) -> dict[str, Any]:
+    """Return every choice of a model as plain values."""
+    named = {name: to_dict(getattr(parts, name)) for name in KINDS}
+    return named | {"penalties": [to_dict(penalty) for penalty in parts.penalties], "units": parts.units}
+
+
+def spec_to_dict(spec: Spec) -> dict[str, Any]:
+    """Return a description of data as plain values."""
+    return asdict(spec) | {"provides": sorted(spec.provides)}
+
+
+def seed_to_dict(random_state: Any) -> int | None:
+    """Return a seed where that is a number; generators have moved on since."""
+    return int(random_state) if isinstance(random_state, (int, np.integer)) else None
+
+
+def schema_to_dict(schema: Any) -> Any:
     """Return a schema's kinds by column as plain values."""
     if not isinstance(schema, Mapping):
         return schema
     return {str(name): to_dict(kind) if isinstance(kind, Kind) else kind for name, kind in schema.items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return numbers of numpy as Python's, and tuples as lists."""
     if isinstance(value, np.generic):
         return value.item()
-    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
+    return [plain(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
 def _arrays(model: Autoencoder) -> dict[str, Any]:
@@ -88,8 +103,8 @@ def _arrays(model: Autoencoder) -> dict[str, Any]:
     } | {f"baseline.{name}": array for name, array in model.past.baseline.arrays().items()}
 
 
-def load(path: str | Path, *, architecture: Architecture | None = None) -> Autoencoder:
-    """Read a saved autoencoder; nothing in the file is executed.
+def load(path: str | Path, *, architecture: Architecture | None = None) -> Any:
+    """Read a saved estimator, an ``Autoencoder`` or an ``AnomalyDetector``; nothing in the file is executed.
 
     Args:
         path: the folder that ``save`` wrote.
@@ -103,6 +118,10 @@ def load(path: str | Path, *, architecture: Architecture | None = None) -> Autoe
         raise ValueError(f"architecture={architecture!r} is not an architecture; give Given(encoder, decoder)")
     manifest, tensors = persistence.read(path)
     try:
+        if manifest["estimator"] == "AnomalyDetector":
+            from isthmus.estimators.saving_detector import rebuilt
+
+            return rebuilt(manifest, tensors, architecture)
         return _rebuild(manifest, tensors, architecture)
     except UnknownPart as error:
         remedy = "import your module that defines it, or install the package that does, and load again"
@@ -114,7 +133,7 @@ def load(path: str | Path, *, architecture: Architecture | None = None) -> Autoe
 def _rebuild(
     manifest: dict[str, Any], tensors: dict[str, torch.Tensor], architecture: Architecture | None
 ) -> Autoencoder:
-    parts = _parts(manifest["parts"], architecture)
+    parts = parts_from_dict(manifest["parts"], architecture)
     model = _unbuilt(manifest, tensors, parts)
     try:
         model._build(parts)
@@ -127,7 +146,8 @@ def _rebuild(
     return model
 
 
-def _parts(described: dict[str, Any], architecture: Architecture | None) -> Parts:
+def parts_from_dict(described: dict[str, Any], architecture: Architecture | None = None) -> Parts:
+    """Rebuild every choice of a model, with the architecture that is given in place of the one described."""
     named = {name: from_dict(kind, described[name]) for name, kind in KINDS.items() if name != "architecture"}
     if architecture is None:
         architecture = from_dict(Architecture, described["architecture"])
@@ -144,15 +164,7 @@ def _unbuilt(manifest: dict[str, Any], tensors: dict[str, torch.Tensor], parts: 
         **parameters, shape=None if shape is None else tuple(shape), penalties=parts.penalties, **chosen
     )
     data = manifest["data"]
-    model.spec_ = Spec(
-        tuple(data["shape"]),
-        tuple(Column(**c) for c in data["columns"]),
-        data["missing"],
-        data["rows"],
-        frozenset(data["provides"]),
-        data.get("table", False),
-        data.get("level", 0.0),
-    )
+    model.spec_ = spec_from_dict(data)
     table = manifest.get("table")
     model.form_ = Plain() if table is None else Table(TableCodec.from_dict(table))
     model.row_shape_ = tuple(data["given"])
@@ -166,18 +178,40 @@ def _unbuilt(manifest: dict[str, Any], tensors: dict[str, torch.Tensor], parts: 
     return model
 
 
+def spec_from_dict(data: dict[str, Any]) -> Spec:
+    """Rebuild a description of data."""
+    return Spec(
+        tuple(data["shape"]),
+        tuple(Column(**c) for c in data["columns"]),
+        data["missing"],
+        data["rows"],
+        frozenset(data["provides"]),
+        data.get("table", False),
+        data.get("level", 0.0),
+    )
+
+
 def _restore(model: Autoencoder, manifest: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
-    state = {name.removeprefix("objective."): t for name, t in tensors.items() if name.startswith("objective.")}
-    dtype = next((t.dtype for t in state.values() if t.is_floating_point()), torch.float32)
-    refuse_other_shapes(state, model.objective_.state_dict())
-    model.objective_.to(dtype).load_state_dict(state)
-    model.objective_.eval()
+    put(model.objective_, "objective.", tensors)
     model.history_ = History(manifest["history"])
     if "deviations" in tensors:
         model.deviations_ = tensors["deviations"].numpy()
     model.n_iter_, model.best_epoch_ = manifest["epochs"], manifest["best_epoch"]
     found = {name.removeprefix("baseline."): t.numpy() for name, t in tensors.items() if name.startswith("baseline.")}
     model._seen.known = Past(Baseline(**found), tensors["code_sample"].numpy())
+
+
+def put(module: torch.nn.Module, prefix: str, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Put the weights of this prefix into a module, in their precision, and ready it for use.
+
+    Raises:
+        RuntimeError: they are those of another model.
+    """
+    state = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    dtype = next((t.dtype for t in state.values() if t.is_floating_point()), torch.float32)
+    refuse_other_shapes(state, module.state_dict())
+    module.to(dtype).load_state_dict(state)
+    module.eval()
 
 
 def refuse_other_shapes(saved: dict[str, torch.Tensor], here: dict[str, torch.Tensor]) -> None:

@@ -1,0 +1,195 @@
+"""``isthmus fit --task anomaly``: data in; a saved anomaly detector, figures and a summary out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from isthmus.cli import composing, rows
+from isthmus.cli.options import Parts, Reading, Training
+
+if TYPE_CHECKING:
+    from isthmus.data import Data
+    from isthmus.estimators import AnomalyDetector
+
+MOST = 20_000
+"""Rows of the fit that are scored for the summary."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the options say of a detector."""
+
+    contamination: str | None
+    alarm_rate: float | None
+    schema: tuple[str, ...]
+    shape: str | None
+    seed: int
+    architecture: str | None
+    training: Training
+
+
+def refuse_foreign(
+    recipe: str,
+    units: str | None,
+    scaling: str | None,
+    test: str | None,
+    checkpoint: Path | None,
+    stream: bool,
+    parts: Parts,
+) -> None:
+    """Refuse options that say nothing about a detector.
+
+    Raises:
+        ValueError: always with the options.
+    """
+    given = {
+        "--recipe": recipe != "plain",
+        "--units": units is not None,
+        "--scaling": scaling is not None,
+        "--test": test is not None,
+        "--checkpoint": checkpoint is not None,
+        "--stream": stream,
+        **{f"--{name}": bool(value) for name, value in asdict(parts).items() if name != "architecture"},
+    }
+    wrong = [option for option, there in given.items() if there]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)}: a detector of anomalies has its own; leave out, or fit an autoencoder")
+
+
+def fit(data: str, out: Path, asked: Asked, figures: Path | None, reading: Reading, *, quiet: bool) -> int:
+    """Fit a detector, save it, and say what it is."""
+    from isthmus.cli.progress import Members, Watch
+
+    kinds = composing.schema(asked.schema)
+    given = rows.read(data, reading, types=None if kinds is None else composing.text_columns(kinds), quiet=quiet)
+    detector = detector_of(asked, kinds, given)
+    watch, began = Watch(), time.monotonic()
+    detector.fit(given.rows, callback=Members(watch, quiet=quiet))
+    seconds = time.monotonic() - began
+    detector.save(out)
+    if watch.interrupted:
+        from isthmus.cli.app import INTERRUPTED, complain
+
+        return complain(f"interrupted; {out} holds the best weights so far", INTERRUPTED)
+    text = summary(detector, given, seconds)
+    if not quiet:
+        print(f"{'model':12} {out} ({sum(file.stat().st_size for file in out.iterdir()) / 1024:,.0f} kB)")
+        print(text)
+    if figures is not None:
+        drawn = _draw(detector, given, figures, text)
+        if not quiet:
+            print(f"{'figures':12} {figures} ({', '.join(path.name for path in drawn)}, summary.txt)")
+    if not quiet:
+        print(f"{'next':12} isthmus score {out} NEW_DATA -o scored.csv")
+    return 0
+
+
+def detector_of(asked: Asked, kinds: dict[Any, Any] | None, given: Data) -> AnomalyDetector:
+    """Return the detector that the options describe.
+
+    Raises:
+        ValueError: a part that does not exist, or a setting out of its range.
+    """
+    from isthmus.architecture import Architecture
+    from isthmus.estimators import AnomalyDetector, plan
+
+    detector = AnomalyDetector(
+        contamination=_contamination(asked.contamination),
+        schema=kinds,
+        shape=rows.sizes(asked.shape, "shape"),
+        architecture=None if asked.architecture is None else composing.part(Architecture, asked.architecture),
+        random_state=asked.seed,
+    )
+    if asked.alarm_rate is not None:
+        detector.set_params(alarm_rate=float(asked.alarm_rate))
+    plan.refuse_settings(detector)
+    if asked.training != Training():
+        detector.set_params(trainer=composing.trainer(detector.default_trainer(len(given)), asked.training))
+    return detector
+
+
+def _contamination(text: str | None) -> Any:
+    """Read unknown, 0 or a share.
+
+    Raises:
+        ValueError: something else.
+    """
+    if text is None or text == "unknown":
+        return "unknown"
+    try:
+        return int(text) if text.isdigit() else float(text)
+    except ValueError:
+        raise ValueError(f"--contamination {text!r} is no share; give unknown, 0 or a number up to 0.5") from None
+
+
+def summary(detector: AnomalyDetector, given: Data, seconds: float) -> str:
+    """Say what a detector was fitted to, how it raises alarms, and what it says of the rows that it was fitted to."""
+    import numpy as np
+
+    calibration = sum(map(len, detector.calibration_))
+    how = "held out of the fit" if len(detector.calibration_) == 1 else "each scored by the member not fitted on it"
+    some = np.linspace(0, len(given) - 1, min(len(given), MOST)).astype(int)
+    alarms = float((detector.predict(_rows(given, some)) < 0).mean())
+    of = "of the rows" if len(some) == len(given) else f"of {len(some):,} of the rows"
+    contamination = detector.contamination
+    share = contamination if contamination in ("unknown", 0) else f"{100 * contamination:.3g} %"
+    threshold = (
+        f"a rate of false alarms of {100 * detector.alarm_rate:.3g} % on normal rows"
+        if contamination in ("unknown", 0)
+        else f"what {share} of the rows exceed"
+    )
+    lines = {
+        "rows": f"{len(given):,} of {given.source}, anomalies among them: {share}",
+        "columns": columns(detector),
+        "members": f"{len(detector.members_.noises)} x {detector.members_.recipe.denoiser.architecture!r}",
+        "calibration": f"{calibration:,} rows, {how}; the smallest p-value is {1 / (calibration + 1):.2g}",
+        "threshold": f"score {-detector.offset_:.4g}, {threshold}; {100 * alarms:.3g} % {of} of the fit are above it",
+        "time": f"{seconds:.3g} s",
+    }
+    return "\n".join(f"{name:12} {line}" for name, line in lines.items())
+
+
+def columns(detector: AnomalyDetector) -> str:
+    """Say how many columns there are, of what kinds, or of what shape a row is."""
+    codec = getattr(detector.reading_, "codec", None)
+    if codec is None:
+        return f"{detector.n_features_in_:,}, each row a {'x'.join(map(str, detector.reading_.given))} array of numbers"
+    kinds = Counter(codec.kinds)
+    if set(kinds) == {"number"}:
+        return f"{len(codec.kinds)}, all numbers"
+    named = {kind: [n for n, k in zip(codec.names, codec.kinds, strict=True) if k == kind] for kind in kinds}
+    told = [f"{len(names)} {kind} ({_some(names)})" for kind, names in named.items()]
+    return f"{len(codec.kinds)}: {', '.join(told)}"
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def _rows(given: Data, some: Any) -> Any:
+    """Return some rows as the estimator takes them."""
+    if len(some) == len(given):
+        return given.rows
+    if given.table is not None:
+        return given.table.take(some)
+    return replace(given, X=given.X[some] if given.X is not None else None, y=None, index=None).rows
+
+
+def _draw(detector: AnomalyDetector, given: Data, folder: Path, text: str) -> list[Path]:
+    # Figures go to files, also where there is a screen.
+    os.environ.setdefault("MPLBACKEND", "agg")
+    import numpy as np
+
+    from isthmus.data import atomic
+    from isthmus.displays import anomaly_figures
+
+    some = np.linspace(0, len(given) - 1, min(len(given), MOST)).astype(int)
+    drawn = anomaly_figures(detector, _rows(given, some), folder, rows=(some + 1).tolist())
+    with atomic(folder / "summary.txt") as path:
+        path.write_text(text + "\n", encoding="utf-8")
+    return drawn

@@ -1,0 +1,205 @@
+"""``isthmus score`` of an anomaly detector: files of any size in blocks, or the strangest rows with their reasons."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from isthmus.cli import rows
+from isthmus.cli.options import Reading
+
+if TYPE_CHECKING:
+    from isthmus.data import Data
+    from isthmus.estimators import AnomalyDetector
+
+SHOWN, ROW = 10, "row"
+
+
+def score(
+    detector: AnomalyDetector, data: str, out: Path | None, reading: Reading, *, per_column: bool, fdr: float | None
+) -> None:
+    """Score the rows of a source, and write or show what was found.
+
+    Raises:
+        ValueError: a share of false discoveries that is none, or a file that holds no text.
+    """
+    if fdr is not None and not 0 < fdr < 1:
+        raise ValueError(f"--fdr {fdr:g} is no share; give a number between 0 and 1, as 0.05")
+    if out is not None and out.suffix.lower() not in rows.ROW_NAMES:
+        raise ValueError(
+            f"{str(out)!r} cannot hold reasons, which are text; write a csv or Parquet file: -o scored.csv"
+        )
+    if out is None:
+        kept, tally = _strangest(_scored(detector, data, reading, per_column), fdr)
+        print(f"{tally.told(detector, fdr)}\n\n{_listed(kept, detector, per_column)}")
+        return
+    tally = _write(detector, data, out, reading, per_column, fdr)
+    print(f"{out}: {tally.told(detector, fdr)}")
+
+
+class Tally:
+    """What is remembered of all rows: their number, how many are anomalies, and with ``fdr`` a p-value each."""
+
+    def __init__(self) -> None:
+        """Begin at zero."""
+        self.rows, self.anomalies, self._p = 0, 0, []  # type: ignore[var-annotated]
+
+    def add(self, found: Any, *, keep: bool) -> None:
+        """Take note of a block."""
+        self.rows += found.num_rows
+        self.anomalies += int(found["anomaly"].to_numpy().sum())
+        self._p += [found["p_value"].to_numpy()] if keep else []
+
+    def discoveries(self, fdr: float) -> Any:
+        """Return, for every row, whether it is a discovery."""
+        import numpy as np
+
+        from isthmus.measures.conformal import benjamini_hochberg
+
+        found = benjamini_hochberg(np.concatenate(self._p), fdr)
+        self.anomalies = int(found.sum())
+        return found
+
+    def told(self, detector: AnomalyDetector, fdr: float | None) -> str:
+        """Say how many rows are anomalies, and how many of them would be if all were normal."""
+        many = f"{self.rows:,} {'row' if self.rows == 1 else 'rows'}"
+        share = f"{self.anomalies:,} {'anomaly' if self.anomalies == 1 else 'anomalies'}"
+        share += f" ({100 * self.anomalies / self.rows:.3g} %)"
+        if fdr is not None:
+            least = 1 / (sum(map(len, detector.calibration_)) + 1)
+            few = "" if self.anomalies else f"; no p-value can be below {least:.2g}, which many rows together ask for"
+            return f"{many}, {share}, of which at most {100 * fdr:.3g} % are false on average{few}"
+        if detector.contamination in ("unknown", 0):
+            return f"{many}, {share}; {detector.alarm_rate * self.rows:,.0f} would be expected if all rows were normal"
+        return f"{many}, {share} above the threshold that {100 * detector.contamination:.3g} % of the fit's rows exceed"
+
+
+def _blocks(detector: AnomalyDetector, data: str, reading: Reading) -> tuple[Iterator[Data], int | None]:
+    """Return the rows of a source in blocks, and their number where it is known."""
+    from isthmus.data import blockwise
+
+    types = rows.types_of(detector)
+    if reading.limit is None and reading.size is None and blockwise.in_blocks(data):
+        walk = blockwise.blocks(data, label=reading.label, drop=reading.drop, types=types)
+        return walk, blockwise.count(data)
+    given = rows.read(data, reading, types=types)
+    return blockwise.parts(given), len(given)
+
+
+def _scored(
+    detector: AnomalyDetector, data: str, reading: Reading, per_column: bool
+) -> Iterator[tuple[Any, int, Data]]:
+    """Give every block's answers, the number of rows before it, and the block."""
+    from isthmus.cli.progress import Counted
+    from isthmus.estimators import score_batches
+
+    walk, total = _blocks(detector, data, reading)
+    with Counted("scoring", total) as shown:
+        for block in walk:
+            yield score_batches(detector, rows.table_of(block), per_column=per_column), shown.done, block
+            shown.step(len(block))
+
+
+def _write(
+    detector: AnomalyDetector, data: str, out: Path, reading: Reading, per_column: bool, fdr: float | None
+) -> Tally:
+    """Write every row's answers; with ``fdr`` in two turns, as which are discoveries depends on all rows."""
+    answers = _scored(detector, data, reading, per_column)
+    tally = Tally()
+    if fdr is None:
+        _append(out, (_noted(found, block, out, tally) for found, _, block in answers))
+        return tally
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
+        first = Path(beside) / "first.parquet"
+        _append(first, (_noted(found, block, out, tally, keep=True) for found, _, block in answers))
+        _append(out, _marked(first, tally.discoveries(fdr)))
+    return tally
+
+
+def _noted(found: Any, block: Data, out: Path, tally: Tally, *, keep: bool = False) -> Any:
+    """Return a block's answers as they are written: behind the rows' own names, numbers in seven digits."""
+    import pyarrow as pa
+
+    tally.add(found, keep=keep)
+    for i, column in enumerate(found.columns):
+        found = found.set_column(i, found.column_names[i], rows.brief(column))
+    if block.index is None:
+        return found
+    return found.add_column(0, rows.ROW_NAMES[out.suffix.lower()], pa.array(block.index.tolist()))
+
+
+def _marked(first: Path, anomaly: Any) -> Iterator[Any]:
+    """Give what was written in a first turn with other marks."""
+    import pyarrow as pa
+
+    from isthmus.data import tables
+
+    done = 0
+    with tables.parquet_file(first) as file:
+        for batch in file.iter_batches():
+            table = pa.Table.from_batches([batch])
+            marks = pa.array(anomaly[done : done + len(batch)])
+            done += len(batch)
+            yield table.set_column(table.column_names.index("anomaly"), "anomaly", marks)
+
+
+def _append(out: Path, found: Iterator[Any]) -> None:
+    """Write tables of the first one's columns.
+
+    Raises:
+        ValueError: the names of rows change their type, or there is no row.
+    """
+    import pyarrow as pa
+
+    from isthmus.data import table_writer
+
+    first = next(found, None)
+    if first is None:
+        raise ValueError("there is no row to score; give at least one")
+    with table_writer(out, first.schema) as append:
+        append(first)
+        for table in found:
+            try:
+                append(table.cast(first.schema))
+            except pa.ArrowException as error:
+                raise ValueError(f"the names of rows are of several types ({error}); write a csv file") from None
+
+
+def _strangest(answers: Iterator[tuple[Any, int, Data]], fdr: float | None) -> tuple[Any, Tally]:
+    """Return the rows that score highest, best first, with their names, and what is remembered of all."""
+    import pyarrow as pa
+
+    kept, tally = None, Tally()
+    for found, before, block in answers:
+        tally.add(found, keep=fdr is not None)
+        names = [str(before + i + 1) for i in range(found.num_rows)]
+        names = names if block.index is None else [f"{n} ({own})" for n, own in zip(names, block.index, strict=True)]
+        found = found.add_column(0, ROW, pa.array(names)).add_column(
+            1, "place", pa.array(range(before, before + len(names)))
+        )
+        kept = found if kept is None else pa.concat_tables([kept, found])
+        kept = kept.sort_by([("score", "descending"), ("place", "ascending")]).slice(0, SHOWN)
+    if kept is None:
+        raise ValueError("there is no row to score; give at least one")
+    if fdr is not None:
+        marks = tally.discoveries(fdr)[kept["place"].to_numpy()]
+        kept = kept.set_column(kept.column_names.index("anomaly"), "anomaly", pa.array(marks))
+    return kept, tally
+
+
+def _listed(kept: Any, detector: AnomalyDetector, per_column: bool) -> str:
+    """Write rows with their reasons for the eye."""
+    from isthmus.estimators.scoring import ADDS, REASONS
+
+    lines = []
+    for row in kept.to_pylist():
+        mark = ", anomaly" if row["anomaly"] else ""
+        lines.append(f"{ROW} {row[ROW]}: score {row['score']:.3g}, p {row['p_value']:.2g}{mark}")
+        lines += [f"  {reason}" for k in range(REASONS) if (reason := row[f"reason_{k + 1}"])]
+        if per_column:
+            adds = [f"{name} {row[ADDS + name]:.3g}" for name in detector.reading_.names]
+            lines.append(f"  of each column: {', '.join(adds)}")
+    return "\n".join(lines)

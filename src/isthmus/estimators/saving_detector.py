@@ -1,0 +1,158 @@
+"""A fitted anomaly detector as a manifest and tensors, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus import persistence
+from isthmus.architecture import Architecture
+from isthmus.catalogue import from_dict, to_dict
+from isthmus.component import Part
+from isthmus.data.codec import TableCodec
+from isthmus.estimators.anomaly import AnomalyDetector
+from isthmus.estimators.assembly import Parts
+from isthmus.estimators.inputs import Array, tensor
+from isthmus.estimators.members import Members, Recipe
+from isthmus.estimators.reading import Pictures, Reading
+from isthmus.estimators.saving import (
+    parts_from_dict,
+    parts_to_dict,
+    plain,
+    put,
+    schema_to_dict,
+    seed_to_dict,
+    spec_from_dict,
+    spec_to_dict,
+)
+from isthmus.noise import Noise
+from isthmus.training.history import History
+from isthmus.training.trainer import Trainer
+
+SETTINGS = ("contamination", "alarm_rate", "calibration", "members", "shape", "verbose")
+PARTS: dict[str, Any] = {"architecture": Architecture, "trainer": Trainer}
+
+
+def save(detector: AnomalyDetector, path: str | Path) -> Path:
+    """Write a fitted detector to a folder."""
+    members = detector.members_
+    manifest = {
+        "estimator": "AnomalyDetector",
+        "parameters": {name: plain(getattr(detector, name)) for name in SETTINGS}
+        | {name: None if (part := getattr(detector, name)) is None else to_dict(part) for name in PARTS}
+        | {"schema": schema_to_dict(detector.schema), "random_state": seed_to_dict(detector.random_state)},
+        "recipe": {f.name: _described(getattr(members.recipe, f.name)) for f in fields(members.recipe)},
+        "data": spec_to_dict(members.spec),
+        "reading": _reading_to_dict(detector.reading_),
+        # What is added to rows before they are read is drawn from these.
+        "seeds": [noise.seed for noise in members.noises],
+        "offset": float(detector.offset_),
+        "columns": getattr(detector, "feature_names_in_", np.array([])).tolist(),
+        "n_features_in": detector.n_features_in_,
+        "histories": [history.rows for history in detector.histories_],
+    }
+    return persistence.write(path, manifest, _tensors(detector))
+
+
+def _described(value: Any) -> Any:
+    """Return a field of a recipe as plain values; parts are told by being a table."""
+    if isinstance(value, Parts):
+        return {"parts": parts_to_dict(value)}
+    return {"part": to_dict(value)} if isinstance(value, Part) else plain(value)
+
+
+def _understood(value: Any, architecture: Architecture | None) -> Any:
+    if isinstance(value, Mapping):
+        return parts_from_dict(dict(value["parts"]), architecture)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _reading_to_dict(reading: Reading) -> dict[str, Any]:
+    if isinstance(reading, Pictures):
+        return {"type": "pictures", "factor": float(reading.factor), "shape": list(reading.given)}
+    return {"type": "table", "codec": reading.codec.to_dict(), "plain": reading.plain}
+
+
+def _modules(members: Members) -> Mapping[str, torch.nn.Module]:
+    """Return every net of the members by the prefix of its weights."""
+    told = {f"denoiser.{i}.": net for i, net in enumerate(members.denoisers)}
+    return told | {f"filler.{i}.": net for i, net in enumerate(members.fillers)}
+
+
+def _tensors(detector: AnomalyDetector) -> dict[str, Tensor]:
+    members = detector.members_
+    arrays: dict[str, Array] = {
+        "scales": members.scales,
+        "deviations": members.deviations,
+        "ends": members.ends,
+        "known": np.asarray(detector.known_),
+        "known_rows": detector.known_rows_,
+        **{f"calibration.{k}": scores for k, scores in enumerate(detector.calibration_)},
+    }
+    if isinstance(detector.reading_, Pictures):
+        arrays["centre"] = detector.reading_.centre
+    found = {name: tensor(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    for prefix, net in _modules(members).items():
+        found |= {f"{prefix}{name}": weight for name, weight in net.state_dict().items()}
+    return found
+
+
+def rebuilt(
+    manifest: dict[str, Any], tensors: dict[str, Tensor], architecture: Architecture | None = None
+) -> AnomalyDetector:
+    """Return the detector of a saved model's manifest and tensors.
+
+    Raises:
+        ValueError, KeyError, TypeError, RuntimeError: the file is not what ``save`` wrote.
+    """
+    detector = _unfitted(dict(manifest["parameters"]), architecture)
+    detector.reading_ = _reading_from_dict(manifest["reading"], tensors)
+    detector.n_features_in_ = manifest["n_features_in"]
+    if manifest["columns"]:
+        detector.feature_names_in_ = np.array(manifest["columns"], dtype=object)
+    detector.members_ = _members(manifest, tensors, architecture)
+    detector.histories_ = [History(rows) for rows in manifest["histories"]]
+    count = sum(name.startswith("calibration.") for name in tensors)
+    detector.calibration_ = [tensors[f"calibration.{k}"].numpy() for k in range(count)]
+    detector.offset_ = float(manifest["offset"])
+    detector.known_, detector.known_rows_ = tensors["known"].numpy(), tensors["known_rows"].numpy()
+    if count not in (1, len(detector.members_.noises)):
+        raise RuntimeError(f"{count} sets of calibration scores for {len(detector.members_.noises)} members")
+    return detector
+
+
+def _unfitted(parameters: dict[str, Any], architecture: Architecture | None) -> AnomalyDetector:
+    """Return the estimator with its parameters."""
+    for name, kind in PARTS.items():
+        if parameters[name] is not None:
+            own = architecture if name == "architecture" else None
+            parameters[name] = own if own is not None else from_dict(kind, parameters[name])
+    if parameters["shape"] is not None:
+        parameters["shape"] = tuple(parameters["shape"])
+    return AnomalyDetector(**parameters)
+
+
+def _reading_from_dict(saved: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Reading:
+    if saved["type"] == "pictures":
+        return Pictures(tensors["centre"].numpy(), saved["factor"], tuple(saved["shape"]))
+    return Reading(TableCodec.from_dict(saved["codec"]), plain=saved["plain"])
+
+
+def _members(manifest: dict[str, Any], tensors: dict[str, Tensor], architecture: Architecture | None) -> Members:
+    recipe = Recipe(**{name: _understood(value, architecture) for name, value in manifest["recipe"].items()})
+    members = Members(recipe, spec_from_dict(manifest["data"]), [Noise(seed) for seed in manifest["seeds"]])
+    for prefix, net in _modules(members).items():
+        put(net, prefix, tensors)
+    for name in ("scales", "deviations", "ends"):
+        here, saved = getattr(members, name), tensors[name].numpy()
+        if here.shape != saved.shape:
+            raise RuntimeError(f"{name} is {saved.shape} in the file and {here.shape} here")
+        setattr(members, name, saved)
+    members._answer_anew()
+    return members

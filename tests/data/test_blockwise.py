@@ -1,0 +1,67 @@
+"""A file in blocks is the file: every reader agrees with the one that reads it whole."""
+
+import numpy as np
+import pytest
+
+from isthmus.data import blocks, read
+from isthmus.data.blockwise import count, in_blocks, parts
+
+pa = pytest.importorskip("pyarrow")
+
+TABLES = {
+    "names, quotes and holes": 'name,x,day\n"a, ""b""",1,2024-01-01\nc,,\n"d\ne",3.5,2024-01-03\nf,4,\n',
+    "row names": ",x,y\nr1,1,2\nr2,3,4\nr3,5,6\n",
+    "no names": "1;2,5;a\n3;4,5;b\n5;6,5;\n",
+    "blanks": "1, a, 2\n3, ?, 4\n5, b, ?\n",
+    "one column": "x\n1\n2\n3\n",
+    "one line without an end": "1,2,3",
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_blocks_of_text_join_to_the_whole(name, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(TABLES[name])
+    whole = read(path, types={})
+    types = dict(zip(whole.table.column_names, whole.table.schema.types, strict=True))
+    found = list(blocks(path, types=types, rows=2))
+    assert [len(block) for block in found] == [2] * (len(whole) // 2) + [1] * (len(whole) % 2)
+    joined = pa.concat_tables([block.table for block in found])
+    assert joined.to_pydict() == whole.table.to_pydict() and joined.column_names == whole.table.column_names
+    if whole.index is not None:
+        assert np.concatenate([block.index for block in found]).tolist() == whole.index.tolist()
+
+
+def test_large_files_have_many_blocks_and_compressed_ones_too(tmp_path):
+    import gzip
+
+    text = "x,y\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(600_000))
+    (tmp_path / "large.csv.gz").write_bytes(gzip.compress(text.encode(), 1))
+    sizes = [len(block) for block in blocks(tmp_path / "large.csv.gz", rows=100_000)]
+    assert sum(sizes) == 600_000 and max(sizes) <= 100_000 and len(sizes) > 6
+
+
+def test_blocks_of_parquet(tmp_path):
+    import pyarrow.parquet as pq
+
+    table = pa.table({"x": [1, 2, 3, 4, 5], "label": list("abcde"), "__index_level_0__": list("vwxyz")})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=3)
+    found = list(blocks(tmp_path / "t.parquet", label="label", rows=2))
+    assert found[0].table.to_pydict() == {"x": [1, 2]}
+    assert np.concatenate([block.index for block in found]).tolist() == list("vwxyz")
+    assert np.concatenate([block.y for block in found]).tolist() == list("abcde")
+    assert count(str(tmp_path / "t.parquet")) == 5 and in_blocks(str(tmp_path / "t.parquet"))
+
+
+def test_what_is_in_memory_has_blocks_too(tmp_path):
+    (tmp_path / "t.csv").write_text(TABLES["row names"])
+    found = list(parts(read(tmp_path / "t.csv"), 2))
+    assert [block.X.tolist() for block in found] == [[[1, 2], [3, 4]], [[5, 6]]]
+    assert found[1].index.tolist() == ["r3"]
+    assert not in_blocks("digits") and not in_blocks(str(tmp_path)) and count(str(tmp_path / "t.csv")) is None
+
+
+def test_a_bad_line_is_named(tmp_path):
+    (tmp_path / "t.csv").write_text("x,y\n1,2\n3,4,5\n")
+    with pytest.raises(ValueError, match=r"cannot read .*; correct that line"):
+        list(blocks(tmp_path / "t.csv"))

@@ -1,0 +1,203 @@
+"""The anomaly detector: its contract, its promises, its reasons."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from isthmus import AnomalyDetector, Trainer
+from isthmus.measures import benjamini_hochberg
+from isthmus.parts import Adam, Cosine, Dense, SwapNoise
+
+FEW = Trainer(epochs=2, batch_size=128, validation=0.0)
+SMALL = {"architecture": Dense((6,)), "trainer": FEW}
+SOME = Trainer(epochs=40, batch_size=128, optimiser=Adam(Cosine(3e-3)), validation=0.0, patience=0)
+
+
+def plane(n=600, seed=0, d=6):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, 2)) @ np.random.default_rng(1).normal(size=(2, d)) + 0.1 * rng.normal(size=(n, d))
+
+
+def people(n=500, seed=0):
+    rng = np.random.default_rng(seed)
+    city = rng.choice(["Oslo", "Bern", "Rome"], n)
+    country = pd.Series(city).map({"Oslo": "Norway", "Bern": "Switzerland", "Rome": "Italy"}).to_numpy()
+    age = rng.integers(20, 70, n).astype(float)
+    income = 1000 + 50 * age + rng.normal(0, 40, n)
+    since = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, n), unit="D")
+    frame = pd.DataFrame({"age": age, "income": income, "city": city, "country": country, "since": since})
+    frame.loc[frame.index % 17 == 3, "age"] = np.nan
+    return frame
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return AnomalyDetector(contamination=0, trainer=SOME, random_state=0).fit(plane())
+
+
+@pytest.fixture(scope="module")
+def of_people():
+    return AnomalyDetector(contamination=0, trainer=SOME, random_state=0).fit(people())
+
+
+@parametrize_with_checks(
+    [
+        AnomalyDetector(**SMALL),
+        AnomalyDetector(contamination=0, calibration="split", members=1, **SMALL),
+    ]
+)
+def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+def test_scores_add_up_over_columns(fitted):
+    X = plane(50, seed=3)
+    why = fitted.explain(X)
+    assert_allclose(why.contributions.sum(1), fitted.anomaly_score(X), rtol=1e-9)
+    assert_array_equal(why.score, fitted.anomaly_score(X))
+    assert (why.contributions >= 0).all()
+    assert_array_equal(fitted.score_samples(X), -fitted.anomaly_score(X))
+    assert_allclose(fitted.decision_function(X), fitted.score_samples(X) - fitted.offset_)
+    assert_array_equal(fitted.predict(X) == -1, fitted.decision_function(X) < 0)
+
+
+def test_scores_do_not_depend_on_the_other_rows(fitted):
+    X = plane(70, seed=3)
+    whole = fitted.anomaly_score(X)
+    assert_allclose(np.concatenate([fitted.anomaly_score(X[i : i + 9]) for i in range(0, 70, 9)]), whole, rtol=1e-6)
+
+
+def test_a_planted_fault_is_found_and_named(fitted):
+    X = plane(60, seed=4)
+    faults = np.arange(60) % X.shape[1]
+    X[np.arange(60), faults] += 6 * plane().std(0)[faults]
+    assert (fitted.predict(X) == -1).mean() > 0.95
+    assert (fitted.explain(X).contributions.argmax(1) == faults).mean() > 0.9
+    assert fitted.p_values(X).max() < 0.05
+
+
+def test_scores_go_on_rising_outside_the_rows_of_the_fit(fitted):
+    away = np.outer([0.0, 3.0, 10.0, 100.0, 1000.0], np.ones(6))
+    assert (np.diff(fitted.anomaly_score(away)) > 0).all()
+
+
+def test_split_calibration_keeps_its_promise_exactly():
+    rows = plane(4000, seed=5)
+    detector = AnomalyDetector(contamination=0, calibration="split", random_state=0, **SMALL).fit(rows[:1000])
+    [held] = detector.calibration_
+    assert len(held) == 200
+    fresh = detector.p_values(rows[1000:])
+    rate, wanted = (fresh <= 0.05).mean(), np.floor(0.05 * 201) / 201
+    # The rate given one calibration set is beta distributed around its mean.
+    assert abs(rate - wanted) < 3 * np.sqrt(wanted * (1 - wanted) * (1 / 200 + 1 / 3000))
+    assert_allclose((detector.predict(rows[1000:]) == -1).mean(), rate, atol=1e-12)
+
+
+def test_few_rows_calibrate_across_members():
+    rows = plane(1060, seed=6)
+    detector = AnomalyDetector(contamination=0, random_state=0, **SMALL).fit(rows[:60])
+    assert len(detector.calibration_) == 5 and sum(map(len, detector.calibration_)) == 60
+    assert (detector.p_values(rows[60:]) <= 0.1).mean() < 0.2
+    assert detector.p_values(rows[60:]).min() >= 1 / 61
+
+
+def test_discoveries_are_those_of_benjamini_and_hochberg(fitted):
+    X = plane(200, seed=7)
+    X[:20, 2] += 10
+    assert_array_equal(fitted.detect(X, fdr=0.1), benjamini_hochberg(fitted.p_values(X), 0.1))
+    assert fitted.detect(X, fdr=0.1)[:20].all() and fitted.detect(X, fdr=0.1)[20:].mean() < 0.1
+
+
+def test_a_stated_share_of_the_training_rows_is_named():
+    X = plane(300)
+    detector = AnomalyDetector(contamination=0.1, random_state=0, **SMALL).fit(X)
+    assert (detector.predict(X) == -1).sum() == 30
+
+
+@pytest.mark.parametrize("contamination", ["unknown", 0])
+def test_the_same_seed_gives_the_same_scores(contamination):
+    X = plane(80)
+    a, b = (AnomalyDetector(contamination=contamination, random_state=3, **SMALL).fit(X) for _ in range(2))
+    assert_array_equal(a.anomaly_score(X), b.anomaly_score(X))
+    assert not np.array_equal(clone(a).set_params(random_state=4).fit(X).anomaly_score(X), a.anomaly_score(X))
+
+
+def test_tables_are_scored_and_explained_in_their_own_words(of_people):
+    odd = people(8, seed=9).reset_index(drop=True)
+    odd.loc[0, "country"] = "Italy" if odd.loc[0, "city"] != "Rome" else "Norway"
+    odd.loc[1, "income"] = 100_000.0
+    odd.loc[2, "city"] = "Atlantis"
+    odd.loc[3, "since"] = pd.Timestamp("2031-01-01")
+    why = of_people.explain(odd)
+    assert why.columns == ("age", "income", "city", "country", "since")
+    assert_allclose(why.contributions.sum(1), why.score, rtol=1e-9)
+    named = why.contributions.argmax(1)[:4]
+    assert why.columns[named[0]] in ("city", "country")
+    assert [why.columns[j] for j in named[1:]] == ["income", "city", "since"]
+    assert (why.p_value[:4] < 0.05).all()
+    [reason, *_] = why.reasons(2)
+    assert reason.startswith("city is Atlantis, expected ")
+    assert "income is 1e+05" in why.reasons(1)[0] and " to " in why.reasons(1)[0]
+    assert str(why).count("\n  ") == 3 * 8
+    assert why.neighbours.shape == (8, 3)
+
+
+def test_missing_cells_add_nothing(of_people):
+    rows = people(40, seed=11)
+    rows["age"] = np.nan
+    assert_array_equal(of_people.explain(rows).contributions[:, 0], 0)
+    assert np.isfinite(of_people.anomaly_score(rows)).all()
+
+
+def test_holes_in_arrays_are_missing_values():
+    X = plane(300)
+    X[np.random.default_rng(0).random(X.shape) < 0.1] = np.nan
+    detector = AnomalyDetector(random_state=0, **SMALL).fit(X)
+    why = detector.explain(X[:20])
+    assert_array_equal(why.contributions[np.isnan(X[:20])], 0)
+
+
+def test_columns_of_levels_alone_are_scored():
+    frame = people(300)[["city", "country"]]
+    detector = AnomalyDetector(contamination=0, trainer=SOME, random_state=0).fit(frame)
+    odd = pd.DataFrame({"city": ["Oslo", "Oslo"], "country": ["Norway", "Italy"]})
+    normal, strange = detector.anomaly_score(odd)
+    assert strange > normal + 3
+
+
+def test_a_constant_that_changes_is_strange():
+    X = np.column_stack([plane(200), np.full(200, 7.0)])
+    detector = AnomalyDetector(contamination=0, random_state=0, **SMALL).fit(X)
+    other = X[:3].copy()
+    other[:, -1] = 8
+    assert (detector.explain(other).contributions.argmax(1) == 6).all()
+    assert_array_equal(detector.explain(X[:3]).values[:, -1], 7.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"contamination": 0.7}, "contamination=0.7 is no share"),
+        ({"contamination": "some"}, "give 'unknown', 0 or a number up to 0.5"),
+        ({"alarm_rate": 1.5}, "alarm_rate=1.5 is no rate"),
+        ({"calibration": "both"}, "give 'auto', 'split' or 'cross'"),
+        ({"members": 0}, "members=0 is no number of members"),
+        ({"architecture": Dense}, "give Dense()"),
+        ({"trainer": SwapNoise()}, "is not a trainer"),
+        ({"schema": {"x9": "category"}}, "does not have"),
+    ],
+)
+def test_settings_without_a_meaning_are_refused(settings, told):
+    with pytest.raises(ValueError) as error:
+        AnomalyDetector(**settings).fit(plane(20))
+    assert told in str(error.value)
+
+
+def test_a_refused_fit_leaves_the_detector_as_it_was(fitted):
+    before = fitted.anomaly_score(plane(5))
+    with pytest.raises(ValueError, match="infinite"):
+        fitted.fit(np.full((10, 6), np.inf))
+    assert_array_equal(fitted.anomaly_score(plane(5)), before)
