@@ -115,6 +115,14 @@ def drawn(X: Any, n: int, rng: np.random.Generator) -> Any:
     return taken(X, rng.permutation(len(X))[:n])
 
 
+def parted(X: Any, fit: int, fresh: int, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Return rows to fit and fresh ones; of a table with too few, two thirds are to fit."""
+    rows = drawn(X, fit + fresh, rng)
+    if len(rows) < fit + fresh:
+        fit = 2 * len(rows) // 3
+    return taken(rows, slice(fit)), taken(rows, slice(fit, None))
+
+
 def taken(X: Any, rows: Any) -> Any:
     """Return some rows of a frame or an array."""
     return X.iloc[rows].reset_index(drop=True) if hasattr(X, "iloc") else X[rows]
@@ -148,9 +156,7 @@ def rates(name: str, seed: int, quick: bool) -> dict[str, Any]:
     """Fit one detector, and split its scores again and again."""
     fit, fresh, splits = sizes(quick)
     rng = np.random.default_rng(seed)
-    rows = drawn(TABLES[name]()[0], fit + fresh, rng)
-    fit = min(fit, 2 * len(rows) // 3)
-    learnt, tested = taken(rows, slice(fit)), taken(rows, slice(fit, None))
+    learnt, tested = parted(TABLES[name]()[0], fit, fresh, rng)
     detector = AnomalyDetector(contamination=0, calibration="split", random_state=seed).fit(learnt)
     own, scores = detector.calibration_[0], detector.anomaly_score(tested)
     odd = detector.anomaly_score(moved(tested, learnt, rng))
@@ -202,10 +208,9 @@ def few(n: int, seed: int, quick: bool, kept: dict[int, Array]) -> dict[str, Any
     fit, fresh, _ = sizes(quick)
     rng = np.random.default_rng(seed)
     if seed not in kept:
-        rows = drawn(stars()[0], fit + fresh, rng)
-        fit = min(fit, 2 * len(rows) // 3)
-        detector = AnomalyDetector(contamination=0, calibration="split", random_state=seed).fit(taken(rows, slice(fit)))
-        kept[seed] = np.concatenate([detector.calibration_[0], detector.anomaly_score(taken(rows, slice(fit, None)))])
+        learnt, tested = parted(stars()[0], fit, fresh, rng)
+        detector = AnomalyDetector(contamination=0, calibration="split", random_state=seed).fit(learnt)
+        kept[seed] = np.concatenate([detector.calibration_[0], detector.anomaly_score(tested)])
     alarms = []
     for _ in range(FEW_SPLITS):
         order = rng.permutation(len(kept[seed]))
@@ -218,7 +223,8 @@ def dirty(name: str, share: float, seed: int, quick: bool) -> dict[str, Any]:
     fit, fresh, _ = sizes(quick)
     rng = np.random.default_rng(seed)
     normal, odd = (drawn(rows, len(rows), rng) for rows in TABLES[name]())
-    fit = min(fit, 2 * len(normal) // 3)
+    if len(normal) < fit + fresh:
+        fit = 2 * len(normal) // 3
     among = min(round(share * fit), len(odd) // 2)
     learnt = joined(taken(normal, slice(fit - among)), taken(odd, slice(among)))
     detector = AnomalyDetector(random_state=seed).fit(drawn(learnt, len(learnt), rng))
@@ -236,10 +242,8 @@ def joined(a: Any, b: Any) -> Any:
 def peer_rates(peer: PyOD, name: str, seed: int, quick: bool) -> dict[str, Any]:
     """Count the alarms of PyOD's AutoEncoder, whose threshold is a quantile of the scores of its fit."""
     fit, fresh, _ = sizes(quick)
-    rows = drawn(TABLES[name]()[0], fit + fresh, np.random.default_rng(seed))
-    told = as_numbers(rows)
-    fit = min(fit, 2 * len(rows) // 3)
-    said = peer.ask("AutoEncoder", told[:fit], told[fit:], seed=seed, contamination=ALPHA)
+    learnt, tested = parted(as_numbers(TABLES[name]()[0]), fit, fresh, np.random.default_rng(seed))
+    said = peer.ask("AutoEncoder", learnt, tested, seed=seed, contamination=ALPHA)
     return {"own": 100 * float(said.labels.mean()), "seeds": 1}
 
 
