@@ -135,7 +135,7 @@ def hidden_expectations(members: Members, x: Array, slices: Sequence[slice], wan
         rows = np.flatnonzero(wanted[:, column])
         if not len(rows):
             continue
-        hidden = x[rows]
+        hidden = members.within(x[rows])
         hidden[:, place] = np.nan
         found = np.stack([answers.reconstructions(hidden)[:, place] for answers in members.filling])
         # A mean of levels is none: the first member's word counts there.

@@ -134,9 +134,15 @@ class Members:
             if len(self.places):
                 write = [partial(_into, found[place, i], self.places) for i in range(self.asked)]
                 self.reading[m].each(x[:, self.places], partial(denoised, self.recipe, self._probes(m)), write)
+            beside = self.within(x) if self.hidden else x
             for group in self.hidden:
                 levels = len(self.recipe.levels)
-                self.filling[m].each(x, partial(filled, group), [partial(_into_all, found[place, :levels], group)])
+                self.filling[m].each(beside, partial(filled, group), [partial(_into_all, found[place, :levels], group)])
+        return found
+
+    def within(self, x: Array) -> Array:
+        """Return rows whose numbers are no further out than those of the fit, so that one does not blur the others."""
+        found: Array = np.where(self.numbers, np.clip(x, *self.ends), x)
         return found
 
     def _probes(self, m: int) -> Tensor:
