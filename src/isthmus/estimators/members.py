@@ -47,7 +47,7 @@ class Members:
     """Denoisers say how strange numbers are, fillers how strange levels, counts and angles are given what is beside.
 
     A denoiser read at a noise level s expects D(x; s) for the numbers x of a row. Of a number, r = (x - D(x; s))^2 and,
-    where there are probes e, q = mean_e |x - D(x + s e; s)|; of anything else, r = -log p(x_j | x without a quarter of
+    where there are probes e, q the mean over e of abs(x - D(x + s e; s)); of anything else, r = -log p(x_j | x without a quarter of
     such columns) by the filler. Means over members are divided by those over held-out rows, r' and q', to which 5 % of
     the mean of all columns is added, and
 
