@@ -140,7 +140,7 @@ def test_tables_are_scored_and_explained_in_their_own_words(of_people):
     assert (why.p_value[:4] < 0.05).all()
     [reason, *_] = why.reasons(2)
     assert reason.startswith("city is Atlantis, expected ")
-    assert "income is 1e+05" in why.reasons(1)[0] and " to " in why.reasons(1)[0]
+    assert "income is 100000, expected " in why.reasons(1)[0] and " to " in why.reasons(1)[0]
     assert str(why).count("\n  ") == 3 * 8
     assert why.neighbours.shape == (8, 3)
 

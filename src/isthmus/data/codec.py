@@ -185,7 +185,7 @@ class TableCodec:
         return restored(values, self.template if like is None else like, len(U))
 
     def log_slopes(self, U: Array) -> Array:
-        """Return log |du/dx| of every variable, (rows, variables): what nats of the table's own units differ by."""
+        """Return log du/dx, (rows, variables): what nats of variables and of the table differ by."""
         out = np.empty(U.shape)
         for codec, place in self._placed():
             out[:, place] = codec.log_slope(U[:, place])

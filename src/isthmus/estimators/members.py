@@ -47,9 +47,9 @@ class Members:
     """Denoisers say how strange numbers are, fillers how strange levels, counts and angles are given what is beside.
 
     A denoiser read at a noise level s expects D(x; s) for the numbers x of a row. Of a number, r = (x - D(x; s))^2 and,
-    where there are probes e, q = mean_e |x - D(x + s e; s)|; of anything else, r = -log p(x_j | x without a quarter of
-    such columns) by the filler. Means over members are divided by those over held-out rows, r' and q', to which 5 % of
-    the mean of all columns is added, and
+    where there are probes e, q is the mean over them of the distance of x from D(x + s e; s); of anything else, r is
+    -log p(x_j) given the row without a quarter of such columns, by the filler. Means over members are divided by those
+    over held-out rows, r' and q', to which 5 % of the mean of all columns is added, and
 
         contribution_j = mean_s [ h(sqrt(r_j / r'_j)) + q_j / q'_j ],   h(z) = z^2 / 2, from z = 2 on 2 z - 2,
 
@@ -134,9 +134,15 @@ class Members:
             if len(self.places):
                 write = [partial(_into, found[place, i], self.places) for i in range(self.asked)]
                 self.reading[m].each(x[:, self.places], partial(denoised, self.recipe, self._probes(m)), write)
+            beside = self.within(x) if self.hidden else x
             for group in self.hidden:
                 levels = len(self.recipe.levels)
-                self.filling[m].each(x, partial(filled, group), [partial(_into_all, found[place, :levels], group)])
+                self.filling[m].each(beside, partial(filled, group), [partial(_into_all, found[place, :levels], group)])
+        return found
+
+    def within(self, x: Array) -> Array:
+        """Return rows whose numbers are no further out than those of the fit, so that one does not blur the others."""
+        found: Array = np.where(self.numbers, np.clip(x, *self.ends), x)
         return found
 
     def _probes(self, m: int) -> Tensor:

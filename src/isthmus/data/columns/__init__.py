@@ -65,7 +65,7 @@ class Codec:
         raise NotImplementedError(f"{type(self).__name__} must define decode")  # abstract
 
     def log_slope(self, U: Array) -> Array | float:
-        """Return log |du/dx|, which turns nats of variables into nats of the column's own unit."""
+        """Return the logarithm of the slope du/dx, which turns nats of variables into nats of the column's own unit."""
         return 0.0
 
     def spread(self, U: Array, deviations: Array) -> Array:
