@@ -366,6 +366,8 @@ def details(lines: Sequence[Mapping[str, Any]]) -> str:
         )
         told = [f"{method} {a:.2f} / {p:.2f}" for method, (a, p) in line["setup"]["published"].items()]
         written += [f"<small>{title[0].upper()}{title[1:]} (AUROC / average precision): {', '.join(told)}.</small>", ""]
+    if any("rank" in line["values"] for line in lines):
+        written += ["![Mean ranks; bars join methods that cannot be told apart](images/anomaly-ranks.png)"]
     return "\n".join(written)
 
 

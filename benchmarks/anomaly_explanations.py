@@ -203,6 +203,12 @@ def measure(explain: Explains, planter: Planter, X: Any, seed: int) -> dict[str,
     return found
 
 
+def details(lines: Sequence[Any]) -> str:
+    """Return the picture of shifts."""
+    text = "![Share of rows whose true column is first, by the size of a shift](images/anomaly-explanations.png)"
+    return text if lines else ""
+
+
 def draw(path: Path, folder: Path) -> None:
     """Draw how the share of true first columns grows with the size of a shift."""
     import matplotlib as mpl

@@ -23,8 +23,8 @@ SCRIPTS = sorted(
 SHORT = {"linear_pca": ["--only", "MNIST"], "defaults": ["--only", "breast"], "sparse_patches": ["--only", "25"]}
 SHORT["speed"] = ["--only", "30-32-8", "--contestants", "scikit", "--threads", "1", "--environments", "nowhere"]
 # Without the peers, which are not installed everywhere.
-ALONE = ("anomaly_detection", "anomaly_promises", "anomaly_explanations", "anomaly_scale")
-SHORT |= {script: ["--only", "isthmus"] for script in ALONE}
+SHORT |= {script: ["--only", "isthmus"] for script in ("anomaly_detection", "anomaly_scale")}
+SHORT |= {script: ["--only", "isthmus, adult"] for script in ("anomaly_promises", "anomaly_explanations")}
 
 
 def idx(path: Path, array: np.ndarray) -> None:
