@@ -225,7 +225,8 @@ def draw(path: Path, folder: Path) -> None:
                 axis.plot(SIZES[: len(curves[0])], np.mean(curves, axis=0), "o-", markersize=3, label=method)
         axis.set(title=name, xlabel="shift, deviations", ylim=(0, 102))
     axes[0].set_ylabel("true column first, %")
-    axes[0].legend(fontsize="x-small")
+    if axes[0].lines:
+        axes[0].legend(fontsize="x-small")
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / "anomaly-explanations.png", dpi=120)
     plt.close(figure)
