@@ -57,7 +57,7 @@ class Explanation:
         """Say what is in a cell and what was expected there."""
         there, wanted = brief(self.values[row, column]), brief(self.expected[row, column])
         low, high = brief(self.low[row, column]), brief(self.high[row, column])
-        between = "" if self.low[row, column] is None else f" ({low} to {high})"
+        between = "" if self.low[row, column] is None or low == high else f" ({low} to {high})"
         if there == wanted:
             return f"{self.columns[column]} is {there}, as expected{between}"
         return f"{self.columns[column]} is {there}, expected {wanted}{between}"
@@ -112,9 +112,8 @@ def ranges(members: Members, expected: Array) -> tuple[Array, Array, Array]:
     """Return expectations and the ends of their ranges, none beyond what rows of the fit have, as below zero."""
     free = np.array([column.kind not in ("number", "count") for column in members.spec.columns])
     bottom, top = np.where(free, [[-np.inf], [np.inf]], members.ends)
-    spread = CENTRAL * members.deviations
-    low, middle, high = (np.clip(expected + shift, bottom, top) for shift in (-spread, 0 * spread, spread))
-    return middle, low, high
+    middle, spread = np.clip(expected, bottom, top), CENTRAL * members.deviations
+    return middle, np.maximum(middle - spread, bottom), np.minimum(middle + spread, top)
 
 
 def largest(contributions: Array, most: int) -> Array:
