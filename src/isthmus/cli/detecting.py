@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from isthmus.data import Data
     from isthmus.estimators import AnomalyDetector
 
-MOST = 20_000
+MOST = 5000
 """Rows of the fit that are scored for the summary."""
 
 
@@ -26,6 +26,7 @@ class Asked:
 
     contamination: str | None
     alarm_rate: float | None
+    members: int | None
     schema: tuple[str, ...]
     shape: str | None
     seed: int
@@ -100,6 +101,7 @@ def detector_of(asked: Asked, kinds: dict[Any, Any] | None, given: Data) -> Anom
 
     detector = AnomalyDetector(
         contamination=_contamination(asked.contamination),
+        members=asked.members,
         schema=kinds,
         shape=rows.sizes(asked.shape, "shape"),
         architecture=None if asked.architecture is None else composing.part(Architecture, asked.architecture),
@@ -136,22 +138,30 @@ def summary(detector: AnomalyDetector, given: Data, seconds: float) -> str:
     some = np.linspace(0, len(given) - 1, min(len(given), MOST)).astype(int)
     alarms = float((detector.predict(_rows(given, some)) < 0).mean())
     of = "of the rows" if len(some) == len(given) else f"of {len(some):,} of the rows"
-    contamination = detector.contamination
-    share = contamination if contamination in ("unknown", 0) else f"{100 * contamination:.3g} %"
+    contamination, members = detector.contamination, detector.members_
+    share = _told(contamination)
     threshold = (
         f"a rate of false alarms of {100 * detector.alarm_rate:.3g} % on normal rows"
         if contamination in ("unknown", 0)
-        else f"what {share} of the rows exceed"
+        else f"what {100 * contamination:.3g} % of the rows exceed"
     )
+    nets = f"{len(members.denoisers)} denoisers and {len(members.fillers)} fillers of cells, "
+    nets += f"{members.recipe.denoiser.architecture!r}"
     lines = {
-        "rows": f"{len(given):,} of {given.source}, anomalies among them: {share}",
+        "rows": f"{len(given):,} of {given.source}, {share}",
         "columns": columns(detector),
-        "members": f"{len(detector.members_.noises)} x {detector.members_.recipe.denoiser.architecture!r}",
+        "members": nets,
         "calibration": f"{calibration:,} rows, {how}; the smallest p-value is {1 / (calibration + 1):.2g}",
         "threshold": f"score {-detector.offset_:.4g}, {threshold}; {100 * alarms:.3g} % {of} of the fit are above it",
         "time": f"{seconds:.3g} s",
     }
     return "\n".join(f"{name:12} {line}" for name, line in lines.items())
+
+
+def _told(contamination: Any) -> str:
+    if contamination == "unknown":
+        return "some of which may be anomalies"
+    return f"{100 * contamination:.3g} % of them anomalies" if contamination else "all of them normal"
 
 
 def columns(detector: AnomalyDetector) -> str:

@@ -27,6 +27,7 @@ def fit(
     task: Literal["autoencoder", "anomaly"] = "autoencoder",
     contamination: Given = None,
     alarm_rate: Annotated[float | None, Parameter(show_default=False)] = None,
+    members: Annotated[int | None, Parameter(show_default=False)] = None,
     recipe: str = "plain",
     units: str | None = None,
     shape: str | None = None,
@@ -59,6 +60,7 @@ def fit(
         contamination: of a detector, how many rows of DATA may be anomalies: unknown (the default), 0 where all are
             normal, or their share, as 0.05, which is then the share of them that it names.
         alarm_rate: of a detector, the rate of false alarms on normal rows; 0.05 where not given.
+        members: of a detector, the number of its autoencoders; 5 for fewer than 1,000 rows, else 3 where not given.
         recipe: where the parts start from (isthmus parts recipe).
         units: numbers per code, or auto to measure the dimension of the data; 32 if not given, fewer for narrow data.
         shape: shape of a row for pictures in tables, CHANNELSxHEIGHTxWIDTH.
@@ -88,10 +90,10 @@ def fit(
         from isthmus.cli import detecting
 
         detecting.refuse_foreign(recipe, units, scaling, test, checkpoint, stream, parts)
-        asked = detecting.Asked(contamination, alarm_rate, schema, shape, seed, parts.architecture, training)
+        asked = detecting.Asked(contamination, alarm_rate, members, schema, shape, seed, parts.architecture, training)
         return detecting.fit(data, out, asked, figures, reading, quiet=quiet)
-    if contamination is not None or alarm_rate is not None:
-        raise ValueError("--contamination and --alarm-rate are for detectors of anomalies; add --task anomaly")
+    if (contamination, alarm_rate, members) != (None, None, None):
+        raise ValueError("--contamination, --alarm-rate and --members are for anomaly detectors; add --task anomaly")
     kinds, sizes = composing.schema(schema), rows.sizes(shape, "shape")
     model = composing.compose(
         recipe, parts, training, units=units, seed=seed, shape=sizes, scaling=scaling, schema=kinds

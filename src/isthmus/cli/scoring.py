@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,17 +64,28 @@ class Tally:
         return found
 
     def told(self, detector: AnomalyDetector, fdr: float | None) -> str:
-        """Say how many rows are anomalies, and how many of them would be if all were normal."""
+        """Say how many rows are anomalies, and how many would be if all were normal."""
         many = f"{self.rows:,} {'row' if self.rows == 1 else 'rows'}"
         share = f"{self.anomalies:,} {'anomaly' if self.anomalies == 1 else 'anomalies'}"
         share += f" ({100 * self.anomalies / self.rows:.3g} %)"
         if fdr is not None:
-            least = 1 / (sum(map(len, detector.calibration_)) + 1)
-            few = "" if self.anomalies else f"; no p-value can be below {least:.2g}, which many rows together ask for"
-            return f"{many}, {share}, of which at most {100 * fdr:.3g} % are false on average{few}"
+            return f"{many}, {share}{self._told_of_discoveries(detector, fdr)}"
         if detector.contamination in ("unknown", 0):
-            return f"{many}, {share}; {detector.alarm_rate * self.rows:,.0f} would be expected if all rows were normal"
+            expected = detector.alarm_rate * self.rows
+            alarms = f"{expected:,.0f}" if expected >= 10 else f"{expected:.2g}"
+            return f"{many}, {share}; {alarms} false alarms would be expected if all rows were normal"
         return f"{many}, {share} above the threshold that {100 * detector.contamination:.3g} % of the fit's rows exceed"
+
+    def _told_of_discoveries(self, detector: AnomalyDetector, fdr: float) -> str:
+        """Say how many anomalies are false; where there are none, how many would have to be found together."""
+        if self.anomalies:
+            return f", of which at most {100 * fdr:.3g} % are false on average"
+        calibration = sum(map(len, detector.calibration_))
+        together = math.ceil(self.rows / (fdr * (calibration + 1)) - 1e-9)
+        if together < 2:
+            return ""
+        few = f"with {calibration:,} calibration rows no p-value is below {1 / (calibration + 1):.2g}"
+        return f"; {few}, so that only {together:,} or more could be found together: fit to more rows, or raise --fdr"
 
 
 def _blocks(detector: AnomalyDetector, data: str, reading: Reading) -> tuple[Iterator[Data], int | None]:

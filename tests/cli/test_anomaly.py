@@ -1,0 +1,183 @@
+"""A detector in the shell: fitted, saved, and asked about files of any size."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from isthmus import AnomalyDetector, data, load
+from isthmus.cli import scoring
+from isthmus.data import blockwise
+
+NET = ("--architecture", "dense:hidden=(8)", "--epochs", "2", "--task", "anomaly", "--members", "2")
+pa = pytest.importorskip("pyarrow")
+
+
+@pytest.fixture(scope="module")
+def orders(tmp_path_factory):
+    """Return a csv with row names, names of customers, dates, holes and a label, of which one row is odd."""
+    random = np.random.default_rng(0)
+    lines = [",customer,ordered,amount,group"]
+    for i in range(120):
+        day = np.datetime64("2024-01-01") + int(random.integers(0, 300))
+        amount = "" if i % 11 == 3 else f"{random.normal(50, 5):.2f}"
+        lines.append(
+            f'n{i},"{("Rossi, Anna", "Li", "O’Neil")[i % 3]}",{day},{9999 if i == 20 else amount},{"ab"[i % 2]}'
+        )
+    path = tmp_path_factory.mktemp("orders") / "orders.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def fitted(orders, shell):
+    folder, figures = orders.parent / "model", orders.parent / "figures"
+    done = shell("fit", orders, "-o", folder, "--label", "group", "--figures", figures, *NET)
+    assert done.code == 0, done.err
+    return folder, done, figures
+
+
+@pytest.fixture
+def model(fitted):
+    return fitted[0]
+
+
+def read(path):
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_fit_says_what_it_made(fitted):
+    folder, done, figures = fitted
+    for words in (
+        "120 of ",
+        "some of which may be anomalies",
+        "3: 1 category (customer), 1 date (ordered), 1 number (amount)",
+        "120 rows, each scored by the member not fitted on it; the smallest p-value is 0.0083",
+        "a rate of false alarms of 5 % on normal rows",
+        f"isthmus score {folder} NEW_DATA",
+    ):
+        assert words in done.out, words
+    assert "denoisers: epoch 2/2" in done.err and "fillers: epoch 2/2" in done.err
+    assert sorted(p.name for p in figures.iterdir()) == ["contributions.png", "scores.png", "summary.txt"]
+    assert isinstance(load(folder), AnomalyDetector)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_scores_are_those_of_the_detector_with_names_of_rows(orders, model, shell, tmp_path, suffix):
+    out = tmp_path / f"scored.{suffix}"
+    done = shell("score", model, orders, "-o", out, "--label", "group", "--per-column")
+    assert done.code == 0, done.err
+    assert "120 rows, " in done.out and "6 false alarms" not in done.out.split(";")[0]
+    found, X = data.read(out, types={}), data.read(orders, label="group").table
+    assert found.index.tolist() == [f"n{i}" for i in range(120)]
+    detector, table = load(model), found.table
+    names = ["score", "p_value", "anomaly", "reason_1", "reason_2", "reason_3"]
+    assert table.column_names == [*names, "adds_customer", "adds_ordered", "adds_amount"]
+    np.testing.assert_allclose(table["score"], detector.anomaly_score(X), rtol=1e-6)
+    np.testing.assert_allclose(table["p_value"], detector.p_values(X), rtol=1e-6)
+    assert table["anomaly"].to_pylist() == (detector.predict(X) < 0).tolist()
+    assert table["reason_1"][20].as_py().startswith("amount is 9999, expected ")
+
+
+def test_blocks_give_what_the_whole_gives(orders, model, shell, tmp_path, monkeypatch):
+    shell("score", model, orders, "-o", tmp_path / "whole.csv")
+    monkeypatch.setattr(blockwise.blocks, "__kwdefaults__", {**blockwise.blocks.__kwdefaults__, "rows": 32})
+    shell("score", model, orders, "-o", tmp_path / "parts.csv")
+    whole, parts = read(tmp_path / "whole.csv"), read(tmp_path / "parts.csv")
+    assert [row[""] for row in parts] == [row[""] for row in whole]
+    np.testing.assert_allclose([float(row["score"]) for row in parts], [float(row["score"]) for row in whole], 1e-5)
+    assert [row["anomaly"] for row in parts] == [row["anomaly"] for row in whole]
+
+
+def test_the_strangest_rows_are_shown_with_reasons(orders, model, shell):
+    lines = shell("score", model, orders).out.splitlines()
+    assert lines[0].startswith("120 rows, ")
+    rows = [line for line in lines if line.startswith("row ")]
+    assert len(rows) == scoring.SHOWN and rows[0].startswith("row 21 (n20): score ") and rows[0].endswith(", anomaly")
+    assert lines[lines.index(rows[0]) + 1].startswith("  amount is 9999, expected ")
+    scores = [float(row.split("score ")[1].split(",")[0]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    assert "  of each column: customer " in shell("score", model, orders, "--per-column").out
+
+
+def test_discoveries_are_those_of_the_whole_file(orders, model, shell, tmp_path, monkeypatch):
+    out, some = tmp_path / "scored.csv", orders.with_name("some.csv")
+    some.write_text("\n".join(orders.read_text(encoding="utf-8").splitlines()[:31]) + "\n", encoding="utf-8")
+    monkeypatch.setattr(blockwise.blocks, "__kwdefaults__", {**blockwise.blocks.__kwdefaults__, "rows": 12})
+    done = shell("score", model, some, "-o", out, "--fdr", "0.7")
+    assert done.code == 0, done.err
+    expected = load(model).detect(data.read(some, label="group").table, fdr=0.7)
+    assert data.read(out, types={}).table["anomaly"].to_pylist() == expected.tolist() and expected.any()
+    assert f"{expected.sum()} anomal" in done.out and [p.name for p in tmp_path.iterdir()] == [out.name]
+    few = shell("score", model, orders, "--fdr", "0.01").out
+    assert "with 120 calibration rows no p-value is below 0.0083, so that only 100 or more" in few
+
+
+def test_an_interruption_leaves_the_older_file(orders, model, shell, tmp_path, monkeypatch):
+    out = tmp_path / "scored.csv"
+    out.write_text("older")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("isthmus.estimators.score_batches", interrupted)
+    for more in ((), ("--fdr", "0.1")):
+        assert shell("score", model, orders, "-o", out, *more).code == 130
+        assert out.read_text() == "older" and [p.name for p in tmp_path.iterdir()] == ["scored.csv"]
+
+
+def test_pictures_are_scored_too(shell, tmp_path):
+    folder = tmp_path / "model"
+    done = shell("fit", "digits", "-o", folder, *NET, "--limit", "60", "--contamination", "0.05")
+    assert done.code == 0 and "5 % of them anomalies" in done.out and "each row a 1x8x8" in done.out, done.err
+    done = shell("score", folder, "digits", "--limit", "12", "-o", tmp_path / "s.csv")
+    assert done.code == 0 and "threshold that 5 % of the fit's rows exceed" in done.out, done.err
+    X = data.read("digits", limit=12).X
+    found = [float(row["score"]) for row in read(tmp_path / "s.csv")]
+    np.testing.assert_allclose(found, load(folder).anomaly_score(X), rtol=1e-5)
+
+
+REFUSED = [
+    (("encode", "MODEL", "DATA", "-o", "x.csv"), "holds an anomaly detector|isthmus score"),
+    (("reconstruct", "MODEL", "DATA", "-o", "x.csv"), "holds an anomaly detector"),
+    (("sample", "MODEL", "-o", "x.csv"), "holds an anomaly detector"),
+    (("impute", "MODEL", "DATA", "-o", "x.csv"), "holds an anomaly detector"),
+    (("evaluate", "MODEL", "DATA"), "holds an anomaly detector"),
+    (("score", "MODEL", "DATA", "-o", "x.npy"), "cannot hold reasons|csv or Parquet"),
+    (("score", "MODEL", "DATA", "--fdr", "5"), "--fdr 5 is no share"),
+    (("score", "MODEL", "digits"), "lacks 'customer'|give the columns of the fit"),
+    (("fit", "DATA", "-o", "x", "--alarm-rate", "0.1"), "add --task anomaly"),
+    (("fit", "DATA", "-o", "x", *NET, "--contamination", "many"), "'many' is no share"),
+    (("fit", "DATA", "-o", "x", *NET, "--contamination", "0.9"), "0.9|up to 0.5"),
+    (("fit", "DATA", "-o", "x", *NET, "--alarm-rate", "2"), "alarm_rate=2.0"),
+    (("fit", "DATA", "-o", "x", *NET, "--units", "3", "--stream"), "--units, --stream: a detector"),
+    (("fit", "DATA", "-o", "x", *NET, "--penalty", "l1"), "--penalty: a detector"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), REFUSED, ids=[words for _, words in REFUSED])
+def test_mistakes_are_told_in_one_line(arguments, words, orders, model, shell, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    places = {"MODEL": model, "DATA": orders}
+    done = shell(*(places.get(argument, argument) for argument in arguments))
+    assert done.code == 2 and done.err.count("\n") == 1, done.err
+    assert all(word in done.err for word in words.split("|")), done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_discoveries_need_a_detector(shell, tmp_path):
+    (tmp_path / "t.csv").write_text("\n".join(f"{i},{i * i}" for i in range(40)))
+    shell(
+        "fit",
+        tmp_path / "t.csv",
+        "-o",
+        tmp_path / "m",
+        "--epochs",
+        "1",
+        "--architecture",
+        "dense:hidden=(4)",
+        "--quiet",
+    )
+    done = shell("score", tmp_path / "m", tmp_path / "t.csv", "--fdr", "0.1")
+    assert done.code == 2 and "isthmus fit --task anomaly" in done.err
