@@ -115,11 +115,11 @@ class AnomalyDetector(OutlierMixin, PartParameters):
 
     def _fit(self, X: Any, callback: Callback | None) -> Self:
         plan.refuse_settings(self)
-        self.reading_: Reading = reading_of(self, X)
-        x = self.reading_.begin(self, X)
-        plan.refuse_too_little(x)
         noise = Noise(seed_of(self.random_state))
-        split = plan.split(len(x), self.calibration, self.members, noise)
+        split = plan.split(plan.counted(X), self.calibration, self.members, noise)
+        # Rows that calibrate leave no trace in what scores them, not even as a level that would be new else.
+        self.reading_: Reading = reading_of(self, plan.without(X, split.calibration))
+        x = self.reading_.begin(self, X)
         self.members_ = Members(self._recipe(x, len(split.fits[0])), self.reading_.spec(x), split.noises)
         loops = self.members_.fit(x, split.fits, split.held, callback)
         self.histories_ = [loop.history for loop in loops]

@@ -47,7 +47,7 @@ def split(n: int, how: str, members: int | None, noise: Noise) -> Split:
         own = rest[noise.branch(MEMBER + m).at(1).permutation(len(rest)).numpy()]
         kept = min(5000, max(1, len(rest) // 10))
         held.append(np.sort(own[:kept]))
-        fits.append(np.sort(own[kept:]))
+        fits.append(np.sort(own[kept:] if kept < len(own) else own))
     return Split(fits, held, np.sort(calibration), [noise.branch(MEMBER + m) for m in range(count)])
 
 
@@ -78,11 +78,26 @@ def refuse_settings(detector: Any) -> None:
         raise ValueError(f"members={m!r} is no number of members; give a whole number from 1 up")
 
 
-def refuse_too_little(x: Array) -> None:
-    """Refuse a single row.
+def counted(X: Any) -> int:
+    """Return the number of rows of a fit; what is no rows at all is left to be refused by what reads it.
 
     Raises:
-        ValueError: fewer than two rows.
+        ValueError: a single row.
     """
-    if len(x) < 2:
+    n = len(X) if hasattr(X, "__len__") else X.shape[0] if getattr(X, "shape", ()) else 2
+    if n == 1:
         raise ValueError("X has 1 sample, from which nothing can be learnt; give at least 2 rows to fit")
+    return max(2, int(n))
+
+
+def without(X: Any, rows: Array | None) -> Any:
+    """Return the rows of X but some."""
+    if rows is None or not hasattr(X, "shape") or not len(X.shape) or len(rows) >= X.shape[0]:
+        return X
+    kept = np.setdiff1d(np.arange(X.shape[0]), rows)
+    if isinstance(X, np.ndarray):
+        return X[kept]
+    import narwhals.stable.v2 as nw
+
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    return frame[kept.tolist()].to_native() if isinstance(frame, nw.DataFrame) else X
