@@ -121,7 +121,6 @@ def imputing(n_components: Size = 64, *, trainer: Trainer | None = None, random_
         n_components,
         bottleneck=Overcomplete(),
         corruption=Emphasised(Hiding(0.3), beta=0.1),
-        schema="auto",
         trainer=trainer,
         random_state=random_state,
     )
