@@ -132,8 +132,8 @@ class Pictures(Reading):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The places of the entries."""
-        return tuple(f"x{i}" for i in range(len(self.centre)))
+        """The places of the entries, as X[row] has them."""
+        return tuple(f"x{list(map(int, place))}" for place in np.ndindex(*self.shape))
 
     @property
     def given(self) -> tuple[int, ...]:
