@@ -17,11 +17,14 @@ from benchmarks.common import ROOT
 SCRIPTS = sorted(
     path.stem
     for path in (ROOT / "benchmarks").glob("*.py")
-    if path.stem not in ("__init__", "common", "sets", "render")
+    if path.stem not in ("__init__", "common", "sets", "tables", "render")
 )
 # What a script is asked for here; the rest of its rows differ in numbers only.
 SHORT = {"linear_pca": ["--only", "MNIST"], "defaults": ["--only", "breast"], "sparse_patches": ["--only", "25"]}
 SHORT["speed"] = ["--only", "30-32-8", "--contestants", "scikit", "--threads", "1", "--environments", "nowhere"]
+# Without the peers, which are not installed everywhere.
+SHORT |= {script: ["--only", "isthmus"] for script in ("anomaly_detection", "anomaly_scale")}
+SHORT |= {script: ["--only", "isthmus, adult"] for script in ("anomaly_promises", "anomaly_explanations")}
 
 
 def idx(path: Path, array: np.ndarray) -> None:
@@ -45,7 +48,62 @@ def folder(tmp_path_factory):
     np.save(root / "natural-patches" / "training_matrix_5000x100.npy", rng.random((80, 100)))
     savemat(root / "olivetti-faces" / "olivettifaces.mat", {"faces": rng.integers(0, 256, (4096, 400), dtype=np.uint8)})
     nab(root / "anomaly" / "nab", rng)
+    people(root / "uci-tabular" / "adult", rng)
+    stars(root / "uci-tabular" / "htru2", rng)
+    connections(root / "anomaly" / "nsl-kdd", rng)
+    oddities(root / "anomaly" / "adbench", rng)
     return root
+
+
+def people(folder: Path, rng: np.random.Generator) -> None:
+    """Adult's 15 columns; levels go together."""
+    folder.mkdir(parents=True)
+    for part, note, dot in (("data", "", ""), ("test", "|1x3 Cross validator\n", ".")):
+        lines = []
+        for _ in range(400):
+            k, numbers = rng.integers(3), rng.integers(0, 90, 6)
+            job, town = ("?" if rng.random() < 0.05 else f"job{k}"), f"town{rng.integers(4)}"
+            first = [numbers[0], job, 1000 * numbers[1], f"school{k}", k + 9, f"status{rng.integers(3)}", f"work{k}"]
+            last = [f"role{k}", "a" if k else "b", "Male" if k else "Female", *numbers[2:5], town, f">50K{dot}"]
+            lines.append(", ".join(map(str, first + last)))
+        (folder / f"adult.{part}").write_text(note + "\n".join(lines) + "\n")
+
+
+def stars(folder: Path, rng: np.random.Generator) -> None:
+    """HTRU2's 8 numbers, and whether a row is a pulsar."""
+    folder.mkdir(parents=True)
+    pulsar = rng.random(500) < 0.2
+    values = rng.normal(size=(500, 2)) @ rng.normal(size=(2, 8)) + 0.1 * rng.normal(size=(500, 8))
+    values[pulsar] += 2
+    rows = [",".join([*(f"{v:.5f}" for v in row), str(int(y))]) for row, y in zip(values, pulsar, strict=True)]
+    (folder / "HTRU_2.csv").write_text("\n".join(["x1,x2,x3,x4,x5,x6,x7,x8,y", *rows]) + "\n")
+
+
+def connections(folder: Path, rng: np.random.Generator) -> None:
+    """NSL-KDD's 41 columns, the attack's name and a difficulty."""
+    folder.mkdir(parents=True)
+    for name in ("KDDTrain+_20Percent", "KDDTest+"):
+        lines = []
+        for _ in range(250):
+            k, attack = rng.integers(3), rng.random() < 0.3
+            numbers = rng.integers(0, 40, 38) * (1 + attack)
+            lines.append(
+                [numbers[0], f"p{k}", f"s{k}", f"f{rng.integers(3)}", *numbers[1:], "dos" if attack else "normal", 1]
+            )
+        (folder / f"{name}.txt").write_text("\n".join(",".join(map(str, line)) for line in lines) + "\n")
+
+
+def oddities(folder: Path, rng: np.random.Generator) -> None:
+    """Two sets of ADBench, and what is published of them."""
+    (folder / "published").mkdir(parents=True)
+    names = ("14_glass", "38_thyroid")
+    for name, n in zip(names, (80, 1200), strict=True):
+        y = rng.random(n) < 0.1
+        np.savez(folder / f"{name}.npz", X=rng.normal(size=(n, 3)) + 3 * y[:, None], y=y.astype(int))
+    for protocol in ("one_class", "unsupervised"):
+        for measure in ("auroc", "aupr"):
+            lines = ["dataset,kNN", *(f"{name},50.0" for name in names)]
+            (folder / "published" / f"{protocol}_{measure}.csv").write_text("\n".join(lines) + "\n")
 
 
 def nab(root: Path, rng: np.random.Generator) -> None:
