@@ -120,7 +120,7 @@ def parted(X: Any, fit: int, fresh: int, rng: np.random.Generator) -> tuple[Any,
     rows = drawn(X, fit + fresh, rng)
     if len(rows) < fit + fresh:
         fit = 2 * len(rows) // 3
-    return taken(rows, slice(fit)), taken(rows, slice(fit, None))
+    return taken(rows, slice(fit)), taken(rows, slice(fit, fit + fresh))
 
 
 def taken(X: Any, rows: Any) -> Any:
