@@ -47,6 +47,7 @@ def folder(tmp_path_factory):
         savemat(path, {"X": (rng.random((60, 784)) < 0.2).astype(np.uint8)}, appendmat=False)
     np.save(root / "natural-patches" / "training_matrix_5000x100.npy", rng.random((80, 100)))
     savemat(root / "olivetti-faces" / "olivettifaces.mat", {"faces": rng.integers(0, 256, (4096, 400), dtype=np.uint8)})
+    nab(root / "anomaly" / "nab", rng)
     people(root / "uci-tabular" / "adult", rng)
     stars(root / "uci-tabular" / "htru2", rng)
     connections(root / "anomaly" / "nsl-kdd", rng)
@@ -103,6 +104,20 @@ def oddities(folder: Path, rng: np.random.Generator) -> None:
         for measure in ("auroc", "aupr"):
             lines = ["dataset,kNN", *(f"{name},50.0" for name in names)]
             (folder / "published" / f"{protocol}_{measure}.csv").write_text("\n".join(lines) + "\n")
+
+
+def nab(root: Path, rng: np.random.Generator) -> None:
+    """Write one series with one labelled window, and one without any."""
+    (root / "labels").mkdir(parents=True)
+    (root / "data").mkdir()
+    when = np.datetime64("2014-04-01T00:00:00") + 300 * np.arange(1200)
+    told = [str(t).replace("T", " ") for t in when]
+    for name in ("odd.csv", "even.csv"):
+        values = np.sin(np.arange(1200) / 9) + 0.1 * rng.normal(size=1200)
+        rows = [f"{t},{value}" for t, value in zip(told, values, strict=True)]
+        (root / "data" / name).write_text("\n".join(["timestamp,value", *rows]))
+    windows = {"odd.csv": [[f"{told[600]}.000000", f"{told[700]}.000000"]], "even.csv": []}
+    (root / "labels" / "combined_windows.json").write_text(json.dumps(windows))
 
 
 @pytest.mark.slow

@@ -54,7 +54,7 @@ def test_a_fit_says_what_it_made(fitted):
         "some of which may be anomalies",
         "3: 1 category (customer), 1 date (ordered), 1 number (amount)",
         "120 rows, each scored by the member not fitted on it; the smallest p-value is 0.0083",
-        "a rate of false alarms of 5 % on normal rows",
+        "for false alarms on 5 % of normal rows",
         f"isthmus score {folder} NEW_DATA",
     ):
         assert words in done.out, words

@@ -12,6 +12,7 @@ FEW = Trainer(epochs=2, batch_size=128)
 SMALL = {
     "plain": {"architecture": Dense((6,), shortcut=True)},
     "denoising": {"architecture": Dense((6,))},
+    "imputing": {"architecture": Dense((6,))},
     "tied": {"architecture__hidden": (6,)},
     "stacked": {"architecture__hidden": (6, 5), "trainer__pretraining": Greedy(epochs=1)},
     "l1_sparse": {"architecture__hidden": (6,)},

@@ -62,7 +62,12 @@ def test_pictures_are_taken_by_places():
     X = RNG.uniform(size=(60, 2, 3))
     detector = AnomalyDetector(**QUICK, random_state=0).fit(X)
     flat = pa.table({f"x{i}": column for i, column in enumerate(X.reshape(60, 6).T)})
-    assert_array_equal(score_batches(detector, flat)["score"], detector.anomaly_score(X))
+    found = score_batches(detector, flat)
+    assert_array_equal(found["score"], detector.anomaly_score(X))
+    assert found["reason_1"][0].as_py().startswith("x[")
+    assert detector.explain(X[:1]).columns[:4] == ("x[0, 0]", "x[0, 1]", "x[0, 2]", "x[1, 0]")
+    with pytest.raises(ValueError, match=r"shape=\(2, 4\) has 8"):
+        AnomalyDetector(**QUICK, shape=(2, 4)).fit(X.reshape(60, 6))
 
 
 def test_reasons_name_what_is_there_and_what_was_expected(detector):

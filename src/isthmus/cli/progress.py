@@ -64,11 +64,12 @@ class Members(Callback):
     def __init__(self, watch: Watch, *, quiet: bool) -> None:
         """Tell the watch too, and show nothing where ``quiet``."""
         self.told = callbacks(watch, quiet=quiet)
-        self.phases = iter(("denoisers", "fillers"))
 
     def fit_start(self, loop: Loop) -> None:
-        """Begin what comes next."""
-        self.phase = next(self.phases, loop.phase)
+        """Begin with some of the nets."""
+        corruption = getattr(loop.task, "corruption", None)
+        hides = corruption is not None and "hidden entries" in corruption.provides
+        self.phase = "fillers" if hides else "denoisers"
         for callback in self.told:
             callback.fit_start(loop)
             if isinstance(callback, Progress):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,11 +44,11 @@ def blocks(
             yield tables.parquet_rows(table, path, label, drop, None, types or {})
         return
     found = layout(path)
-    # What is left of the file is written as pyarrow writes it.
-    inner = replace(found, skip=0, encoding="utf-8", quoted=True)
-    for table in _csv(path, found, rows):
-        again = tables.arrow_csv(path, inner, types or {}, _written(table, found.delimiter))
-        yield tables.csv_rows(again, inner, path, label, drop, None, types or {})
+    inner = replace(found, skip=0, encoding="utf-8")
+    for lines in _lines(path, found):
+        table = tables.arrow_csv(path, inner, types or {}, io.BytesIO(lines.encode()))
+        for start in range(0, table.num_rows, rows):
+            yield tables.csv_rows(table.slice(start, rows), inner, path, label, drop, None, types or {})
 
 
 def in_blocks(source: str) -> bool:
@@ -90,38 +91,27 @@ def _parquet(path: Path, rows: int) -> Iterator[Any]:
                 yield pa.Table.from_batches([batch])
 
 
-def _csv(path: Path, found: Layout, rows: int) -> Iterator[Any]:
-    """Give the cells of a text file as text, in blocks."""
-    import pyarrow as pa
-    import pyarrow.csv as pc
+def _lines(path: Path, found: Layout) -> Iterator[str]:
+    """Give the lines of values of a text file, some at a time; none is cut within a quoted cell.
 
-    read = pc.ReadOptions(
-        skip_rows=found.skip, autogenerate_column_names=True, encoding=found.encoding, block_size=BYTES
-    )
-    parse = pc.ParseOptions(delimiter=found.delimiter, newlines_in_values=found.quoted)
-    try:
-        with pc.open_csv(path, read, parse) as first:
-            texts = pc.ConvertOptions(column_types=dict.fromkeys(first.schema.names, pa.string()))
-        with pc.open_csv(path, read, parse, texts) as reader:
-            for batch in reader:
-                for start in range(0, batch.num_rows, rows):
-                    yield pa.Table.from_batches([batch.slice(start, rows)])
-    except pa.ArrowInvalid as error:
-        if "Empty CSV" not in str(error):
-            raise ValueError(
-                f"cannot read {str(path)!r} as a table: {str(error).splitlines()[0].rstrip('.')}; correct that line"
-            ) from error
-        # A line that is the only one and has no end, or none at all: the reader of whole files knows both.
-        yield tables.arrow_csv(path, found, {name: pa.string() for name in found.header or ()})
-
-
-def _written(table: Any, delimiter: str) -> io.BytesIO:
-    """Return a block as the lines of a text file."""
-    import pyarrow as pa
-    import pyarrow.csv as pc
-
-    text = io.BytesIO()
-    table = pa.table([column.cast(pa.string()) for column in table.columns], names=table.column_names)
-    pc.write_csv(table, text, pc.WriteOptions(include_header=False, delimiter=delimiter))
-    text.seek(0)
-    return text
+    Raises:
+        ValueError: bytes that are no text.
+    """
+    encoding = "utf-8-sig" if found.encoding == "utf-8" else found.encoding
+    with gzip.open(path, "rt", encoding=encoding) if path.suffix == ".gz" else path.open(encoding=encoding) as file:
+        try:
+            for _ in range(found.skip):
+                file.readline()
+            rest = ""
+            while text := file.read(BYTES):
+                rest += text
+                end = rest.rfind("\n")
+                while end >= 0 and rest.count('"', 0, end) % 2:
+                    end = rest.rfind("\n", 0, end)
+                if rest[: end + 1].strip():
+                    yield rest[: end + 1]
+                rest = rest[end + 1 :]
+            if rest.strip():
+                yield f"{rest}\n"
+        except UnicodeDecodeError as error:
+            raise ValueError(f"cannot read {str(path)!r} as {found.encoding} text: {error}; save it as UTF-8") from None

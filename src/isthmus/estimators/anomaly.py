@@ -22,6 +22,7 @@ from isthmus.estimators.inputs import Array, gather
 from isthmus.estimators.members import Members, Recipe
 from isthmus.estimators.parameters import PartParameters, seed_of, whole
 from isthmus.estimators.reading import Reading, reading_of
+from isthmus.estimators.series import series_of
 from isthmus.likelihood.mixed import Mixed
 from isthmus.measures.conformal import benjamini_hochberg, cross_p_values, p_values, threshold
 from isthmus.noise import Noise
@@ -47,11 +48,17 @@ class AnomalyDetector(OutlierMixin, PartParameters):
             then ``predict`` names as many of the training rows.
         alarm_rate: rate of false alarms of ``predict`` on normal rows, where no share is given.
         calibration: ``split`` keeps a fifth of the rows for p-values, which are then exact; ``cross`` lets every member
-            score the fifth it was not fitted on, so that few rows suffice; ``auto`` splits from 1,000 rows on.
+            score the fifth it was not fitted on, so that few rows suffice; ``auto`` splits from 1,000 rows on. Series
+            are divided in blocks, of which no window lies in two; ``auto`` splits from 100 windows' length on.
         members: number of autoencoders; None is 5 for ``cross`` and 3 else.
         schema: kinds of columns by name, for those of a table that should not be chosen from the rows. Columns of
             arrays are numbers.
-        shape: shape of one row for pictures or signals that arrive flat; None takes it from X.
+        shape: shape of one row for pictures or signals that arrive flat; None takes it from X. ``explain(X).maps`` has
+            contributions in that shape.
+        window: points of a window, where X is a series in order of time, (time,) or (time, channels), a frame of
+            numbers too. Rows are then points of time: every answer has one number for each. A point that is missing
+            adds nothing.
+        stride: points between two windows that are scored; None is a sixteenth of the window. Fits see every window.
         architecture, trainer: of every member; None is a net of two hidden layers and 400 steps.
         random_state: seed of everything.
         verbose: show a progress bar.
@@ -80,6 +87,8 @@ class AnomalyDetector(OutlierMixin, PartParameters):
         members: int | None = None,
         schema: Any = None,
         shape: tuple[int, ...] | None = None,
+        window: int | None = None,
+        stride: int | None = None,
         architecture: Architecture | None = None,
         trainer: Trainer | None = None,
         random_state: Any = None,
@@ -92,6 +101,8 @@ class AnomalyDetector(OutlierMixin, PartParameters):
         self.members = members
         self.schema = schema
         self.shape = shape
+        self.window = window
+        self.stride = stride
         self.architecture = architecture
         self.trainer = trainer
         self.random_state = random_state
@@ -115,18 +126,27 @@ class AnomalyDetector(OutlierMixin, PartParameters):
 
     def _fit(self, X: Any, callback: Callback | None) -> Self:
         plan.refuse_settings(self)
-        self.reading_: Reading = reading_of(self, X)
-        x = self.reading_.begin(self, X)
-        plan.refuse_too_little(x)
         noise = Noise(seed_of(self.random_state))
-        split = plan.split(len(x), self.calibration, self.members, noise)
-        self.members_ = Members(self._recipe(x, len(split.fits[0])), self.reading_.spec(x), split.noises)
-        loops = self.members_.fit(x, split.fits, split.held, callback)
+        x, split = self._split(X, noise)
+        rows, fits, held = self.reading_.cut(x, split)
+        self.members_ = Members(self._recipe(rows, len(fits[0])), self.reading_.spec(x), split.noises)
+        loops = self.members_.fit(rows, fits, held, callback)
         self.histories_ = [loop.history for loop in loops]
         self._calibrate(x, split)
-        self.known_ = plan.known(x, self.members_, noise)
-        self.known_rows_ = x[self.known_]
+        self.known_, self.known_rows_ = self.reading_.remember(self.members_, x, split, noise)
         return self
+
+    def _split(self, X: Any, noise: Noise) -> tuple[Array, plan.Split]:
+        """Read the rows of a fit, and divide them among members and calibration."""
+        self.reading_: Reading
+        if self.window is not None:
+            self.reading_ = series = series_of(self, X)
+            x = series.begin(self, X)
+            return x, series.split(x, self.calibration, self.members, noise)
+        split = plan.split(plan.counted(X), self.calibration, self.members, noise)
+        # Rows that calibrate leave no trace in what scores them, not even as a level that would be new else.
+        self.reading_ = reading_of(self, plan.without(X, split.calibration))
+        return self.reading_.begin(self, X), split
 
     def _recipe(self, x: Array, rows: int) -> Recipe:
         """Return what members are: where anomalies may be among the rows, fits are short and leave the worst out."""
@@ -142,7 +162,8 @@ class AnomalyDetector(OutlierMixin, PartParameters):
             units=UNITS,
         )
         levels = CLEAN_LEVELS if clean else ROBUST_LEVELS
-        return Recipe(denoiser, replace(denoiser, corruption=Hiding(0.3)), levels, 0 if clean else 2)
+        filler = replace(denoiser, corruption=Hiding(0.3))
+        return Recipe(denoiser, filler, levels, 0 if clean else 2, self.reading_.floor)
 
     def default_trainer(self, rows: int) -> Trainer:
         """Return the trainer of members that are fitted on so many rows, where none is given."""
@@ -161,7 +182,7 @@ class AnomalyDetector(OutlierMixin, PartParameters):
     def _calibrate(self, x: Array, split: plan.Split) -> None:
         """Score rows that were held out, and place the threshold."""
         if split.calibration is None:
-            self.calibration_ = [self.members_.alone(m, x[own]) for m, own in enumerate(split.held)]
+            self.calibration_ = [self.reading_.alone(self.members_, m, x[own]) for m, own in enumerate(split.held)]
         else:
             self.calibration_ = [self._scores(x[split.calibration])]
         if self.contamination in ("unknown", 0):
@@ -178,7 +199,7 @@ class AnomalyDetector(OutlierMixin, PartParameters):
         return self.reading_.admit(self, gather(X))
 
     def _scores(self, x: Array) -> Array:
-        found: Array = self.reading_.by_column(self.members_.contributions(x)[0]).sum(1)
+        found: Array = self.reading_.scored(self.members_, x)[0].sum(1)
         return found
 
     def anomaly_score(self, X: Any) -> Array:
@@ -204,12 +225,18 @@ class AnomalyDetector(OutlierMixin, PartParameters):
         :math:`\lfloor \alpha (n + 1) \rfloor / (n + 1)` for n calibration rows, whatever the data (Bates et al., 2023,
         "Testing for outliers with conformal p-values"); with ``cross`` close to it. Anomalies among the calibration
         rows make p-values larger, so that alarms are fewer.
+
+        Points of a series are not exchangeable, as neighbours are alike. A normal point has such a rate on average over
+        time where the series is stationary: where what is scored is a stretch like those that calibrate, which no
+        window of the fit touches. Alarms come in runs, and the rate of one stretch scatters as that of a few
+        independent points would: about as many as blocks of the length over which the series remembers. Where a series
+        drifts there is no promise; fit again.
         """
-        return self._p_values(*self.members_.contributions(self._read(X)))
+        return self._p_values(*self.reading_.scored(self.members_, self._read(X)))
 
     def _p_values(self, added: Array, alone: Array) -> Array:
         if len(self.calibration_) == 1:
-            return p_values(self.reading_.by_column(added).sum(1), self.calibration_[0])
+            return p_values(added.sum(1), self.calibration_[0])
         return cross_p_values(alone, self.calibration_)
 
     def detect(self, X: Any, *, fdr: float = 0.05) -> Array:

@@ -20,7 +20,7 @@ NEIGHBOURS, CENTRAL = 3, 1.645
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Reasons for the scores of some rows.
+    """Reasons for the scores of some rows; of a series rows are points of time, and columns its channels.
 
     Attributes:
         score: (rows,), as ``anomaly_score`` returns it.
@@ -31,6 +31,7 @@ class Explanation:
         low, high: (rows, columns): ends of the range in which nine of ten values lie, as objects; None for levels.
         neighbours: (rows, 3): numbers of the training rows most like each, among those that are like most.
         p_value: (rows,).
+        shape: the shape of one row: (columns,), or that of a picture.
     """
 
     score: Array
@@ -42,6 +43,12 @@ class Explanation:
     high: Array
     neighbours: Array
     p_value: Array
+    shape: tuple[int, ...]
+
+    @property
+    def maps(self) -> Array:
+        """Return contributions in the shape of rows, (rows, *shape): of a picture a map of where it is odd."""
+        return self.contributions.reshape(len(self.contributions), *self.shape)
 
     def reasons(self, row: int = 0, most: int = 3) -> list[str]:
         """Return the columns that add most to a row's score, each with what is there and what was expected."""
@@ -90,10 +97,9 @@ def explained(detector: AnomalyDetector, x: Array, X: Any, most: int | None = No
     what reasons need, at a cost that does not grow with the number of columns.
     """
     members, reading = detector.members_, detector.reading_
-    added, alone = members.contributions(x)
-    contributions = reading.by_column(added)
+    contributions, alone = reading.scored(members, x)
     wanted = np.ones(contributions.shape, bool) if most is None else largest(contributions, most)
-    expected, low, high = ranges(members, hidden_expectations(members, x, reading.slices, wanted))
+    expected, low, high = reading.expected(members, x, wanted)
     known = detector.known_rows_ if most is None else detector.known_rows_[:0]
     return Explanation(
         score=contributions.sum(1),
@@ -103,8 +109,9 @@ def explained(detector: AnomalyDetector, x: Array, X: Any, most: int | None = No
         expected=reading.objects(expected),
         low=reading.objects(low, ranges=True),
         high=reading.objects(high, ranges=True),
-        neighbours=nearest(x, known, detector.known_),
-        p_value=detector._p_values(added, alone),
+        neighbours=reading.nearest(x, known, detector.known_),
+        p_value=detector._p_values(contributions, alone),
+        shape=reading.given,
     )
 
 
@@ -123,22 +130,24 @@ def largest(contributions: Array, most: int) -> Array:
     return marked
 
 
-def hidden_expectations(members: Members, x: Array, slices: Sequence[slice], wanted: Array) -> Array:
+def hidden_expectations(members: Members, x: Array, places: Sequence[Any], wanted: Array) -> Array:
     """Return what members expect of every variable where its column is hidden, (rows, variables); NaN elsewhere.
 
-    ``wanted``, (rows, columns), marks the cells of which that is asked.
+    ``places`` are the variables of each column, and ``wanted``, (rows, columns), marks the cells of which that is
+    asked.
     """
     expected = np.full_like(x, np.nan)
     number = np.array([column.kind == "number" for column in members.spec.columns])
-    for column, place in enumerate(slices):
+    for column, which in enumerate(places):
         rows = np.flatnonzero(wanted[:, column])
         if not len(rows):
             continue
+        place = np.arange(x.shape[1])[which]
         hidden = members.within(x[rows])
         hidden[:, place] = np.nan
         found = np.stack([answers.reconstructions(hidden)[:, place] for answers in members.filling])
         # A mean of levels is none: the first member's word counts there.
-        expected[rows, place] = np.where(number[place], found.mean(0), found[0])
+        expected[np.ix_(rows, place)] = np.where(number[place], found.mean(0), found[0])
     return expected
 
 

@@ -35,12 +35,14 @@ class Recipe:
         filler: parts of what is fitted to fill hidden cells.
         levels: noise levels at which rows are read.
         probes: number of noises, and their opposites, that are added to rows at each level; 0 reads clean rows only.
+        floor: share of the mean surprise of all columns that is added to that of each.
     """
 
     denoiser: Parts
     filler: Parts
     levels: tuple[float, ...]
     probes: int
+    floor: float = FLOOR
 
 
 class Members:
@@ -154,11 +156,15 @@ class Members:
         added, alone = np.empty((len(x), self.spec.size)), np.empty((len(self.noises), len(x)))
         for start in range(0, len(x), BLOCK):
             part = slice(start, start + BLOCK)
-            found = self.surprises(x[part], range(len(self.noises)))
-            added[part] = self.flattened(found.mean(0), self.scales.mean(0))
-            for m, own in enumerate(found):
-                alone[m, part] = self.flattened(own, self.scales[m]).sum(1)
+            added[part], each = self.apart(x[part])
+            alone[:, part] = each.sum(2)
         return added, alone
+
+    def apart(self, x: Array) -> tuple[Array, Array]:
+        """Return contributions, (rows, variables), and those of each member alone, (members, rows, variables)."""
+        found = self.surprises(x, range(len(self.noises)))
+        each = [self.flattened(own, scale) for own, scale in zip(found, self.scales, strict=True)]
+        return self.flattened(found.mean(0), self.scales.mean(0)), np.stack(each)
 
     def alone(self, m: int, x: Array) -> Array:
         """Return the scores of one member."""
@@ -167,7 +173,7 @@ class Members:
 
     def flattened(self, surprise: Array, scale: Array) -> Array:
         """Return contributions, (rows, variables), from surprises, (asked, rows, variables), and their scales."""
-        share = surprise / (scale + FLOOR * scale.mean(1, keepdims=True) + 1e-12)[:, None]
+        share = surprise / (scale + self.recipe.floor * scale.mean(1, keepdims=True) + 1e-12)[:, None]
         levels = len(self.recipe.levels)
         z = np.sqrt(np.maximum(share[:levels], 0))
         found: Array = np.where(z < KNEE, z * z / 2, KNEE * z - KNEE**2 / 2).mean(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +11,25 @@ import numpy as np
 from isthmus.data.codec import TableCodec, declared, facts_of
 from isthmus.data.columns.number import Number
 from isthmus.data.frames import framed
+from isthmus.estimators import plan
+from isthmus.estimators.explanation import hidden_expectations, nearest, ranges
 from isthmus.estimators.forms import schema_of
 from isthmus.estimators.inputs import Array, refuse_holes, row_shape, validated
+from isthmus.estimators.members import FLOOR, Members
+from isthmus.noise import Noise
 from isthmus.records import Column, Spec
+
+TILES, MEASURED = 4, 1024
 
 
 class Reading:
-    """A table or an array of numbers: variables by the codec."""
+    """A table or an array of numbers: variables by the codec.
+
+    ``floor`` is the share of the mean surprise of all columns that is added to that of each, before a cell is measured
+    by it.
+    """
+
+    floor = FLOOR
 
     def __init__(self, codec: TableCodec, *, plain: bool = False) -> None:
         """Hold the codec; ``plain`` says that rows are arrays of numbers, as scikit-learn checks them."""
@@ -64,6 +77,32 @@ class Reading:
         """Where the variables of each column are."""
         return self.codec.slices
 
+    def cut(self, x: Array, split: plan.Split) -> tuple[Array, list[Array], list[Array]]:
+        """Return the rows that members are fitted to, and by member those of the fit and those held out of it."""
+        return x, split.fits, split.held
+
+    def remember(self, members: Members, x: Array, split: plan.Split, noise: Noise) -> tuple[Array, Array]:
+        """Return the numbers and variables of some rows that are like most, for neighbours."""
+        some = plan.known(x, members, noise)
+        return some, x[some]
+
+    def scored(self, members: Members, x: Array) -> tuple[Array, Array]:
+        """Return what columns add to the scores of rows, (rows, columns), and scores by each member alone."""
+        added, alone = members.contributions(x)
+        return self.by_column(added), alone
+
+    def alone(self, members: Members, m: int, x: Array) -> Array:
+        """Return the scores of rows by one member."""
+        return members.alone(m, x)
+
+    def expected(self, members: Members, x: Array, wanted: Array) -> tuple[Array, Array, Array]:
+        """Return what is expected of the variables of wanted cells where their column is hidden, and its range."""
+        return ranges(members, hidden_expectations(members, x, self.slices, wanted))
+
+    def nearest(self, x: Array, known: Array, numbers: Array) -> Array:
+        """Return the numbers of the known rows most like each row."""
+        return nearest(x, known, numbers)
+
     def values(self, X: Any) -> Array:
         """Return the cells of a table as objects, (rows, columns); None where one is missing."""
         return _objects([_listed(values) for _, values in framed(X).columns()])
@@ -78,7 +117,14 @@ class Reading:
 
 
 class Pictures(Reading):
-    """Pictures and signals: every entry less its mean, divided by one deviation for all."""
+    """Pictures and signals, (*channels, height, width): every entry less its mean, divided by one deviation for all.
+
+    Surprises of entries are measured by nearly one scale for all, too: one at the rim, where pictures of the fit are
+    all alike, would else count for many. (Of MNIST, with one digit normal, the AUROC is 0.922 for the 3, 0.832, 0.895
+    and 0.935 for the 8, 2 and 4; with the floor of tables 0.881, 0.777, 0.840 and 0.902.)
+    """
+
+    floor = 5.0
 
     def __init__(self, centre: Array, factor: float, given: tuple[int, ...]) -> None:
         """Hold the scaling and the shape of one row."""
@@ -86,8 +132,8 @@ class Pictures(Reading):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The places of the entries."""
-        return tuple(f"x{i}" for i in range(len(self.centre)))
+        """The places of the entries, as X[row] has them."""
+        return tuple(f"x{list(map(int, place))}" for place in np.ndindex(*self.shape))
 
     @property
     def given(self) -> tuple[int, ...]:
@@ -99,7 +145,13 @@ class Pictures(Reading):
         return self._scaled(validated(detector, X, reset=True))
 
     def admit(self, detector: Any, X: Any) -> Array:
-        """Return scaled entries."""
+        """Return scaled entries.
+
+        Raises:
+            ValueError: rows of another shape or number of entries, or holes.
+        """
+        if len(X.shape) > 2 and row_shape(X) != self.shape:
+            raise ValueError(f"rows of X have the shape {row_shape(X)}, those of the fit had {self.shape}; transpose X")
         return self._scaled(validated(detector, X, reset=False))
 
     def _scaled(self, x: Array) -> Array:
@@ -120,6 +172,26 @@ class Pictures(Reading):
         """Every entry is a column."""
         return tuple(slice(i, i + 1) for i in range(len(self.centre)))
 
+    @property
+    def tiles(self) -> list[Array]:
+        """Return the entries of each tile of height and width, four by four, through all channels."""
+        grid = np.arange(len(self.centre)).reshape((1, *self.shape))
+        bands = np.array_split(grid, min(TILES, grid.shape[-2]), axis=-2)
+        found = [tile for band in bands for tile in np.array_split(band, min(TILES, grid.shape[-1]), axis=-1)]
+        return [tile.ravel() for tile in found]
+
+    def expected(self, members: Members, x: Array, wanted: Array) -> tuple[Array, Array, Array]:
+        """Return what is expected of entries where their tile is hidden, since those beside one give it away."""
+        asked = np.stack([wanted[:, tile].any(1) for tile in self.tiles], 1)
+        return ranges(members, hidden_expectations(members, x, self.tiles, asked))
+
+    def remember(self, members: Members, x: Array, split: plan.Split, noise: Noise) -> tuple[Array, Array]:
+        """Measure on rows held out how far off hidden tiles are, too."""
+        some = x[split.held[0]][:MEASURED]
+        off = some - self.expected(members, some, np.ones(some.shape, bool))[0]
+        members.deviations = np.sqrt(np.square(off).mean(0))
+        return super().remember(members, x, split, noise)
+
     def values(self, X: Any) -> Array:
         """Return the entries of rows."""
         return np.asarray(X, dtype=np.float64).reshape(len(X), -1).astype(object)
@@ -139,8 +211,11 @@ def reading_of(detector: Any, X: Any) -> Reading:
     if len(given) > 1 or detector.shape is not None:
         flat = np.asarray(X, dtype=np.float64).reshape(len(X), -1)
         refuse_holes(flat)
+        shape = given if len(given) > 1 else tuple(detector.shape)
+        if math.prod(shape) != flat.shape[1]:
+            raise ValueError(f"shape={shape} has {math.prod(shape)} entries, and rows of X {flat.shape[1]}; correct it")
         deviation = float(np.sqrt(flat.var(0).mean())) or 1.0
-        return Pictures(flat.mean(0), deviation, given if len(given) > 1 else tuple(detector.shape))
+        return Pictures(flat.mean(0), deviation, shape)
     schema = schema_of(detector)
     plain = not schema and not hasattr(X, "columns")
     frame = framed(validated(detector, X, reset=True, finite=False) if plain else X)

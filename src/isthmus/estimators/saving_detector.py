@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from isthmus.architecture import Architecture
 from isthmus.catalogue import from_dict, to_dict
 from isthmus.component import Part
 from isthmus.data.codec import TableCodec
+from isthmus.data.windows import Windows
 from isthmus.estimators.anomaly import AnomalyDetector
 from isthmus.estimators.assembly import Parts
 from isthmus.estimators.inputs import Array, tensor
@@ -31,11 +32,12 @@ from isthmus.estimators.saving import (
     spec_from_dict,
     spec_to_dict,
 )
+from isthmus.estimators.series import Series
 from isthmus.noise import Noise
 from isthmus.training.history import History
 from isthmus.training.trainer import Trainer
 
-SETTINGS = ("contamination", "alarm_rate", "calibration", "members", "shape", "verbose")
+SETTINGS = ("contamination", "alarm_rate", "calibration", "members", "shape", "window", "stride", "verbose")
 PARTS: dict[str, Any] = {"architecture": Architecture, "trainer": Trainer}
 
 
@@ -76,6 +78,8 @@ def _understood(value: Any, architecture: Architecture | None) -> Any:
 def _reading_to_dict(reading: Reading) -> dict[str, Any]:
     if isinstance(reading, Pictures):
         return {"type": "pictures", "factor": float(reading.factor), "shape": list(reading.given)}
+    if isinstance(reading, Series):
+        return {"type": "series", "codec": reading.codec.to_dict(), "windows": asdict(reading.windows)}
     return {"type": "table", "codec": reading.codec.to_dict(), "plain": reading.plain}
 
 
@@ -141,7 +145,10 @@ def _unfitted(parameters: dict[str, Any], architecture: Architecture | None) -> 
 def _reading_from_dict(saved: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Reading:
     if saved["type"] == "pictures":
         return Pictures(tensors["centre"].numpy(), saved["factor"], tuple(saved["shape"]))
-    return Reading(TableCodec.from_dict(saved["codec"]), plain=saved["plain"])
+    codec = TableCodec.from_dict(saved["codec"])
+    if saved["type"] == "series":
+        return Series(codec, Windows(**saved["windows"]))
+    return Reading(codec, plain=saved["plain"])
 
 
 def _members(manifest: dict[str, Any], tensors: dict[str, Tensor], architecture: Architecture | None) -> Members:

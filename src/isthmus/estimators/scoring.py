@@ -9,6 +9,7 @@ import numpy as np
 from isthmus.estimators.anomaly import AnomalyDetector
 from isthmus.estimators.explanation import explained
 from isthmus.estimators.reading import Pictures
+from isthmus.estimators.series import Series
 
 REASONS, ADDS = 3, "adds_"
 
@@ -27,7 +28,7 @@ def score_batches(detector: AnomalyDetector, batch: Any, *, per_column: bool = F
         raises an alarm), and ``reason_1`` to ``reason_3``, null where there are fewer columns.
 
     Raises:
-        ValueError: columns that are not those of the fit.
+        ValueError: columns that are not those of the fit, or a detector of series, whose points lie in several blocks.
 
     >>> import pyarrow as pa
     >>> table = pa.table({"a": np.arange(60.0), "b": np.arange(60.0) ** 2})
@@ -37,6 +38,8 @@ def score_batches(detector: AnomalyDetector, batch: Any, *, per_column: bool = F
     """
     import pyarrow as pa
 
+    if isinstance(detector.reading_, Series):
+        raise ValueError("a detector of series reads windows, which blocks would cut; give the series to its explain")
     schema = scored_schema(detector, per_column=per_column)
     table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
     if not table.num_rows:
