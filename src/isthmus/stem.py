@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -85,13 +84,13 @@ class Stem(nn.Module):
         if not self.spec.level:
             return None
         level = self.level(corrupted)
-        here = self.numbers(corrupted)
-        carried = self.show(corrupted.x, corrupted.seen) * here / (1 + level.square())
-        return carried, torch.where(here > 0, level / (1 + level.square()).sqrt(), 1.0)
+        values, here = self.numbers(corrupted)
+        return values / (1 + level.square()), torch.where(here > 0, level / (1 + level.square()).sqrt(), 1.0)
 
-    def numbers(self, batch: Batch | Corrupted) -> Tensor:
-        """Return 1 where a number was seen and 0 elsewhere, in the places of the shown values."""
-        return self._flags(batch.x, batch.seen)
+    def numbers(self, batch: Batch | Corrupted) -> tuple[Tensor, Tensor]:
+        """Return numbers in the places of the outputs that speak of them, and 1 where one was seen; 0 elsewhere."""
+        here = self._flags(batch.x, batch.seen)
+        return batch.x * here, here
 
 
 class TableStem(Stem):
@@ -140,21 +139,17 @@ class TableStem(Stem):
             pieces.append(shown.flatten(1))
         return torch.cat(pieces, 1)
 
-    def numbers(self, batch: Batch | Corrupted) -> Tensor:
-        """Return 1 where a number was seen and 0 elsewhere, one place per output."""
-        here, pieces = self._flags(batch.x, batch.seen), []
+    def numbers(self, batch: Batch | Corrupted) -> tuple[Tensor, Tensor]:
+        """Return numbers in the places of the outputs that speak of them, and 1 where one was seen; 0 elsewhere."""
+        flags, values, here = self._flags(batch.x, batch.seen), [], []
         for i, (kind, levels, _) in enumerate(self.spec.groups):
-            own = here.index_select(1, getattr(self, f"columns_{i}"))
-            times = {"category": levels, "angle": 2}.get(kind, 1)
-            pieces.append(own if kind == "number" else torch.zeros_like(own).repeat_interleave(times, 1))
-        return torch.cat(pieces, 1)
-
-    def beside(self, corrupted: Batch | Corrupted) -> tuple[Tensor, Tensor] | None:
-        """Return what is carried past the code in the places of the outputs, and the factor of what is decoded."""
-        if any(width for _, _, width in self.spec.groups):
-            wide = replace(self.spec, columns=tuple(replace(c, width=0) for c in self.spec.columns))
-            return TableStem(wide).to(corrupted.x.device).beside(corrupted)
-        return super().beside(corrupted)
+            columns = getattr(self, f"columns_{i}")
+            seen = flags.index_select(1, columns)
+            if kind != "number":
+                seen = torch.zeros_like(seen).repeat_interleave({"category": levels, "angle": 2}.get(kind, 1), 1)
+            values.append(batch.x.index_select(1, columns) * seen if kind == "number" else seen)
+            here.append(seen)
+        return torch.cat(values, 1), torch.cat(here, 1)
 
     @staticmethod
     def _shown(kind: str, values: Tensor, levels: int, table: Tensor | None) -> Tensor:

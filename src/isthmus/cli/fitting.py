@@ -81,7 +81,6 @@ def fit(
         training: what the recipe's trainer is changed to.
     """
     from isthmus.cli import composing
-    from isthmus.cli.progress import Watch, callbacks
     from isthmus.persistence import refuse_unusable
 
     del config  # read by ConfigFile
@@ -101,22 +100,30 @@ def fit(
     opened = rows.opened(data, reading, asked=stream, table=kinds is not None)
     types = None if kinds is None else composing.text_columns(kinds)
     given = rows.read(data, reading, types=types, quiet=quiet) if opened is None else rows.sampled(opened)
-    watch, began = Watch(), time.monotonic()
-    model.fit(given.rows if opened is None else opened, checkpoint=checkpoint, callbacks=callbacks(watch, quiet=quiet))
-    seconds = time.monotonic() - began
-    model.save(out)
-    tell = _silent if quiet else print
-    tell(f"{'model':9} {out} ({_bytes(out)}), {len(model.history_)} epochs in {seconds:.3g} s")
-    if watch.interrupted:
+    rows_of_fit = given.rows if opened is None else opened
+    if not _trained(model, rows_of_fit, out, checkpoint, quiet=quiet):
         from isthmus.cli.app import INTERRUPTED, complain
 
         return complain(f"interrupted; {out} holds the best weights so far", INTERRUPTED)
     measured, claim = _measured(model, data, given, test, reading, quiet)
-    text = summary(model, measured, claim, figures, data)
+    text, tell = summary(model, measured, claim, figures, data), _silent if quiet else print
     if figures is not None:
         _draw(model, measured, figures, tell)
     tell(text)
     return 0
+
+
+def _trained(model: Autoencoder, X: Any, out: Path, checkpoint: Path | None, *, quiet: bool) -> bool:
+    """Fit and save a model; say whether nobody interrupted it."""
+    from isthmus.cli.progress import Watch, callbacks
+
+    watch, began = Watch(), time.monotonic()
+    model.fit(X, checkpoint=checkpoint, callbacks=callbacks(watch, quiet=quiet))
+    seconds = time.monotonic() - began
+    model.save(out)
+    tell = _silent if quiet else print
+    tell(f"{'model':9} {out} ({_bytes(out)}), {len(model.history_)} epochs in {seconds:.3g} s")
+    return not watch.interrupted
 
 
 def _silent(text: str) -> None:

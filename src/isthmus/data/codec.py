@@ -16,7 +16,7 @@ from isthmus.data.columns.facts import Facts
 from isthmus.data.frames import Frame, framed, packed, restored, unpacked
 from isthmus.data.record import Array
 from isthmus.grammar import parse
-from isthmus.records import Column
+from isthmus.records import Column, Spec
 
 Schema = Mapping[Any, Any]
 KIND: Any = Kind  # an abstract class, whose name the catalogue needs
@@ -165,6 +165,13 @@ class TableCodec:
         """Where the variables of each column are."""
         ends = np.cumsum([len(codec.variables) for codec in self.columns])
         return tuple(slice(int(end) - len(codec.variables), int(end)) for codec, end in zip(self.columns, ends))  # noqa: B905
+
+    def spec(self, x: Array, *, missing: bool = False, level: float = 0.0) -> Spec:
+        """Describe rows of variables as parts see them; ``missing`` says that some are hidden where none is missing."""
+        kinds = {variable.kind for variable in self.variables}
+        words = {"kinds"} | ({"numbers", "continuous"} if kinds == {"number"} else set())
+        missing = missing or bool(np.isnan(x).any())
+        return Spec((x.shape[1],), self.variables, missing, len(x), frozenset(words), table=True, level=level)
 
     def encode(self, X: Any) -> Array:
         """Return the variables of a table, (rows, variables), float64; NaN where a value is missing.

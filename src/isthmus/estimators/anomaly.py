@@ -24,6 +24,7 @@ from isthmus.estimators.parameters import PartParameters, seed_of, whole
 from isthmus.estimators.reading import Reading, reading_of
 from isthmus.estimators.series import series_of
 from isthmus.likelihood.mixed import Mixed
+from isthmus.likelihood.normal import Normal
 from isthmus.measures.conformal import benjamini_hochberg, cross_p_values, p_values, threshold
 from isthmus.noise import Noise
 from isthmus.schedule import Cosine
@@ -129,7 +130,7 @@ class AnomalyDetector(OutlierMixin, PartParameters):
         noise = Noise(seed_of(self.random_state))
         x, split = self._split(X, noise)
         rows, fits, held = self.reading_.cut(x, split)
-        self.members_ = Members(self._recipe(rows, len(fits[0])), self.reading_.spec(x), split.noises)
+        self.members_ = Members(self._recipe(rows, len(fits[0])), self.reading_.spec(split.seen(x)), split.noises)
         loops = self.members_.fit(rows, fits, held, callback)
         self.histories_ = [loop.history for loop in loops]
         self._calibrate(x, split)
@@ -156,13 +157,13 @@ class AnomalyDetector(OutlierMixin, PartParameters):
             architecture=part_of(self.architecture, Architecture, Dense((WIDTH,), activation="silu"), "architecture"),
             bottleneck=Overcomplete(),
             corruption=NoiseLevels(0.1, 2.5 if clean else 3.0),
-            likelihood=Mixed(),
+            likelihood=Normal(),
             penalties=(),
             trainer=part_of(self.trainer, Trainer, trainer, "trainer"),
             units=UNITS,
         )
         levels = CLEAN_LEVELS if clean else ROBUST_LEVELS
-        filler = replace(denoiser, corruption=Hiding(0.3))
+        filler = replace(denoiser, corruption=Hiding(0.3), likelihood=Mixed())
         return Recipe(denoiser, filler, levels, 0 if clean else 2, self.reading_.floor)
 
     def default_trainer(self, rows: int) -> Trainer:

@@ -21,7 +21,7 @@ from isthmus.estimators import assembly, generation
 from isthmus.estimators.evaluation import Evaluation, evaluate
 from isthmus.estimators.forms import form_of
 from isthmus.estimators.imputation import deviations, impute, some
-from isthmus.estimators.inference import Inference, batch_of
+from isthmus.estimators.inference import Inference, rows_of
 from isthmus.estimators.inputs import Array, gather, refuse_flat, row_shape, row_weights, tensor
 from isthmus.estimators.parameters import PartParameters, seed_of, whole
 from isthmus.estimators.past import Past, TrainingRows
@@ -239,9 +239,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         dtype = np.float64 if self.trainer_.place()[1] == torch.float64 else np.float32
         values = tensor(self.scaling_.forward(x, dtype)).reshape(-1, *self.spec_.shape)
         own = not np.may_share_memory(values.numpy(), x)
-        batch, weights = batch_of(self.spec_, values), None if weight is None else torch.from_numpy(weight)
-        complete = batch.seen is None or bool(batch.seen.all())
-        return Rows(batch.x, None if complete else batch.seen, weights, own=own)
+        return rows_of(self.spec_, values, None if weight is None else torch.from_numpy(weight), own=own)
 
     def _answer_anew(self) -> None:
         """Forget what depends on the weights as they were."""

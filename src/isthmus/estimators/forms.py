@@ -88,11 +88,7 @@ class Table(Plain):
 
     def begin(self, estimator: Any, X: Any) -> Array:
         """Return the variables of a fit, and keep the table's columns."""
-        estimator.n_features_in_ = len(self.table.columns)
-        estimator.__dict__.pop("feature_names_in_", None)
-        labels = [] if isinstance(X, np.ndarray) else getattr(X, "column_names", None) or list(X.columns)
-        if all(isinstance(label, str) for label in labels) and labels:  # scikit-learn knows no others
-            estimator.feature_names_in_ = np.asarray(labels, dtype=object)
+        keep_columns(estimator, self.table, X)
         return self.table.encode(X)
 
     def shape(self, asked: Any, given: tuple[int, ...], width: int) -> tuple[int, ...]:
@@ -101,11 +97,7 @@ class Table(Plain):
 
     def describe(self, x: Array, shape: Any, parts: assembly.Parts, scaling: Scaling, names: Any, n: Any) -> Spec:
         """Describe a table as parts will see it; where a corruption hides entries, rows are as if some were missing."""
-        kinds = {variable.kind for variable in self.table.variables}
-        words = {"kinds"} | ({"numbers", "continuous"} if kinds == {"number"} else set())
-        missing = parts.hides or bool(np.isnan(x).any())
-        level = parts.corruption.level
-        return Spec(shape, self.table.variables, missing, len(x), frozenset(words), table=True, level=level)
+        return self.table.spec(x, missing=parts.hides, level=parts.corruption.level)
 
     def scaling(self, mode: str, likelihood: Likelihood) -> str:
         """Return that the codec has scaled every column by its kind.
@@ -149,6 +141,15 @@ class Table(Plain):
         """Return log-likelihoods in the table's own units."""
         slopes: Array = self.table.log_slopes(x).sum(1)
         return found + slopes
+
+
+def keep_columns(estimator: Any, codec: TableCodec, X: Any) -> None:
+    """Keep the number of columns of a table, and their names where these are text: scikit-learn knows no others."""
+    estimator.n_features_in_ = len(codec.columns)
+    estimator.__dict__.pop("feature_names_in_", None)
+    labels = [] if isinstance(X, np.ndarray) else getattr(X, "column_names", None) or list(X.columns)
+    if all(isinstance(label, str) for label in labels) and labels:
+        estimator.feature_names_in_ = np.asarray(labels, dtype=object)
 
 
 def form_of(estimator: Any, X: Any) -> Plain:

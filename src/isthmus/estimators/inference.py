@@ -17,7 +17,7 @@ from isthmus.estimators.inputs import Array, tensor
 from isthmus.likelihood import all_finite
 from isthmus.noise import Noise
 from isthmus.objective import Objective, tightened
-from isthmus.records import Batch, Pass, Spec
+from isthmus.records import Batch, Pass, Rows, Spec
 from isthmus.training.threads import threads_for
 
 CHUNK = 1024
@@ -267,6 +267,12 @@ def batch_of(spec: Spec, x: Tensor) -> Batch:
         return Batch(x)
     missing = x.isnan()
     return Batch(x.masked_fill(missing, 0), (~missing).to(x.dtype))
+
+
+def rows_of(spec: Spec, x: Tensor, weight: Tensor | None = None, *, own: bool = False) -> Rows:
+    """Return values as the rows of a fit; without flags where none is missing."""
+    batch = batch_of(spec, x)
+    return Rows(batch.x, None if batch.seen is None or bool(batch.seen.all()) else batch.seen, weight, own=own)
 
 
 def probes(objective: Objective) -> Tensor:

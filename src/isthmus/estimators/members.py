@@ -14,12 +14,11 @@ from torch import Tensor
 from isthmus.data.arrays import Scaling
 from isthmus.estimators.assembly import Parts
 from isthmus.estimators.imputation import MOST, deviations
-from isthmus.estimators.inference import Inference, batch_of
+from isthmus.estimators.inference import Inference, batch_of, rows_of
 from isthmus.estimators.inputs import Array, tensor
-from isthmus.likelihood.normal import LOG_ROOT
 from isthmus.noise import Noise
 from isthmus.objective import Objective
-from isthmus.records import Batch, Corrupted, Rows, Spec
+from isthmus.records import Corrupted, Spec
 from isthmus.training.callbacks import Callback
 
 BLOCK, FLOOR, KNEE, GROUPS = 8192, 0.05, 2.0, 4
@@ -103,11 +102,12 @@ class Members:
         filling = [noise.branch(FILL) for noise in self.noises]
         loops += self._trained(self.recipe.filler, self.fillers, x, filling, fits, held, callback)
         self._answer_anew()
+        among = x[np.unique(np.concatenate(fits))]
+        ends = [end(among, axis=0) for end in (np.fmin.reduce, np.fmax.reduce)]
+        self.ends = np.where(np.isnan(ends), [[-np.inf], [np.inf]], ends)
         for m, own in enumerate(held):
             seen = np.maximum((~np.isnan(x[own])).sum(0), 1)
             self.scales[m] = self.surprises(x[own], (m,))[0].sum(1) / seen
-        ends = [end(x, axis=0) for end in (np.fmin.reduce, np.fmax.reduce)]
-        self.ends = np.where(np.isnan(ends), [[-np.inf], [np.inf]], ends)
         self.deviations = deviations(self.filling[0], x[held[0][:MOST]], self.noises[0].branch(HIDE))
         return loops
 
@@ -122,9 +122,10 @@ class Members:
         callback: Callback | None,
     ) -> list[Any]:
         """Train some objectives at once, each on its rows; those held out choose the weights where the trainer asks."""
-        n, whole = len(tasks), rows_of(x)
+        n = len(tasks)
         if not n:
             return []
+        whole = rows_of(tasks[0].model.spec, tensor(x.astype(np.float32)))
         rows = [whole.pick(torch.from_numpy(own)) for own in fits[:n]]
         kept = [whole.pick(torch.from_numpy(own)) for own in held[:n]] if parts.trainer.validation else None
         return parts.trainer.fit_many(tasks, rows, noises[:n], held_out=kept, callback=callback)
@@ -139,7 +140,7 @@ class Members:
             beside = self.within(x) if self.hidden else x
             for group in self.hidden:
                 levels = len(self.recipe.levels)
-                self.filling[m].each(beside, partial(filled, group), [partial(_into_all, found[place, :levels], group)])
+                self.filling[m].each(beside, partial(filled, group), [partial(_into, found[place, :levels], group)])
         return found
 
     def within(self, x: Array) -> Array:
@@ -167,9 +168,8 @@ class Members:
         return self.flattened(found.mean(0), self.scales.mean(0)), np.stack(each)
 
     def alone(self, m: int, x: Array) -> Array:
-        """Return the scores of one member."""
-        found: Array = self.flattened(self.surprises(x, (m,))[0], self.scales[m]).sum(1)
-        return found
+        """Return the contributions that one member sees, (rows, variables)."""
+        return self.flattened(self.surprises(x, (m,))[0], self.scales[m])
 
     def flattened(self, surprise: Array, scale: Array) -> Array:
         """Return contributions, (rows, variables), from surprises, (asked, rows, variables), and their scales."""
@@ -188,16 +188,18 @@ def told(spec: Spec, parts: Parts) -> Spec:
 def denoised(recipe: Recipe, probes: Tensor, objective: Objective, x: Tensor) -> list[Tensor]:
     """Return squared residuals of numbers at each noise level, then absolute ones of noisy copies."""
     batch = batch_of(objective.model.spec, x)
-    clean = [(2 * (_nll(objective, batch, batch.x, level) - LOG_ROOT)).clamp_min(0) for level in recipe.levels]
-    noisy = []
-    for level in recipe.levels if len(probes) else ():
-        away = torch.zeros_like(batch.x)
-        for e in (*probes, *-probes):
-            nll = _nll(objective, batch, batch.x + level * e.to(x), level)
-            away += (2 * (nll - LOG_ROOT)).clamp_min(0).sqrt()
-        noisy.append(away / (2 * len(probes)))
-    found = [*clean, *noisy]
-    return found if batch.seen is None else [t * batch.seen for t in found]
+
+    def residual(noisy: Tensor, level: float) -> Tensor:
+        corrupted = Corrupted(noisy, batch.seen, level=noisy.new_full((len(noisy),), level))
+        away = batch.x - objective.model.forward(batch, corrupted).output
+        return away if batch.seen is None else away * batch.seen
+
+    clean = [residual(batch.x, level).square() for level in recipe.levels]
+    if not len(probes):
+        return clean
+    both = [e.to(x) for e in (*probes, *-probes)]
+    copies = ([residual(batch.x + level * e, level).abs() for e in both] for level in recipe.levels)
+    return [*clean, *(torch.stack(each).mean(0) for each in copies)]
 
 
 def filled(group: Array, objective: Objective, x: Tensor) -> list[Tensor]:
@@ -209,21 +211,5 @@ def filled(group: Array, objective: Objective, x: Tensor) -> list[Tensor]:
     return [objective.nll(p)[:, torch.from_numpy(group)].clamp_min(0)]
 
 
-def _nll(objective: Objective, batch: Batch, noisy: Tensor, level: float) -> Tensor:
-    corrupted = Corrupted(noisy, batch.seen, level=noisy.new_full((len(noisy),), level))
-    return objective.nll(objective.model.forward(batch, corrupted))
-
-
-def rows_of(x: Array) -> Rows:
-    """Return variables as the rows of a fit."""
-    seen = ~np.isnan(x)
-    values = tensor(np.nan_to_num(x).astype(np.float32))
-    return Rows(values, None if seen.all() else tensor(seen.astype(np.float32)))
-
-
 def _into(out: Array, columns: Array, rows: slice, found: Array) -> None:
-    out[rows, columns] = found
-
-
-def _into_all(out: Array, columns: Array, rows: slice, found: Array) -> None:
-    out[:, rows, columns] = found
+    out[..., rows, columns] = found

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils import _safe_indexing
 
 from isthmus.estimators.inputs import Array
 from isthmus.estimators.members import Members
@@ -24,6 +25,10 @@ class Split:
     held: list[Array]
     calibration: Array | None
     noises: list[Noise]
+
+    def seen(self, x: Array) -> Array:
+        """Return the rows that do not calibrate."""
+        return x if self.calibration is None else np.delete(x, self.calibration, axis=0)
 
 
 def split(n: int, how: str, members: int | None, noise: Noise) -> Split:
@@ -82,10 +87,15 @@ def split_in_time(n: int, size: int, how: str, members: int | None, noise: Noise
 
 
 def known(x: Array, members: Members, noise: Noise) -> Array:
-    """Return the numbers of some training rows that are like most, for neighbours: nine in ten by score."""
+    """Return the numbers of some training rows that are like most, for neighbours."""
     some = np.sort(noise.branch(KNOWN).permutation(len(x)).numpy()[: 2 * REMEMBERED])
-    scores = members.contributions(x[some])[0].sum(1)
-    return some[np.sort(np.argsort(scores, kind="stable")[: max(1, 9 * len(some) // 10)])]
+    return some[ordinary(members, x[some])]
+
+
+def ordinary(members: Members, x: Array) -> Array:
+    """Return the numbers of the rows that are like most, nine in ten by score."""
+    scores = members.contributions(x)[0].sum(1)
+    return np.sort(np.argsort(scores, kind="stable")[: max(1, 9 * len(x) // 10)])
 
 
 def refuse_settings(detector: Any) -> None:
@@ -126,10 +136,4 @@ def without(X: Any, rows: Array | None) -> Any:
     """Return the rows of X but some."""
     if rows is None or not hasattr(X, "shape") or not len(X.shape) or len(rows) >= X.shape[0]:
         return X
-    kept = np.setdiff1d(np.arange(X.shape[0]), rows)
-    if isinstance(X, np.ndarray):
-        return X[kept]
-    import narwhals.stable.v2 as nw
-
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
-    return frame[kept.tolist()].to_native() if isinstance(frame, nw.DataFrame) else X
+    return _safe_indexing(X, np.setdiff1d(np.arange(X.shape[0]), rows))

@@ -13,7 +13,7 @@ from isthmus.data.columns.number import Number
 from isthmus.data.frames import framed
 from isthmus.estimators import plan
 from isthmus.estimators.explanation import hidden_expectations, nearest, ranges
-from isthmus.estimators.forms import schema_of
+from isthmus.estimators.forms import keep_columns, schema_of
 from isthmus.estimators.inputs import Array, refuse_holes, row_shape, validated
 from isthmus.estimators.members import FLOOR, Members
 from isthmus.noise import Noise
@@ -48,10 +48,7 @@ class Reading:
     def begin(self, detector: Any, X: Any) -> Array:
         """Return the variables of a fit, and keep the columns as scikit-learn asks for it."""
         if not self.plain:
-            detector.n_features_in_ = len(self.codec.columns)
-            detector.__dict__.pop("feature_names_in_", None)
-            if not isinstance(X, np.ndarray):
-                detector.feature_names_in_ = np.asarray(self.codec.names, dtype=object)
+            keep_columns(detector, self.codec, X)
         return self._encoded(detector, X, reset=True)
 
     def admit(self, detector: Any, X: Any) -> Array:
@@ -63,10 +60,7 @@ class Reading:
 
     def spec(self, x: Array) -> Spec:
         """Describe the variables."""
-        kinds = {variable.kind for variable in self.codec.variables}
-        words = {"kinds"} | ({"numbers", "continuous"} if kinds == {"number"} else set())
-        missing = bool(np.isnan(x).any())
-        return Spec((x.shape[1],), self.codec.variables, missing, len(x), frozenset(words), table=True)
+        return self.codec.spec(x)
 
     def by_column(self, values: Array) -> Array:
         """Add up what the variables of each column have."""
@@ -93,7 +87,8 @@ class Reading:
 
     def alone(self, members: Members, m: int, x: Array) -> Array:
         """Return the scores of rows by one member."""
-        return members.alone(m, x)
+        found: Array = members.alone(m, x).sum(1)
+        return found
 
     def expected(self, members: Members, x: Array, wanted: Array) -> tuple[Array, Array, Array]:
         """Return what is expected of the variables of wanted cells where their column is hidden, and its range."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -101,8 +102,8 @@ class Series(Reading):
     def remember(self, members: Members, x: Array, split: plan.Split, noise: Noise) -> tuple[Array, Array]:
         """Measure in a block held out how far off expected values are, and return the middles and windows of some.
 
-        These are the windows among which those most like others are looked for: of windows that do not overlap the
-        half with the lower scores.
+        These are the windows among which those most like others are looked for: those that do not overlap
+        and are like most.
         """
         block = x[split.held[0]][:HELD]
         off = np.square(block - self._hidden(members, block))
@@ -110,33 +111,36 @@ class Series(Reading):
         members.deviations = np.repeat(np.sqrt(np.nansum(off, 0) / there), self.windows.size)
         starts = _some(Windows(self.windows.size, self.windows.size).starts(len(x)), 2 * plan.REMEMBERED)
         rows = self._read(x, starts)
-        scores = members.contributions(rows)[0].sum(1)
-        low = np.sort(np.argsort(scores, kind="stable")[: max(1, len(rows) // 2)])
+        low = plan.ordinary(members, rows)
         return starts[low] + self.windows.size // 2, rows[low]
 
     # -- use ----------------------------------------------------------------------------------------------------------
 
     def scored(self, members: Members, x: Array) -> tuple[Array, Array]:
         """Return what channels add at every point, (time, channels), and scores by each member alone, by point."""
-        starts, (time, count) = self.windows.starts(len(x)), x.shape
-        added, alone = np.zeros((time, count)), np.zeros((len(members.noises), time))
-        cover = np.zeros(time)
-        for start in range(0, len(starts), BLOCK):
-            own = starts[start : start + BLOCK]
-            whole, each = members.apart(self._read(x, own))
-            whole = whole.reshape(len(own), count, -1)
-            each = each.reshape(len(each), len(own), count, -1).sum(2)
-            # No two windows have the same point at the same place.
-            for place in range(self.windows.size):
-                added[own + place] += whole[:, :, place]
-                alone[:, own + place] += each[:, :, place]
-                cover[own + place] += 1
-        return added / cover[:, None], alone / cover
+        (added, alone) = self._over_windows(x, lambda rows: list(members.apart(rows)))
+        return added, alone.sum(-1)
 
     def alone(self, members: Members, m: int, x: Array) -> Array:
         """Return the scores of points by one member."""
-        found: Array = self.scored(members, x)[1][m]
-        return found
+        (added,) = self._over_windows(x, lambda rows: [members.alone(m, rows)])
+        return added.sum(-1)
+
+    def _over_windows(self, x: Array, ask: Callable[[Array], list[Array]]) -> list[Array]:
+        """Return answers about entries of windows, (..., windows, entries), by point, (..., time, channels)."""
+        starts, (time, count) = self.windows.starts(len(x)), x.shape
+        found: list[Array] = []
+        cover = np.zeros(time)
+        for start in range(0, len(starts), BLOCK):
+            own = starts[start : start + BLOCK]
+            answers = [a.reshape(*a.shape[:-1], count, -1) for a in ask(self._read(x, own))]
+            found = found or [np.zeros((*a.shape[:-3], time, count)) for a in answers]
+            # No two windows have the same point at the same place.
+            for place in range(self.windows.size):
+                cover[own + place] += 1
+                for total, answer in zip(found, answers, strict=True):
+                    total[..., own + place, :] += answer[..., place]
+        return [total / cover[:, None] for total in found]
 
     def expected(self, members: Members, x: Array, wanted: Array) -> tuple[Array, Array, Array]:
         """Return what is expected at points where an eighth of a window is hidden there in one channel, and ranges."""

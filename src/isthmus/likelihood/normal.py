@@ -15,7 +15,7 @@ from isthmus.native import Loss
 from isthmus.noise import Noise
 from isthmus.records import Batch, Shape, Spec
 
-LOG_ROOT = math.log(2 * math.pi) / 2
+_LOG_ROOT = math.log(2 * math.pi) / 2
 
 
 def _link(name: str, output: Tensor) -> Tensor:
@@ -56,11 +56,11 @@ class Normal(Likelihood):
         """The loss in the native kernel, which knows the identity as link."""
         if self.link != "identity":
             return None
-        return Loss("squared error", 1 / self.scale**2, 0.5 / self.scale**2, math.log(self.scale) + LOG_ROOT)
+        return Loss("squared error", 1 / self.scale**2, 0.5 / self.scale**2, math.log(self.scale) + _LOG_ROOT)
 
     def nll(self, output: Tensor, x: Tensor, memory: Memory) -> Tensor:
         """Return the scaled squared error plus the constant that makes it nats."""
-        return ((x - _link(self.link, output)) / self.scale).square() / 2 + (math.log(self.scale) + LOG_ROOT)
+        return ((x - _link(self.link, output)) / self.scale).square() / 2 + (math.log(self.scale) + _LOG_ROOT)
 
     def pullback(self, output: Tensor, x: Tensor, memory: Memory, out: Tensor | None = None) -> Tensor:
         """Return the derivative of the nll by the output, (mean - x) / scale^2, times the link's slope."""
@@ -116,7 +116,7 @@ class ScaledNormal(Likelihood):
     def nll(self, output: Tensor, x: Tensor, memory: Memory) -> Tensor:
         """Return the squared error in units of the learnt scale, plus log scale."""
         var = variance(memory)
-        return (x - output).square() / (2 * var) + var.log() / 2 + LOG_ROOT
+        return (x - output).square() / (2 * var) + var.log() / 2 + _LOG_ROOT
 
     def mean(self, output: Tensor, memory: Memory) -> Tensor:
         """Return the mean."""

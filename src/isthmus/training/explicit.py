@@ -30,6 +30,8 @@ class Bound:
         """Bind nothing yet: shapes are known when the first batch arrives."""
         self.room = room
         self.paths: list[Path] = []
+        # What the decoded part of outputs is multiplied by, where some of the inputs are carried past the code.
+        self.gain: Tensor | None = None
         self.slots: list[Tensor] = []
 
     def path(self, i: int, network: Any, x: Tensor, *, inputs: bool, fixed: bool = False) -> Path:
@@ -120,7 +122,8 @@ class Explicit(Engine):
         output = bound.path(1, model.decoder, code, inputs=True, fixed=code is features).ahead()
         beside = model.reader.beside(corrupted)
         if beside is not None:
-            output = repeated(beside[0], o.draws) + repeated(beside[1], o.draws) * output
+            carried, bound.gain = (repeated(t, o.draws) for t in beside)
+            output = carried + bound.gain * output
         p = Pass(model, batch, corrupted, inputs, features, posterior, code, output, o.draws, model.memory, noise)
         return p, narrow
 
@@ -189,9 +192,8 @@ class Explicit(Engine):
         parameters = {name: found.pop(name) for name in list(found) if isinstance(name, Tensor)}
         encoder, decoder = bound.paths
         out = found.pop("output")
-        beside = self.objective.model.reader.beside(p.corrupted)
-        if beside is not None:
-            out = out * repeated(beside[1], p.draws)
+        if bound.gain is not None:
+            out = out * bound.gain
         g = decoder.back(bound.slot(0, out))
         merge(found, {"code": torch.zeros_like(p.code) if g is None else g}, p, 1.0)
         merge(found, {"features": narrow(found)}, p, 1.0)
