@@ -1,6 +1,7 @@
 """Rows and estimators that are fitted in a blink, for tests of what users touch."""
 
 import numpy as np
+import pytest
 import torch
 
 from isthmus import Autoencoder, Trainer
@@ -54,3 +55,18 @@ def identical(a, b):
     """Say whether two fitted estimators agree in every bit."""
     first, second = weights(a), weights(b)
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def refuses_damage(load, file, flips):
+    """Check that a saved model is not believed once a bit of one of its files is flipped, or its end is cut off."""
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    for place in rng.integers(len(whole), size=flips):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << int(rng.integers(8))
+        file.write_bytes(flipped)
+        with pytest.raises(ValueError, match=r"damaged|not that of a saved model|newer|version"):
+            load(file.parent)
+    for kept in (0, 1, len(whole) // 2, len(whole) - 2):
+        file.write_bytes(whole[:kept])
+        with pytest.raises(ValueError, match=r"damaged|not that of a saved model"):
+            load(file.parent)

@@ -65,3 +65,11 @@ def test_a_bad_line_is_named(tmp_path):
     (tmp_path / "t.csv").write_text("x,y\n1,2\n3,4,5\n")
     with pytest.raises(ValueError, match=r"cannot read .*; correct that line"):
         list(blocks(tmp_path / "t.csv"))
+
+
+def test_a_block_ends_where_a_line_does_outside_quotes():
+    assert blockwise._last_end('a,"b\nc"\nd,e\nf') == 11
+    assert blockwise._last_end('a,"b\nc') == -1
+    assert blockwise._last_end("no end") == -1
+    # One stray quote makes the rest one cell, and is looked through once.
+    assert blockwise._last_end('5" pipe\n' + "x\n" * 300_000) == -1

@@ -105,9 +105,7 @@ def _lines(path: Path, found: Layout) -> Iterator[str]:
             rest = ""
             while text := file.read(BYTES):
                 rest += text
-                end = rest.rfind("\n")
-                while end >= 0 and rest.count('"', 0, end) % 2:
-                    end = rest.rfind("\n", 0, end)
+                end = _last_end(rest)
                 if rest[: end + 1].strip():
                     yield rest[: end + 1]
                 rest = rest[end + 1 :]
@@ -115,3 +113,14 @@ def _lines(path: Path, found: Layout) -> Iterator[str]:
                 yield f"{rest}\n"
         except UnicodeDecodeError as error:
             raise ValueError(f"cannot read {str(path)!r} as {found.encoding} text: {error}; save it as UTF-8") from None
+
+
+def _last_end(text: str) -> int:
+    """Return where the last line that ends outside quotes ends, -1 where none does; in one pass over the text."""
+    pieces, end = text.split('"'), len(text)
+    for i in reversed(range(len(pieces))):
+        start = end - len(pieces[i])
+        if i % 2 == 0 and (at := pieces[i].rfind("\n")) >= 0:
+            return start + at
+        end = start - 1
+    return -1
