@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from isthmus.data import blocks, read
-from isthmus.data.blockwise import count, in_blocks, parts
+from isthmus.data.blockwise import _last_end, count, in_blocks, parts
 
 pa = pytest.importorskip("pyarrow")
 
@@ -68,8 +68,8 @@ def test_a_bad_line_is_named(tmp_path):
 
 
 def test_a_block_ends_where_a_line_does_outside_quotes():
-    assert blockwise._last_end('a,"b\nc"\nd,e\nf') == 11
-    assert blockwise._last_end('a,"b\nc') == -1
-    assert blockwise._last_end("no end") == -1
+    assert _last_end('a,"b\nc"\nd,e\nf') == 11
+    assert _last_end('a,"b\nc') == -1
+    assert _last_end("no end") == -1
     # One stray quote makes the rest one cell, and is looked through once.
-    assert blockwise._last_end('5" pipe\n' + "x\n" * 300_000) == -1
+    assert _last_end('5" pipe\n' + "x\n" * 300_000) == -1
