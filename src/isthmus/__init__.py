@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from isthmus.estimators import AnomalyDetector as AnomalyDetector
     from isthmus.estimators import Autoencoder as Autoencoder
     from isthmus.estimators import FineTunedClassifier as FineTunedClassifier
+    from isthmus.estimators import SelfExplainingClassifier as SelfExplainingClassifier
+    from isthmus.estimators import SelfExplainingRegressor as SelfExplainingRegressor
     from isthmus.estimators import cross_val_scores as cross_val_scores
     from isthmus.estimators import fit_many as fit_many
     from isthmus.estimators import load as load
@@ -23,6 +25,8 @@ _HOMES = {
     "AnomalyDetector": "isthmus.estimators",
     "Autoencoder": "isthmus.estimators",
     "FineTunedClassifier": "isthmus.estimators",
+    "SelfExplainingClassifier": "isthmus.estimators",
+    "SelfExplainingRegressor": "isthmus.estimators",
     "cross_val_scores": "isthmus.estimators",
     "fit_many": "isthmus.estimators",
     "load": "isthmus.estimators",
@@ -34,6 +38,8 @@ __all__ = [
     "AnomalyDetector",
     "Autoencoder",
     "FineTunedClassifier",
+    "SelfExplainingClassifier",
+    "SelfExplainingRegressor",
     "Trainer",
     "cross_val_scores",
     "fit_many",

@@ -156,9 +156,12 @@ class Objective(Task):
 
     def forward(self, batch: Batch, noise: Noise | None, epoch: float) -> tuple[Terms, Tallies]:
         """Return the weighted terms of one batch and the sums that memories learn from."""
-        p = self.run(batch, noise, epoch)
+        return self.terms(self.run(batch, noise, epoch), epoch)
+
+    def terms(self, p: Pass, epoch: float) -> tuple[Terms, Tallies]:
+        """Return the weighted terms of one pass and the sums that memories learn from."""
         terms, tallies = self._terms(p, self.reconstruction(p), epoch)
-        kept = self.kept(terms, len(batch.x), epoch) if self.training and noise is not None else None
+        kept = self.kept(terms, len(p.batch.x), epoch) if self.training and p.noise is not None else None
         if kept is not None:
             terms = {name: t * kept if t.dim() else t for name, t in terms.items()}
         return terms, tallies

@@ -3,7 +3,14 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from isthmus import Autoencoder, FineTunedClassifier, Trainer, recipes
+from isthmus import (
+    Autoencoder,
+    FineTunedClassifier,
+    SelfExplainingClassifier,
+    SelfExplainingRegressor,
+    Trainer,
+    recipes,
+)
 from isthmus.parts import Adam, Dense, Greedy
 
 MINI_BATCHES = "rows are seen in mini-batches of a random order, where a weight of two is not a row met twice"
@@ -29,6 +36,9 @@ def estimators():
     yield Autoencoder(architecture=Dense((6,)), trainer=whole)
     start = Autoencoder(architecture=Dense((12,)), trainer=FEW)
     yield FineTunedClassifier(start, trainer=Trainer(epochs=30, validation=0.0, optimiser=Adam(0.03)))
+    quickly = Trainer(epochs=30, validation=0.0, optimiser=Adam(0.03))
+    for kind in (SelfExplainingClassifier, SelfExplainingRegressor):
+        yield kind(start, relevances=Dense((8,), "silu"), trainer=quickly)
     for name in recipes.NAMES:
         recipe = getattr(recipes, name)()
         if name == "pca":

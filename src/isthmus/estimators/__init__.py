@@ -8,3 +8,5 @@ from isthmus.estimators.many import cross_val_scores as cross_val_scores
 from isthmus.estimators.many import fit_many as fit_many
 from isthmus.estimators.saving import load as load
 from isthmus.estimators.scoring import score_batches as score_batches
+from isthmus.estimators.self_explaining import SelfExplainingClassifier as SelfExplainingClassifier
+from isthmus.estimators.self_explaining import SelfExplainingRegressor as SelfExplainingRegressor

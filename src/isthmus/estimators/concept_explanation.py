@@ -1,0 +1,169 @@
+"""What every concept adds to a prediction: contributions that sum to the logits, and how far neighbours agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isthmus.estimators.explanation import brief
+from isthmus.estimators.inputs import Array
+
+if TYPE_CHECKING:
+    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+
+PROTOTYPES, TINY = 8, 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class ConceptExplanation:
+    """Predictions of some rows, taken apart.
+
+    Attributes:
+        concepts: (rows, concepts + 1): h; the last one is the constant 1.
+        relevances: (rows, concepts + 1, outputs): theta.
+        contributions: theta times h, (rows, concepts + 1, outputs), which sum to ``logits``; against a class,
+            (rows, concepts + 1), which sum to the gap between the predicted class and that one.
+        logits: (rows, outputs); against a class the gap, (rows,). Of a regressor the predictions.
+        outputs: labels of the outputs.
+        predicted: (rows,): place of the predicted class among the outputs.
+        counter: (rows,): place of the class that comes next, or of the one to explain against; of a regressor, as
+            ``predicted``.
+        names: names of the concepts.
+        prototypes: (concepts, 8): numbers of the training rows in which each concept is strongest.
+        stability: (rows,): the largest ||theta(x) - theta(x')|| / ||h(x) - h(x')|| over neighbours x' of the row; NaN
+            where it was not measured.
+    """
+
+    concepts: Array
+    relevances: Array
+    contributions: Array
+    logits: Array
+    outputs: tuple[Any, ...]
+    predicted: Array
+    counter: Array
+    names: tuple[str, ...]
+    prototypes: Array
+    stability: Array
+
+    @property
+    def against(self) -> bool:
+        """Whether contributions are those to the gap between two classes."""
+        return self.contributions.ndim == 2
+
+    def of(self, row: int, output: int | None = None) -> Array:
+        """Return what the concepts add, (concepts + 1,): to the gap, else to an output, that predicted unless given."""
+        if self.against:
+            return np.asarray(self.contributions[row])
+        return np.asarray(self.contributions[row, :, self.predicted[row] if output is None else output])
+
+    def reasons(self, row: int = 0, most: int = 3) -> list[str]:
+        """Return the concepts that add most to a row's prediction, in either direction, largest first."""
+        parts = self.of(row)
+        order = np.argsort(-np.abs(parts), kind="stable")[:most]
+        told = []
+        for i in order:
+            there = "" if i == len(parts) - 1 else f" ({brief(float(self.concepts[row, i]))})"
+            told.append(f"{self.names[i]}{there} adds {parts[i]:+.3g}")
+        return told
+
+    def __str__(self) -> str:
+        """Print every row with its reasons."""
+        return "\n".join(line for row in range(len(self.logits)) for line in self._lines(row))
+
+    def _lines(self, row: int) -> Sequence[str]:
+        named = self.outputs[self.predicted[row]]
+        if self.against:
+            head = f"row {row}: {named} rather than {self.outputs[self.counter[row]]} by {self.logits[row]:.3g}"
+        elif len(self.outputs) == 1:
+            head = f"row {row}: {named} {self.logits[row, 0]:.4g}"
+        else:
+            head = f"row {row}: {named} with logit {self.logits[row, self.predicted[row]]:.3g}"
+        return [head, *(f"  {reason}" for reason in self.reasons(row))]
+
+
+def explained(model: SelfExplainingEstimator, x: Array, against: Any, probes: int, eps: float) -> ConceptExplanation:
+    """Explain the predictions for rows, which are ``x`` as variables."""
+    concepts, relevances = model._taken_apart(x)
+    contributions = concepts[:, :, None] * relevances
+    logits = contributions.sum(1)
+    predicted, counter = ranked(logits)
+    if against is not None:
+        counter = places(model, against, len(x))
+        each = np.arange(len(x))
+        contributions = contributions[each, :, predicted] - contributions[each, :, counter]
+        logits = contributions.sum(1)
+    return ConceptExplanation(
+        concepts=concepts,
+        relevances=relevances,
+        contributions=contributions,
+        logits=logits,
+        outputs=tuple(getattr(model, "classes_", ("target",))),
+        predicted=predicted,
+        counter=counter,
+        names=concept_names(model),
+        prototypes=prototypes(model),
+        stability=stability(model, x, concepts, relevances, probes, eps),
+    )
+
+
+def ranked(logits: Array) -> tuple[Array, Array]:
+    """Return the places of the largest and the next output of each row."""
+    order = np.argsort(-logits, axis=1, kind="stable")
+    return order[:, 0], order[:, min(1, logits.shape[1] - 1)]
+
+
+def places(model: Any, against: Any, rows: int) -> Array:
+    """Return the place of the class to explain against, for each row.
+
+    Raises:
+        ValueError: no class of the fit, or a regressor, which has none.
+    """
+    if not hasattr(model, "classes_"):
+        raise ValueError("against= names a class, and a regressor has none; leave it out")
+    asked = np.broadcast_to(np.asarray(against), (rows,))
+    return np.asarray(model._numbered(asked, "against"))
+
+
+def concept_names(model: SelfExplainingEstimator) -> tuple[str, ...]:
+    """Return the names of the concepts, those that the user gave where there are any."""
+    return (*(f"concept {i}" for i in range(model.n_concepts_)), "constant")
+
+
+def prototypes(model: SelfExplainingEstimator) -> Array:
+    """Return the numbers of the training rows in which each concept is strongest, (concepts, 8)."""
+    order = np.argsort(-model.known_concepts_, axis=0, kind="stable")[:PROTOTYPES]
+    return np.asarray(model.known_[order].T)
+
+
+def stability(
+    model: SelfExplainingEstimator, x: Array, concepts: Array, relevances: Array, probes: int, eps: float
+) -> Array:
+    """Return the discrete local Lipschitz number of each row's relevances over its concepts.
+
+    max ||theta(x) - theta(x')|| / ||h(x) - h(x')|| over ``probes`` neighbours x', drawn evenly from the box of ``eps``
+    standard deviations of each number around the row. What is no number, such as a category, stays as it is.
+    """
+    found = np.full(len(x), np.nan)
+    reach = eps * model.spread_ * continuous(model)
+    if not probes or not reach.any():
+        return found
+    largest = np.zeros(len(x))
+    # The same steps for every row, so that what is said of one does not depend on the others.
+    for step in np.random.default_rng(0).uniform(-1, 1, (probes, x.shape[1])):
+        moved = x + (reach * step).astype(x.dtype)
+        h, theta = model._taken_apart(moved)
+        far = np.linalg.norm(h - concepts, axis=1)
+        ratio = np.linalg.norm((theta - relevances).reshape(len(x), -1), axis=1) / np.maximum(far, TINY)
+        largest = np.maximum(largest, np.where(far > TINY, ratio, 0.0))
+    return largest
+
+
+def continuous(model: SelfExplainingEstimator) -> Array:
+    """Mark the variables that are numbers, (variables,)."""
+    spec = model.spec_
+    if not spec.columns:
+        return np.ones(spec.size)
+    return np.array([float(column.kind == "number") for column in spec.columns])

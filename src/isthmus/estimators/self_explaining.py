@@ -1,0 +1,368 @@
+"""Predictions that are sums of relevance times concept, as scikit-learn's classifier and regressor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import RegressorMixin
+from sklearn.utils import compute_class_weight
+from sklearn.utils.validation import _check_y, check_consistent_length
+
+from isthmus.architecture import Architecture
+from isthmus.architecture.conv import Conv
+from isthmus.architecture.dense import Dense
+from isthmus.estimators.assembly import part_of
+from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.concept_explanation import ConceptExplanation, explained
+from isthmus.estimators.forms import form_of
+from isthmus.estimators.inputs import Array, gather, row_shape, row_weights
+from isthmus.estimators.interventions import Counterfactual, Intervention, counterfactual, intervened
+from isthmus.estimators.on_code import ClassifierOnCode, OnCode, refuse_no_switch, refuse_weight
+from isthmus.estimators.parameters import whole
+from isthmus.explain.self_explaining import SelfExplaining
+from isthmus.noise import Noise
+from isthmus.records import Rows
+from isthmus.training.callbacks import Callback
+from isthmus.training.trainer import Trainer
+
+EXPLAIN, SAMPLE, KNOWN = 12, 13, 20_000
+READS = ("inputs", "code")
+
+
+class SelfExplainingEstimator(OnCode):
+    """What classifier and regressor share: concepts, relevances, explanations."""
+
+    relevances: Architecture | None
+    trainer: Trainer | None
+    reads: str
+    robustness: float
+    fidelity: float
+    frozen: bool
+    task_: SelfExplaining
+
+    def _fit_task(
+        self, X: Any, x: Array, y: Array, weight: Array | None, outputs: int, *, held_out: Any, callbacks: Any
+    ) -> Self:
+        """Fit the autoencoder where it is not, and then everything."""
+        settings = self._settings()
+        trainer = part_of(self.trainer, Trainer, Trainer(), "trainer")
+        self.autoencoder_ = self._pretrained(X, weight)
+        noise = Noise(self.autoencoder_._noise.seed if self.random_state is None else self._seed()).branch(EXPLAIN)
+        self.task_ = SelfExplaining(
+            self.autoencoder_.objective_,
+            self._network(),
+            outputs,
+            noise,
+            classes=hasattr(self, "classes_"),
+            unit=self._unit() if settings["reads"] == "inputs" else 1.0,
+            **settings,
+        )
+        if weight is not None and not weight.all():
+            x, y, weight = x[weight > 0], y[weight > 0], weight[weight > 0]
+        held = None if held_out is None else self._held_out(held_out)
+        loop = trainer.fit(
+            self.task_, self._rows(x, y, weight), noise, held_out=held, callbacks=callbacks, phase="explaining"
+        )
+        self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
+        self._answer_anew()
+        self.autoencoder_._seen.look(x, weight, self.autoencoder_.answers)
+        self._remember(x, noise.branch(SAMPLE))
+        return self
+
+    def _default(self, X: Any = None) -> Autoencoder:
+        """Return an autoencoder that sees every column in its own standard deviations, where rows are numbers."""
+        chosen = Autoencoder()
+        plain = X is not None and form_of(chosen, X).table is None and len(row_shape(X)) == 1
+        return chosen.set_params(scaling="standard") if plain else chosen
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the task's settings.
+
+        Raises:
+            ValueError: one is out of its range.
+        """
+        if self.reads not in READS:
+            raise ValueError(f"reads={self.reads!r} is unknown; relevances read 'inputs' or 'code'")
+        return {
+            "reads": self.reads,
+            "robustness": refuse_weight(self.robustness, "robustness"),
+            "fidelity": refuse_weight(self.fidelity, "fidelity"),
+            "frozen": refuse_no_switch(self.frozen, "frozen"),
+        }
+
+    def _network(self) -> Architecture:
+        """Return the relevance network: what was given, else one of the autoencoder's family."""
+        own = self.autoencoder_.parts_.architecture
+        smooth = Dense(hidden=(128, 64), activation="silu")
+        default = replace(own, head="vector", activation="silu", tied=False) if isinstance(own, Conv) else smooth
+        return part_of(self.relevances, Architecture, default if self.reads == "inputs" else smooth, "relevances")
+
+    def _unit(self) -> float:
+        """Return what all inputs were divided by; 1 where each column has a unit of its own."""
+        scaling = self.autoencoder_.scaling_
+        return float(np.ravel(scaling.factor)[0]) if scaling.mode == "common" else 1.0
+
+    def _held_out(self, pair: Any) -> Rows:
+        raise NotImplementedError  # abstract
+
+    def _remember(self, x: Array, noise: Noise) -> None:
+        """Keep the concepts of training rows, for prototypes, ranges and nearest rows."""
+        self.known_ = np.sort(noise.permutation(len(x))[:KNOWN].numpy())
+        self.known_concepts_ = self.autoencoder_.answers.codes(x[self.known_]).astype(np.float32)
+        spread = np.nanstd(x[self.known_], axis=0)
+        self.spread_ = np.where(np.isfinite(spread), spread, 0.0)
+
+    # -- use --------------------------------------------------------------------------------------------------------
+
+    @property
+    def n_concepts_(self) -> int:
+        """The number of concepts, without the constant one."""
+        return math.prod(self.task_.model.code_shape)
+
+    @torch.no_grad()
+    def _taken_apart(self, x: Array) -> tuple[Array, Array]:
+        """Return concepts (rows, concepts + 1) and relevances (rows, concepts + 1, outputs) of rows as variables."""
+        task = self._in_precision(x)
+        found = [task.parts(batch) for batch in self._batches(x)]
+        concepts, relevances = (torch.cat(part).cpu().numpy() for part in zip(*found, strict=True))
+        return concepts, self._in_units(relevances)
+
+    def _in_units(self, relevances: Array) -> Array:
+        """Return relevances in the units of the outputs."""
+        return relevances
+
+    @torch.no_grad()
+    def _relevances_of(self, concepts: Array) -> Array:
+        """Return the relevances of concepts that were set, where relevances read the code."""
+        task = self._in_precision(concepts)
+        code = torch.from_numpy(np.ascontiguousarray(concepts[:, :-1])).to(next(task.parameters()).device)
+        return self._in_units(task.relevances(code).cpu().numpy())
+
+    def explain(self, X: Any, against: Any = None, *, probes: int = 8, eps: float = 0.1) -> ConceptExplanation:
+        """Take the predictions for rows apart into what every concept adds.
+
+        Args:
+            X: rows.
+            against: a class, or one per row: contributions then say what speaks for the predicted class rather than for
+                this one. None explains every logit.
+            probes: how many neighbours of each row the stability is measured with; 0 leaves it out.
+            eps: how far these may be, in standard deviations of each column.
+        """
+        return explained(self, self._checked(X), against, probes, eps)
+
+    def intervene(self, X: Any, concepts: Mapping[Any, Any]) -> Intervention:
+        """Set concepts to values, and predict and decode what changes.
+
+        Args:
+            X: rows.
+            concepts: a value, or one per row, by the number or name of the concept.
+        """
+        return intervened(self, self._checked(X), concepts)
+
+    def relevance_norm(self, X: Any) -> Array:
+        """Return ``||J_f - theta^T J_h||_F^2`` per row, exactly: what ``robustness`` weighs."""
+        x = self._checked(X)
+        task = self._in_precision(x)
+        return np.concatenate([task.norm(batch).cpu().numpy() for batch in self._batches(x)])
+
+
+class SelfExplainingClassifier(ClassifierOnCode, SelfExplainingEstimator):
+    r"""f_c(x) = sum_i theta_ic(x) h_i(x): classes by concepts that an autoencoder finds and relevances of each row.
+
+    Trained on -log softmax(f)_y + robustness ||J_f - theta^T J_h||_F^2 + fidelity (the autoencoder's objective), after
+    Alvarez-Melis & Jaakkola (2018), "Towards robust interpretability with self-explaining neural networks", with the
+    Jacobian taken of the logits. Concepts are the units of the code and one that is always 1, so that relevances that
+    do not depend on the row are logistic regression on the concepts: training starts there, and large ``robustness``
+    leads back to it.
+
+    Args:
+        autoencoder: what finds the concepts: a fitted one is copied, an unfitted one is cloned and fitted on X first;
+            None is ``Autoencoder()``, with every column in its own standard deviations.
+        relevances: architecture of the relevance network, of which the encoder is used; None is of the family of the
+            autoencoder's.
+        reads: what relevances see: the ``inputs``, or the ``code``, so that nothing passes by the concepts.
+        robustness: the paper's lambda: weight of the squared norm per row, by values of X in their own units, or in
+            standard deviations where columns are scaled one by one.
+        fidelity: weight of the autoencoder's objective beside the cross-entropy.
+        trainer: how everything is trained; None is Trainer().
+        class_weight: ``balanced``, or weights by label; None counts rows as they are.
+        frozen: leave the autoencoder as it is.
+        random_state: seed of split, order and noise, and of an autoencoder that has none of its own.
+
+    Attributes:
+        classes_: the labels; autoencoder_: the autoencoder underneath; history_: every term of every epoch.
+
+    >>> from sklearn.datasets import load_digits
+    >>> from isthmus import Trainer
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = SelfExplainingClassifier(trainer=Trainer(epochs=10), random_state=0).fit(X / 16, y)
+    >>> model.score(X / 16, y) > 0.9
+    True
+    >>> told = model.explain(X[:3] / 16)
+    >>> bool(np.allclose(told.contributions.sum(1), told.logits, atol=1e-5))
+    True
+    """
+
+    def __init__(
+        self,
+        autoencoder: Autoencoder | None = None,
+        *,
+        relevances: Architecture | None = None,
+        reads: str = "inputs",
+        robustness: float = 0.1,
+        fidelity: float = 0.1,
+        trainer: Trainer | None = None,
+        class_weight: str | Mapping[Any, float] | None = None,
+        frozen: bool = False,
+        random_state: Any = None,
+    ) -> None:
+        """Keep the parameters as they are."""
+        self.autoencoder = autoencoder
+        self.relevances = relevances
+        self.reads = reads
+        self.robustness = robustness
+        self.fidelity = fidelity
+        self.trainer = trainer
+        self.class_weight = class_weight
+        self.frozen = frozen
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        held_out: Any = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> Self:
+        """Train on rows and labels; ``held_out`` is a pair (X, y) that chooses the weights.
+
+        Raises:
+            ValueError: unusable data, or fewer than two classes.
+        """
+        with whole(self):
+            X = gather(X)
+            x = self._form(X).begin(self, X)
+            labels = self._labels(y, x)
+            weight = self._weights(sample_weight, labels, x)
+            return self._fit_task(X, x, labels, weight, len(self.classes_), held_out=held_out, callbacks=callbacks)
+
+    def counterfactual(self, X: Any, target: Any = None) -> Counterfactual:
+        """Find the least change of concepts after which another class is predicted.
+
+        Least is the sum of changes, each in standard deviations of its concept, none beyond the range that training
+        rows have.
+
+        Args:
+            X: rows.
+            target: the class wanted, or one per row; None is the one that comes next.
+        """
+        return counterfactual(self, self._checked(X), target)
+
+    def _weights(self, sample_weight: Any, labels: Array, x: Array) -> Array | None:
+        """Return weights of rows, by their class too."""
+        weight = row_weights(sample_weight, x)
+        if self.class_weight is None:
+            return weight
+        each = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[labels])
+        return row_weights(each[labels] if weight is None else weight * each[labels], x)
+
+
+class SelfExplainingRegressor(RegressorMixin, SelfExplainingEstimator):
+    r"""f_c(x) = sum_i theta_ic(x) h_i(x): targets by concepts that an autoencoder finds and relevances of each row.
+
+    As :class:`SelfExplainingClassifier`, trained on 1/2 ||f - y||^2 in standard deviations of the targets.
+    Contributions are in the targets' units, and the constant concept has their mean.
+
+    >>> from sklearn.datasets import load_diabetes
+    >>> from isthmus import Trainer
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = SelfExplainingRegressor(trainer=Trainer(epochs=30), random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.4
+    True
+    """
+
+    def __init__(
+        self,
+        autoencoder: Autoencoder | None = None,
+        *,
+        relevances: Architecture | None = None,
+        reads: str = "inputs",
+        robustness: float = 0.1,
+        fidelity: float = 0.1,
+        trainer: Trainer | None = None,
+        frozen: bool = False,
+        random_state: Any = None,
+    ) -> None:
+        """Keep the parameters as they are."""
+        self.autoencoder = autoencoder
+        self.relevances = relevances
+        self.reads = reads
+        self.robustness = robustness
+        self.fidelity = fidelity
+        self.trainer = trainer
+        self.frozen = frozen
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        held_out: Any = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> Self:
+        """Train on rows and targets, (rows,) or (rows, targets); ``held_out``, a pair (X, y), chooses the weights.
+
+        Raises:
+            ValueError: unusable data.
+        """
+        with whole(self):
+            X = gather(X)
+            x = self._form(X).begin(self, X)
+            targets = self._targets(y, x)
+            weight = row_weights(sample_weight, x)
+            self.target_mean_ = np.average(targets, axis=0, weights=weight)
+            spread = np.sqrt(np.average(np.square(targets - self.target_mean_), axis=0, weights=weight))
+            self.target_scale_ = np.where(spread > 0, spread, 1.0)
+            y = self._scaled(targets)
+            return self._fit_task(X, x, y, weight, y.shape[1], held_out=held_out, callbacks=callbacks)
+
+    def _targets(self, y: Any, x: Array) -> Array:
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        y = _check_y(gather(y), multi_output=True, y_numeric=True, estimator=self)
+        check_consistent_length(x, y)
+        self._flat = y.ndim == 1
+        return np.asarray(y.reshape(len(y), -1), dtype=np.float64)
+
+    def _scaled(self, targets: Array) -> Array:
+        return np.asarray((targets - self.target_mean_) / self.target_scale_)
+
+    def _held_out(self, pair: Any) -> Rows:
+        x, y = self._pair(pair, "targets")
+        return self._rows(x, self._scaled(np.asarray(y, dtype=np.float64).reshape(len(x), -1)))
+
+    def _in_units(self, relevances: Array) -> Array:
+        """Return relevances in the units of the targets; the constant concept carries their mean."""
+        relevances = relevances * self.target_scale_.astype(relevances.dtype)
+        relevances[:, -1] += self.target_mean_.astype(relevances.dtype)
+        return relevances
+
+    def __sklearn_tags__(self) -> Any:
+        """Say that there may be several targets."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def predict(self, X: Any) -> Array:
+        """Return the expected targets, shaped as y was."""
+        found = self._logits(X) * self.target_scale_ + self.target_mean_
+        return found[:, 0] if self._flat else found

@@ -1,0 +1,186 @@
+"""Contributions add up to what is predicted, interventions do what they say, and mistakes are named."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from quick import quick, rows
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+
+from isthmus import Autoencoder, SelfExplainingClassifier, SelfExplainingRegressor, Trainer
+from isthmus.estimators import SizeWarning
+from isthmus.parts import Adam, Conv, Cosine, Dense, TopK, Variational
+
+X = rows(150, seed=3)
+Y = np.array(["ash", "birch", "cedar"])[np.digitize(X[:, 0] - X[:, 1], np.quantile(X[:, 0] - X[:, 1], [0.3, 0.7]))]
+SHORT = Trainer(epochs=8)
+
+
+def classifier(start=None, **settings):
+    return SelfExplainingClassifier(start or quick(4), **({"trainer": SHORT, "random_state": 0} | settings))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return classifier().fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        quick(4),
+        quick(4, bottleneck=TopK(2)),
+        quick(4, bottleneck=Variational()),
+        Autoencoder(2, architecture=Conv((3,), head="map"), trainer=SHORT, random_state=0),
+    ],
+    ids=["plain", "sparse", "variational", "map"],
+)
+@pytest.mark.parametrize("reads", ["inputs", "code"])
+def test_contributions_add_up_to_the_logits(start, reads):
+    x = X.reshape(-1, 2, 4) if isinstance(start.architecture, Conv) else X
+    found = classifier(start, reads=reads).fit(x, Y)
+    told = found.explain(x[:20])
+    assert_allclose(told.contributions.sum(1), found.decision_function(x[:20]), atol=1e-5)
+    assert_allclose(told.contributions, told.concepts[:, :, None] * told.relevances)
+    assert_allclose(told.concepts[:, -1], 1)
+    assert_allclose(told.concepts[:, :-1], found.autoencoder_.transform(x[:20]), atol=1e-5)
+    gap = found.explain(x[:20], against="birch")
+    logits = found.decision_function(x[:20])
+    assert_allclose(gap.contributions.sum(1), logits.max(1) - logits[:, 1], atol=1e-5)
+
+
+def test_relevances_start_at_and_lead_back_to_one_linear_model():
+    """With relevances that may not depend on the row it is logistic regression on the concepts."""
+    exact = Trainer(1200, 150, Adam(Cosine(3e-2)), validation=0, precision="float64")
+    start, mixed = quick(4).fit(X), np.where(np.arange(len(X)) % 4 == 0, "ash", Y)
+    found = classifier(start, relevances=Dense((4,), "tanh"), frozen=True, robustness=1e3, trainer=exact).fit(X, mixed)
+    expected = LogisticRegression(C=np.inf, tol=1e-10, max_iter=5000).fit(start.transform(X), mixed)
+    assert_allclose(found.predict_proba(X), expected.predict_proba(start.transform(X)), atol=5e-3)
+    assert found.relevance_norm(X).max() < 1e-4
+    told = found.explain(X[:10])
+    assert np.ptp(told.relevances, axis=0).max() < 0.05 * np.abs(told.relevances).max()
+
+
+def test_robustness_makes_explanations_of_neighbours_alike():
+    free, bound = (classifier(robustness=r, trainer=Trainer(40)).fit(X, Y) for r in (0.0, 1.0))
+    assert bound.relevance_norm(X).mean() < 0.1 * free.relevance_norm(X).mean()
+    assert np.median(bound.explain(X).stability) < 0.3 * np.median(free.explain(X).stability)
+
+
+def test_a_row_is_explained_as_in_any_company(fitted):
+    whole, alone = fitted.explain(X), fitted.explain(X[7:8])
+    assert_allclose(whole.contributions[7], alone.contributions[0], atol=1e-6)
+    assert_allclose(whole.stability[7], alone.stability[0], rtol=1e-3)
+
+
+def test_values_set_are_what_is_predicted_with(fitted):
+    told, there = fitted.explain(X[:6]), fitted.intervene(X[:6], {1: 0.0, "concept 2": np.arange(6.0)})
+    h = told.concepts.copy()
+    h[:, 1], h[:, 2] = 0, np.arange(6.0)
+    assert_allclose(there.logits_after, (h[:, :, None] * told.relevances).sum(1), atol=1e-6)
+    assert_allclose(there.effect, there.logits_after - told.logits, atol=1e-6)
+    assert_allclose(there.decoded_after, fitted.autoencoder_.inverse_transform(h[:, :-1]), atol=1e-6)
+    assert_array_equal(there.predicted, fitted.classes_[there.logits_after.argmax(1)])
+
+
+@pytest.mark.parametrize("reads", ["inputs", "code"])
+def test_a_counterfactual_is_another_class_at_the_least_price(reads):
+    found = classifier(reads=reads, robustness=0.1, trainer=Trainer(20)).fit(X, Y)
+    there = found.counterfactual(X[:40])
+    assert there.reached.mean() > 0.8
+    assert_array_equal(there.predicted[there.reached], found.classes_[there.target[there.reached]])
+    low, high = found.known_concepts_.min(0), found.known_concepts_.max(0)
+    own = there.concepts_before
+    inside = (there.concepts_after >= np.minimum(low, own) - 1e-4) & (
+        there.concepts_after <= np.maximum(high, own) + 1e-4
+    )
+    assert inside.all()
+    if reads == "inputs":
+        # The margin is small beside the gap: less than the change found leaves another class ahead.
+        less = own + 0.98 * there.changes
+        theta = found.explain(X[:40], probes=0).relevances
+        logits = (np.c_[less, np.ones(40)][:, :, None] * theta).sum(1)
+        before = there.logits_before
+        far = there.reached & (before.max(1) - before[np.arange(40), there.target] > 0.1)
+        assert far.any() and (logits.argmax(1) != there.target)[far].all()
+
+
+def test_weights_of_rows_and_classes_count():
+    rare = np.where(X[:, 0] > np.quantile(X[:, 0], 0.93), "yes", "no")
+    noisy = np.where(np.random.default_rng(0).random(len(X)) < 0.3, "yes", rare)
+    plain, fair = (classifier(class_weight=w, trainer=Trainer(30)).fit(X, noisy) for w in (None, "balanced"))
+    assert (fair.predict(X) == "yes").mean() > (plain.predict(X) == "yes").mean()
+    half = np.arange(len(X)) < 75
+    without = classifier(trainer=Trainer(8, validation=0)).fit(X, Y, sample_weight=half.astype(float))
+    assert set(np.unique(without.known_)) <= set(range(75))
+
+
+def test_a_table_with_holes_and_words_is_explained():
+    frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": np.where(X[:, 2] > X[:, 2].mean(), "up", "down")})
+    frame.loc[3, "a"] = np.nan
+    found = classifier(Autoencoder(2, trainer=SHORT)).fit(frame, Y)
+    told = found.explain(frame[:5])
+    assert_allclose(told.contributions.sum(1), told.logits, atol=1e-6)
+    assert "adds" in str(told)
+    assert list(found.intervene(frame[:5], {0: 1.0}).decoded_after.columns) == ["a", "b", "c"]
+
+
+def test_targets_keep_their_units():
+    y = 100 + 5 * X[:, 0]
+    found = SelfExplainingRegressor(quick(4), trainer=Trainer(150), random_state=0).fit(X, y)
+    assert found.score(X, y) > 0.9
+    told = found.explain(X[:8])
+    assert_allclose(told.contributions.sum(1)[:, 0], found.predict(X[:8]), rtol=1e-5)
+    assert_allclose(found.intervene(X[:8], {}).logits_after[:, 0], found.predict(X[:8]), rtol=1e-5)
+    both = SelfExplainingRegressor(quick(4), trainer=SHORT, reads="code", random_state=0).fit(X, np.c_[y, -y])
+    assert both.predict(X[:8]).shape == (8, 2)
+    assert_allclose(both.intervene(X[:8], {}).logits_after, both.predict(X[:8]), rtol=1e-5)
+
+
+def test_a_default_sees_columns_in_standard_deviations():
+    data = load_breast_cancer()
+    with pytest.warns(SizeWarning):
+        found = SelfExplainingClassifier(trainer=Trainer(30), random_state=0).fit(data.data, data.target)
+    assert found.autoencoder_.scaling_.mode == "standard"
+    assert found.score(data.data, data.target) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"reads": "tea leaves"}, "relevances read 'inputs' or 'code'"),
+        ({"robustness": -1.0}, "robustness=-1.0 is not a weight"),
+        ({"fidelity": "much"}, "fidelity='much' is not a weight"),
+        ({"frozen": 1}, "frozen=1 is neither"),
+        ({"relevances": Dense}, "give Dense\\(\\)"),
+        ({"autoencoder": Autoencoder}, "give an instance"),
+        ({"class_weight": "fair"}, "class_weight"),
+    ],
+)
+def test_settings_are_refused_by_name(settings, says):
+    with pytest.raises(ValueError, match=says):
+        SelfExplainingClassifier(**({"autoencoder": quick(), "trainer": SHORT} | settings)).fit(X, Y)
+
+
+def test_questions_are_refused_by_name(fitted):
+    for question, says in [
+        (lambda: fitted.intervene(X[:2], {9: 0.0}), "numbered from 0 to 3"),
+        (lambda: fitted.intervene(X[:2], {"concpt 1": 0.0}), "did you mean 'concept 1'"),
+        (lambda: fitted.explain(X[:2], against="oak"), "label oak"),
+        (lambda: fitted.counterfactual(X[:2], target="oak"), "label oak"),
+        (lambda: fitted.explain(X[:2, :3]), "features"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            question()
+    with pytest.raises(ValueError, match="one class only"):
+        classifier().fit(X, np.repeat("ash", len(X)))
+
+
+def test_a_refused_fit_costs_nothing(fitted):
+    before = fitted.predict_proba(X)
+    with pytest.raises(ValueError, match="held_out holds the label oak"):
+        fitted.fit(X, Y, held_out=(X[:3], ["oak"] * 3))
+    assert_array_equal(fitted.predict_proba(X), before)
+    assert not any(p.requires_grad and p.grad is not None for p in fitted.task_.parameters() if torch.is_tensor(p.grad))
