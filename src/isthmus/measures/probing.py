@@ -1,0 +1,144 @@
+"""What single units know about labels: sparse probes, label entropy, matched accuracy."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from isthmus.measures.checks import alike, one_vs_rest, table
+from isthmus.measures.reconstruction import Array
+
+
+class SparseProbes(NamedTuple):
+    """One probe per class that reads k units.
+
+    Attributes:
+        classes: The classes, sorted, or the columns of labels that were columns.
+        units: The units that each probe reads, (classes, k), the one that tells most first.
+        accuracy: Balanced accuracy of each on rows left out, (classes,); guessing reaches 0.5.
+    """
+
+    classes: Array
+    units: Array
+    accuracy: Array
+
+
+def k_sparse_probing(
+    codes: Array, labels: Any, k: int = 1, *, left_out: float = 0.25, random_state: int = 0
+) -> SparseProbes:
+    r"""Return how well k units tell each class from the rest, :math:`\frac12 (TPR + TNR)` on rows left out.
+
+    The units are those with the largest :math:`|mean(h_j | c) - mean(h_j | not c)| / std(h_j)` on the training rows; a
+    logistic regression reads them (Gurnee et al., 2023, Finding neurons in a haystack; SAEBench does not divide by the
+    deviation, so that there a unit's scale decides). With ``k=1`` it asks whether a concept has a unit of its own. What
+    many units carry together it does not see.
+
+    Args:
+        codes: (rows, units).
+        labels: One per row, or (rows, concepts) truth values.
+        k: How many units a probe may read.
+        left_out: The share of rows that measure.
+        random_state: Seed of the split.
+
+    Raises:
+        ValueError: k is not 1 to the number of units, rows differ in number, or a class has fewer than two rows.
+
+    >>> y = np.arange(80) % 2
+    >>> k_sparse_probing(np.stack([np.zeros(80), y], axis=1), y)
+    SparseProbes(classes=array([0, 1]), units=array([[1],
+           [1]]), accuracy=array([1., 1.]))
+    """
+    found = table(codes, "codes").astype(np.float64)
+    if not 1 <= k <= found.shape[1]:
+        raise ValueError(f"k={k} of {found.shape[1]} units cannot be read; give 1 to {found.shape[1]}")
+    names, member = one_vs_rest(labels, len(found))
+    spread = found.std(axis=0)
+    standard = (found - found.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    probes = [_probe(standard, member[:, c], names[c], k, left_out, random_state) for c in range(len(names))]
+    return SparseProbes(names, np.array([units for units, _ in probes]), np.array([right for _, right in probes]))
+
+
+def _probe(h: Array, y: Array, name: Any, k: int, left_out: float, seed: int) -> tuple[Array, float]:
+    """Return the units that one probe reads, and its balanced accuracy on rows left out."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.model_selection import train_test_split
+
+    if min(y.sum(), (~y).sum()) < 2:
+        raise ValueError(f"class {name!s} has fewer than two rows in or out of it; leave it out or give more rows")
+    train, test, y_train, y_test = train_test_split(h, y, test_size=left_out, stratify=y, random_state=seed)
+    apart = np.abs(train[y_train].mean(axis=0) - train[~y_train].mean(axis=0))
+    units = np.argsort(-apart, kind="stable")[:k]
+    probe = LogisticRegression(class_weight="balanced", max_iter=1000).fit(train[:, units], y_train)
+    return units, float(balanced_accuracy_score(y_test, probe.predict(test[:, units])))
+
+
+def label_entropy(codes: Array, labels: Any, top: int = 50) -> Array:
+    r"""Return :math:`-\sum_c p_c \log p_c` of the labels of the rows that activate each unit most, (units,).
+
+    In nats: 0 where all show one label, :math:`\log C` where C labels are equally frequent. Only rows in which the unit
+    is above zero count; NaN for a unit that never is. Labels that are rare in the rows are rare among the top ones by
+    chance too, and a unit may stand for something that labels do not name: low entropy says that a unit is about a
+    label, high entropy says nothing.
+
+    Args:
+        codes: (rows, units).
+        labels: One per row.
+        top: How many rows per unit.
+
+    Raises:
+        ValueError: Rows differ in number, or ``top`` counts nothing.
+
+    >>> label_entropy(np.array([[3.0, 1.0], [2.0, 0.0], [0.0, 1.0]]), ["a", "a", "b"], top=2).round(3)
+    array([0.   , 0.693])
+    """
+    found = table(codes, "codes")
+    if top < 1:
+        raise ValueError(f"top={top} looks at no row; give a whole number from 1 up")
+    numbers, classes = _numbered(labels, found)
+    entropies = np.full(found.shape[1], np.nan)
+    for unit, values in enumerate(found.T):
+        rows = np.argsort(-values, kind="stable")[:top]
+        rows = rows[values[rows] > 0]
+        if len(rows):
+            share = np.bincount(numbers[rows], minlength=classes) / len(rows)
+            entropies[unit] = -(share[share > 0] * np.log(share[share > 0])).sum() + 0.0
+    return entropies
+
+
+def matched_accuracy(codes: Array, labels: Any) -> float:
+    r"""Return the accuracy of the largest unit as a name of the label, under the best matching of units and labels.
+
+    :math:`\max_\pi mean_i [\pi(\arg\max_j h_{ij}) = y_i]` over one-to-one :math:`\pi`, by the Hungarian algorithm
+    (Yang et al., 2010, Image clustering using local discriminant models and global integration). It answers "are ten
+    concepts the ten digits?": 1 where they are, the share of the largest label where every row has the same largest
+    unit. The units' scales decide which is largest, so standardise codes whose units have none in common. Rows of a
+    unit without a label count as wrong, so that a dictionary with more units than labels cannot reach 1 by splitting.
+
+    Args:
+        codes: (rows, units).
+        labels: One per row.
+
+    Raises:
+        ValueError: Rows differ in number, or a number is not finite.
+
+    >>> matched_accuracy(np.array([[0.0, 1.0], [0.2, 0.9], [2.0, 0.0]]), ["a", "a", "b"])
+    1.0
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    found = table(codes, "codes")
+    numbers, classes = _numbered(labels, found)
+    together = np.zeros((found.shape[1], classes))
+    np.add.at(together, (found.argmax(axis=1), numbers), 1)
+    return float(together[linear_sum_assignment(together, maximize=True)].sum() / len(found))
+
+
+def _numbered(labels: Any, codes: Array) -> tuple[Array, int]:
+    given = np.asarray(labels)
+    if given.ndim != 1:
+        raise ValueError(f"labels of shape {given.shape} are not one per row; give (rows,)")
+    alike(codes, given, "codes and labels")
+    names, numbers = np.unique(given, return_inverse=True)
+    return numbers, len(names)
