@@ -8,7 +8,7 @@ from isthmus.displays.anomaly import ContributionsDisplay, ScoresDisplay, anomal
 from isthmus.displays.comparison import PCAComparisonDisplay
 from isthmus.displays.curves import LossCurvesDisplay
 from isthmus.displays.folder import figures
-from isthmus.displays.gallery import ConceptsDisplay
+from isthmus.displays.gallery import ConceptsDisplay, concept_figures
 from isthmus.displays.generation import SamplesDisplay, TraversalDisplay
 from isthmus.displays.passport import PassportDisplay
 from isthmus.displays.plane import CodePlaneDisplay
@@ -30,5 +30,6 @@ __all__ = [
     "ScoresDisplay",
     "TraversalDisplay",
     "anomaly_figures",
+    "concept_figures",
     "figures",
 ]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from isthmus.displays.folder import write
 from isthmus.displays.look import INKS, bare, ground, plain, shortened
+from isthmus.displays.passport import PassportDisplay
 from isthmus.displays.viewing import PALE, PictureViewer, Viewer, centred, pixels, viewer_of
 from isthmus.explain import Passports, passports
 
@@ -170,3 +173,19 @@ class ConceptsDisplay:
 def percent(share: float) -> str:
     """Write a share in few signs."""
     return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
+
+
+def concept_figures(
+    book: Passports, folder: str | Path, *, by: str = "rate", pages: int = 50, shape: tuple[int, ...] | None = None
+) -> list[Path]:
+    """Write the gallery of all concepts to a folder, and pages of the first living ones in an order.
+
+    Raises:
+        ValueError: an unknown order, or a folder that cannot be written.
+    """
+    folder = Path(folder)
+    drawn = [write(ConceptsDisplay(book, by, shape=shape).plot(), folder / "gallery.png")]
+    living = [unit for unit in book.order(by) if not book.dead[unit]]
+    for unit in living[:pages]:
+        drawn.append(write(PassportDisplay(book, unit, shape).plot(), folder / f"concept-{unit:04d}.png"))
+    return drawn

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from isthmus.displays.look import INKS, Array, bare, ground, plain, shortened
 from isthmus.displays.viewing import PALE, PictureViewer, centred, line_up, viewer_of
-from isthmus.explain import BANDS, Passport, Passports, passports
+from isthmus.explain import BANDS, Passports, passports
 
 if TYPE_CHECKING:
     from isthmus.estimators import Autoencoder
@@ -158,8 +158,3 @@ class PassportDisplay:
         beside.tick_params(length=0)
         beside.set_title("nearest concepts, cosine of atoms", fontsize=8, loc="left")
         return [strip, beside]
-
-
-def page(found: Passport) -> str:
-    """Return the name of a page's file without ending: the number in four digits."""
-    return f"{found.unit:04d}"

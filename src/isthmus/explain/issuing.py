@@ -135,7 +135,7 @@ def _units(writer: Writer, shape: tuple[int, ...]) -> str:
         return "nats of the logit"
     if len(shape) > 1:
         return "units of the data"
-    return "standard deviations" + ("; 1: another level" if levels(writer.model).any() else "")
+    return "1: another level, else sd" if levels(writer.model).any() else "standard deviations"
 
 
 def _other(model: Autoencoder, X: Any, directions: Array) -> tuple[Array, Activity]:

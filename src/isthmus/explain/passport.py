@@ -146,5 +146,6 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float):
-        return value if np.isfinite(value) else None
+        # More digits than single precision has would only fill the file.
+        return float(f"{value:.7g}") if np.isfinite(value) else None
     return value if isinstance(value, (str, int, bool, type(None))) else str(value)
