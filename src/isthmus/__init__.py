@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from isthmus.estimators import cross_val_scores as cross_val_scores
     from isthmus.estimators import fit_many as fit_many
     from isthmus.estimators import load as load
+    from isthmus.explain import passports as passports
     from isthmus.training.trainer import Trainer as Trainer
 
 # Looked up when first used, so that the command line answers --help without importing torch.
@@ -30,6 +31,7 @@ _HOMES = {
     "cross_val_scores": "isthmus.estimators",
     "fit_many": "isthmus.estimators",
     "load": "isthmus.estimators",
+    "passports": "isthmus.explain",
     "Trainer": "isthmus.training.trainer",
     "parts": "isthmus.parts",
     "recipes": "isthmus.recipes",
@@ -45,6 +47,7 @@ __all__ = [
     "fit_many",
     "load",
     "parts",
+    "passports",
     "recipes",
 ]
 

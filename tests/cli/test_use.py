@@ -115,3 +115,24 @@ def test_parts_are_those_of_the_catalogue(shell):
     listed = shell("parts").out
     assert all(f"  {name} " in listed for name in catalogue(Bottleneck))
     assert "Makhzani" in shell("parts", "bottleneck", "top-k").out
+
+
+def test_concepts_get_passports_and_names(shell, model, tmp_path):
+    import shutil
+
+    own = shutil.copytree(model, tmp_path / "model")
+    done = shell("concepts", own, "digits", *LIMIT, "-o", tmp_path / "out", "--pages", "1", "--name", "2=loop")
+    assert done.code == 0 and "loop" in done.out
+    assert load(own).concept_names_ == {2: "loop"}
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"gallery.png", "concepts.csv", "concepts.json"} < names and len(names) == 4
+    told = json.loads((tmp_path / "out" / "concepts.json").read_text())
+    assert [concept["name"] for concept in told["concepts"]] == ["", "", "loop", ""]
+    lines = (tmp_path / "out" / "concepts.csv").read_text().splitlines()
+    assert len(lines) == 5 and "label" in lines[0]
+
+
+@pytest.mark.parametrize("name", ["loop", "x=loop", "9=loop"])
+def test_names_of_concepts_that_are_none_are_refused(shell, model, tmp_path, name):
+    done = shell("concepts", model, "digits", *LIMIT, "-o", tmp_path, "--name", name)
+    assert done.code == 2 and ("--name 3=loop" in done.err or "units are 0 to 3" in done.err)

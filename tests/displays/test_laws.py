@@ -7,10 +7,12 @@ from matplotlib import pyplot as plt
 from isthmus.corruption.noise import GaussianNoise
 from isthmus.displays import (
     CodePlaneDisplay,
+    ConceptsDisplay,
     DecoderAtomsDisplay,
     DenoisingDisplay,
     EncoderFiltersDisplay,
     LossCurvesDisplay,
+    PassportDisplay,
     PCAComparisonDisplay,
     ReconstructionDisplay,
     SamplesDisplay,
@@ -31,6 +33,8 @@ DRAW = {
     "atoms": lambda model, X, **place: DecoderAtomsDisplay.from_estimator(model, units=[1], **place),
     "traversal": lambda model, X, **place: TraversalDisplay.from_estimator(model, units=[0], steps=3, **place),
     "samples": lambda model, X, **place: SamplesDisplay.from_estimator(model, X, n_samples=3, **place),
+    "passport": lambda model, X, **place: PassportDisplay.from_estimator(model, X, unit=1, **place),
+    "concepts": lambda model, X, **place: ConceptsDisplay.from_estimator(model, X, **place),
 }
 
 

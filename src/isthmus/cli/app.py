@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError
 
 import isthmus
 from isthmus.cli.benching import bench
+from isthmus.cli.concepts import concepts
 from isthmus.cli.config import ConfigFile, Environment
 from isthmus.cli.fitting import fit
 from isthmus.cli.imputing import impute
@@ -39,6 +40,7 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     sample,
     impute,
     evaluate,
+    concepts,
     parts,
 )
 for place, command in enumerate(COMMANDS):

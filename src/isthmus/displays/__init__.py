@@ -8,23 +8,28 @@ from isthmus.displays.anomaly import ContributionsDisplay, ScoresDisplay, anomal
 from isthmus.displays.comparison import PCAComparisonDisplay
 from isthmus.displays.curves import LossCurvesDisplay
 from isthmus.displays.folder import figures
+from isthmus.displays.gallery import ConceptsDisplay, concept_figures
 from isthmus.displays.generation import SamplesDisplay, TraversalDisplay
+from isthmus.displays.passport import PassportDisplay
 from isthmus.displays.plane import CodePlaneDisplay
 from isthmus.displays.reconstruction import DenoisingDisplay, ReconstructionDisplay
 from isthmus.displays.units import DecoderAtomsDisplay, EncoderFiltersDisplay
 
 __all__ = [
     "CodePlaneDisplay",
+    "ConceptsDisplay",
     "ContributionsDisplay",
     "DecoderAtomsDisplay",
     "DenoisingDisplay",
     "EncoderFiltersDisplay",
     "LossCurvesDisplay",
     "PCAComparisonDisplay",
+    "PassportDisplay",
     "ReconstructionDisplay",
     "SamplesDisplay",
     "ScoresDisplay",
     "TraversalDisplay",
     "anomaly_figures",
+    "concept_figures",
     "figures",
 ]

@@ -157,20 +157,36 @@ def panels(
     Raises:
         ValueError: ``ax`` stands in no grid that could be divided.
     """
+    figure, spec = ground(ax, rows, columns, size, title=title, heights=heights, widths=widths)
+    made = [[figure.add_subplot(spec[i, j]) for j in range(columns)] for i in range(rows)]
+    return figure, np.array(made, dtype=object).reshape(rows, columns)
+
+
+def ground(
+    ax: Axes | None,
+    rows: int,
+    columns: int,
+    size: tuple[float, float],
+    *,
+    title: str = "",
+    heights: Sequence[float] | None = None,
+    widths: Sequence[float] | None = None,
+) -> tuple[Figure, GridSpecBase]:
+    """Return a figure and a grid to draw on: of a new figure of ``size`` inches, or in the place of ``ax``.
+
+    Raises:
+        ValueError: ``ax`` stands in no grid that could be divided.
+    """
     ratios = {"height_ratios": heights, "width_ratios": widths}
-    spec: GridSpecBase
     if ax is None:
         figure = plt.figure(figsize=(size[0], size[1] + 0.25 * bool(title)), layout="constrained")
         figure.suptitle(title, fontsize=10)
-        spec = figure.add_gridspec(rows, columns, **ratios)
-    else:
-        place, owner = ax.get_subplotspec(), ax.get_figure(root=True)
-        if place is None or owner is None:
-            raise ValueError("ax has no place in a grid; make it with plt.subplots(), or leave ax out")
-        ax.set_axis_off()
-        figure, spec = owner, place.subgridspec(rows, columns, **ratios)
-    made = [[figure.add_subplot(spec[i, j]) for j in range(columns)] for i in range(rows)]
-    return figure, np.array(made, dtype=object).reshape(rows, columns)
+        return figure, figure.add_gridspec(rows, columns, **ratios)
+    place, owner = ax.get_subplotspec(), ax.get_figure(root=True)
+    if place is None or owner is None:
+        raise ValueError("ax has no place in a grid; make it with plt.subplots(), or leave ax out")
+    ax.set_axis_off()
+    return owner, place.subgridspec(rows, columns, **ratios)
 
 
 def bare(ax: Axes) -> None:

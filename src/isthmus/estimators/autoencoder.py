@@ -23,6 +23,7 @@ from isthmus.estimators.forms import form_of
 from isthmus.estimators.imputation import deviations, impute, some
 from isthmus.estimators.inference import Inference, rows_of
 from isthmus.estimators.inputs import Array, gather, refuse_flat, row_shape, row_weights, tensor
+from isthmus.estimators.naming import Named
 from isthmus.estimators.parameters import PartParameters, seed_of, whole
 from isthmus.estimators.past import Past, TrainingRows
 from isthmus.estimators.streaming import Looked, by_blocks, opened
@@ -40,7 +41,7 @@ from isthmus.training.trainer import Trainer
 SAMPLE, HIDE = 6, 10
 
 
-class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParameters):
+class Autoencoder(Named, ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParameters):
     """An autoencoder from six parts, as a transformer, a density and a generator.
 
     J = E_x E_{x~ ~ C(x~|x)} [-log p(x | g(h))] + sum_i w_i Omega_i,  h ~ q(h | x~) = bottleneck(f(x~)).
@@ -225,7 +226,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParamet
         self.n_components_ = parts.units
         self._n_features_out = math.prod(self.objective_.model.code_shape)
         self._seen = TrainingRows(self._n_features_out, self._noise.branch(SAMPLE))
-        for name in ("_answers", "_moments", "_density"):
+        for name in ("_answers", "_moments", "_density", "_names"):
             self.__dict__.pop(name, None)
 
     def _seed(self, checkpoint: Any = None) -> int:

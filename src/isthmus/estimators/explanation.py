@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from isthmus.estimators.inputs import Array
 from isthmus.estimators.members import Members
+from isthmus.explain.words import brief
 
 if TYPE_CHECKING:
     from isthmus.estimators.anomaly import AnomalyDetector
@@ -76,18 +76,6 @@ class Explanation:
             lines.append(f"row {row}: score {score:.3g}, p {self.p_value[row]:.3g}")
             lines += [f"  {reason}" for reason in self.reasons(row)]
         return "\n".join(lines)
-
-
-def brief(value: Any) -> str:
-    """Write a cell in few signs: numbers in four digits, times as far as they say something."""
-    if isinstance(value, (float, np.floating)):
-        number = float(value)
-        return f"{int(number)}" if number.is_integer() and abs(number) < 1e15 else f"{number:.4g}"
-    if isinstance(value, np.datetime64):
-        value = value.astype("datetime64[us]").item()
-    if isinstance(value, datetime):
-        return str(value.replace(microsecond=0)).removesuffix(" 00:00:00")
-    return "missing" if value is None else str(value)
 
 
 def explained(detector: AnomalyDetector, x: Array, X: Any, most: int | None = None) -> Explanation:

@@ -58,6 +58,7 @@ def save(model: Autoencoder, path: str | Path) -> Path:
         "epochs": model.n_iter_,
         "best_epoch": model.best_epoch_,
         "history": model.history_.rows,
+        "concept_names": {str(unit): name for unit, name in model.concept_names_.items()},
     }
     tensors = {f"objective.{name}": t for name, t in model.objective_.state_dict().items()}
     tensors |= {name: torch.from_numpy(array) for name, array in _arrays(model).items()}
@@ -197,6 +198,8 @@ def _restore(model: Autoencoder, manifest: dict[str, Any], tensors: dict[str, to
     if "deviations" in tensors:
         model.deviations_ = tensors["deviations"].numpy()
     model.n_iter_, model.best_epoch_ = manifest["epochs"], manifest["best_epoch"]
+    for unit, name in manifest.get("concept_names", {}).items():  # models saved before concepts had names have none
+        model.name_concept(int(unit), name)
     found = {name.removeprefix("baseline."): t.numpy() for name, t in tensors.items() if name.startswith("baseline.")}
     model._seen.known = Past(Baseline(**found), tensors["code_sample"].numpy())
 
