@@ -184,3 +184,30 @@ def test_a_refused_fit_costs_nothing(fitted):
         fitted.fit(X, Y, held_out=(X[:3], ["oak"] * 3))
     assert_array_equal(fitted.predict_proba(X), before)
     assert not any(p.requires_grad and p.grad is not None for p in fitted.task_.parameters() if torch.is_tensor(p.grad))
+
+
+def test_an_audit_knows_a_linear_world_and_decoration():
+    """Labels of a plane are linear; where concepts carry nothing, relevances that see the row decide alone."""
+    found = classifier(robustness=100.0, trainer=Trainer(60)).fit(X, Y)
+    audit = found.audit(X, Y, train=(X, Y))
+    assert audit.score == found.score(X, Y)
+    assert audit.baselines["no model at all"] == max((label == Y).mean() for label in set(Y))
+    assert audit.completeness < 1e-5
+    assert audit.leakage["relevances at their mean"] > audit.score - 0.05
+    assert any("nearly one linear model" in sentence for sentence in audit.verdict)
+    assert "local Lipschitz" in str(audit)
+    silent = Autoencoder(2, architecture=Dense(()), trainer=Trainer(0), random_state=0).fit(rows(50, seed=9))
+    for p in silent.objective_.model.encoder.parameters():
+        p.data.zero_()
+    alone = classifier(silent, frozen=True, robustness=0.0, trainer=Trainer(60)).fit(X, Y).audit(X, Y)
+    assert alone.leakage["concepts permuted"] == alone.score > alone.baselines["no model at all"]
+    assert any("decoration" in sentence for sentence in alone.verdict)
+
+
+def test_an_audit_refits_and_speaks_of_targets():
+    found = SelfExplainingRegressor(quick(3), trainer=SHORT, random_state=0).fit(X, X[:, 0])
+    audit = found.audit(X, X[:, 0], refits=1)
+    assert audit.measure == "R2"
+    assert audit.rows == len(X) // 2
+    assert {"black box", "random concepts"} <= set(audit.baselines)
+    assert 0 <= audit.seeds[0] <= 1

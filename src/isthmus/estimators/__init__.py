@@ -9,4 +9,4 @@ from isthmus.estimators.many import fit_many as fit_many
 from isthmus.estimators.saving import load as load
 from isthmus.estimators.scoring import score_batches as score_batches
 from isthmus.estimators.self_explaining import SelfExplainingClassifier as SelfExplainingClassifier
-from isthmus.estimators.self_explaining import SelfExplainingRegressor as SelfExplainingRegressor
+from isthmus.estimators.self_explaining_regressor import SelfExplainingRegressor as SelfExplainingRegressor

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.estimators.explanation import brief
 from isthmus.estimators.inputs import Array
+from isthmus.explain.words import brief
 
 if TYPE_CHECKING:
     from isthmus.estimators.self_explaining import SelfExplainingEstimator
@@ -128,8 +128,10 @@ def places(model: Any, against: Any, rows: int) -> Array:
 
 
 def concept_names(model: SelfExplainingEstimator) -> tuple[str, ...]:
-    """Return the names of the concepts, those that the user gave where there are any."""
-    return (*(f"concept {i}" for i in range(model.n_concepts_)), "constant")
+    """Return the names of the concepts, those that the user gave to their units where there are any."""
+    given, places = model.autoencoder_.concept_names_, model.n_concepts_ // model.task_.model.code_shape[0]
+    named = {} if places > 1 else given  # a unit of a code map is as many concepts as it has places
+    return (*(named.get(i, f"concept {i}") for i in range(model.n_concepts_)), "constant")
 
 
 def prototypes(model: SelfExplainingEstimator) -> Array:

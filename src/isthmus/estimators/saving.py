@@ -42,6 +42,11 @@ KINDS: dict[str, Any] = {
 
 def save(model: Autoencoder, path: str | Path) -> Path:
     """Write a fitted autoencoder to a folder."""
+    return persistence.write(path, *described(model))
+
+
+def described(model: Autoencoder) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Return a fitted autoencoder as plain values and tensors."""
     parts = model.parts_
     manifest = {
         "estimator": type(model).__name__,
@@ -61,8 +66,7 @@ def save(model: Autoencoder, path: str | Path) -> Path:
         "concept_names": {str(unit): name for unit, name in model.concept_names_.items()},
     }
     tensors = {f"objective.{name}": t for name, t in model.objective_.state_dict().items()}
-    tensors |= {name: torch.from_numpy(array) for name, array in _arrays(model).items()}
-    return persistence.write(path, manifest, tensors)
+    return manifest, tensors | {name: torch.from_numpy(array) for name, array in _arrays(model).items()}
 
 
 def parts_to_dict(parts: Parts) -> dict[str, Any]:
@@ -105,7 +109,7 @@ def _arrays(model: Autoencoder) -> dict[str, Any]:
 
 
 def load(path: str | Path, *, architecture: Architecture | None = None) -> Any:
-    """Read a saved estimator, an ``Autoencoder`` or an ``AnomalyDetector``; nothing in the file is executed.
+    """Read a saved estimator, whatever it is; nothing in the file is executed.
 
     Args:
         path: the folder that ``save`` wrote.
@@ -123,7 +127,11 @@ def load(path: str | Path, *, architecture: Architecture | None = None) -> Any:
             from isthmus.estimators.saving_detector import rebuilt
 
             return rebuilt(manifest, tensors, architecture)
-        return _rebuild(manifest, tensors, architecture)
+        if manifest["estimator"].startswith("SelfExplaining"):
+            from isthmus.estimators.saving_self_explaining import rebuilt as whole
+
+            return whole(manifest, tensors, architecture)
+        return rebuilt_autoencoder(manifest, tensors, architecture)
     except UnknownPart as error:
         remedy = "import your module that defines it, or install the package that does, and load again"
         raise ValueError(f"{path} was saved with a part that is not here ({error}); {remedy}") from None
@@ -131,9 +139,14 @@ def load(path: str | Path, *, architecture: Architecture | None = None) -> Any:
         raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}); save the model again") from None
 
 
-def _rebuild(
-    manifest: dict[str, Any], tensors: dict[str, torch.Tensor], architecture: Architecture | None
+def rebuilt_autoencoder(
+    manifest: dict[str, Any], tensors: dict[str, torch.Tensor], architecture: Architecture | None = None
 ) -> Autoencoder:
+    """Return the autoencoder of a saved model's manifest and tensors.
+
+    Raises:
+        ValueError, KeyError, TypeError, RuntimeError: the file is not what ``save`` wrote.
+    """
     parts = parts_from_dict(manifest["parts"], architecture)
     model = _unbuilt(manifest, tensors, parts)
     try:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import RegressorMixin
 from sklearn.utils import compute_class_weight
-from sklearn.utils.validation import _check_y, check_consistent_length
+from sklearn.utils.validation import check_is_fitted
 
 from isthmus.architecture import Architecture
 from isthmus.architecture.conv import Conv
 from isthmus.architecture.dense import Dense
 from isthmus.estimators.assembly import part_of
+from isthmus.estimators.audit import Audit, audited
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.concept_explanation import ConceptExplanation, explained
 from isthmus.estimators.forms import form_of
@@ -136,6 +137,10 @@ class SelfExplainingEstimator(OnCode):
         """Return relevances in the units of the outputs."""
         return relevances
 
+    def _predicted(self, X: Any) -> Array:
+        """Return what contributions should add up to, (rows, outputs)."""
+        return self._logits(X)
+
     @torch.no_grad()
     def _relevances_of(self, concepts: Array) -> Array:
         """Return the relevances of concepts that were set, where relevances read the code."""
@@ -163,6 +168,37 @@ class SelfExplainingEstimator(OnCode):
             concepts: a value, or one per row, by the number or name of the concept.
         """
         return intervened(self, self._checked(X), concepts)
+
+    def audit(self, X: Any, y: Any, *, train: Any = None, refits: int = 0, eps: float = 0.1) -> Audit:
+        """Say what an honest reader needs: baselines, leakage, faithfulness, completeness, stability, and a verdict.
+
+        Args:
+            X: rows that the fit has not seen.
+            y: their labels.
+            train: a pair (X, y) that baselines are fitted to, best that of the fit; None fits them to a half of X, and
+                looks at the other half.
+            refits: how many times the model is fitted anew with another seed; from 1 on, also for the prediction alone
+                (a black box of the same size), and on concepts that were never trained.
+            eps: distance of the neighbours that stability is measured with, in standard deviations.
+        """
+        return audited(self, X, y, train, refits, eps)
+
+    def name_concept(self, concept: int, name: str | None) -> Self:
+        """Call a concept by a name, which explanations use and which is saved with the model; None takes it away."""
+        check_is_fitted(self, "task_")
+        self.autoencoder_.name_concept(concept, name)
+        return self
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model to a folder: ``model.json`` and ``weights.safetensors``; ``isthmus.load`` reads it.
+
+        Raises:
+            ValueError: the folder is something else, or cannot be written; an older model there stays whole.
+        """
+        from isthmus.estimators.saving_self_explaining import save
+
+        check_is_fitted(self, "task_")
+        return save(self, path)
 
     def relevance_norm(self, X: Any) -> Array:
         """Return ``||J_f - theta^T J_h||_F^2`` per row, exactly: what ``robustness`` weighs."""
@@ -272,97 +308,3 @@ class SelfExplainingClassifier(ClassifierOnCode, SelfExplainingEstimator):
             return weight
         each = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[labels])
         return row_weights(each[labels] if weight is None else weight * each[labels], x)
-
-
-class SelfExplainingRegressor(RegressorMixin, SelfExplainingEstimator):
-    r"""f_c(x) = sum_i theta_ic(x) h_i(x): targets by concepts that an autoencoder finds and relevances of each row.
-
-    As :class:`SelfExplainingClassifier`, trained on 1/2 ||f - y||^2 in standard deviations of the targets.
-    Contributions are in the targets' units, and the constant concept has their mean.
-
-    >>> from sklearn.datasets import load_diabetes
-    >>> from isthmus import Trainer
-    >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = SelfExplainingRegressor(trainer=Trainer(epochs=30), random_state=0).fit(X, y)
-    >>> model.score(X, y) > 0.4
-    True
-    """
-
-    def __init__(
-        self,
-        autoencoder: Autoencoder | None = None,
-        *,
-        relevances: Architecture | None = None,
-        reads: str = "inputs",
-        robustness: float = 0.1,
-        fidelity: float = 0.1,
-        trainer: Trainer | None = None,
-        frozen: bool = False,
-        random_state: Any = None,
-    ) -> None:
-        """Keep the parameters as they are."""
-        self.autoencoder = autoencoder
-        self.relevances = relevances
-        self.reads = reads
-        self.robustness = robustness
-        self.fidelity = fidelity
-        self.trainer = trainer
-        self.frozen = frozen
-        self.random_state = random_state
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        held_out: Any = None,
-        callbacks: Sequence[Callback] = (),
-    ) -> Self:
-        """Train on rows and targets, (rows,) or (rows, targets); ``held_out``, a pair (X, y), chooses the weights.
-
-        Raises:
-            ValueError: unusable data.
-        """
-        with whole(self):
-            X = gather(X)
-            x = self._form(X).begin(self, X)
-            targets = self._targets(y, x)
-            weight = row_weights(sample_weight, x)
-            self.target_mean_ = np.average(targets, axis=0, weights=weight)
-            spread = np.sqrt(np.average(np.square(targets - self.target_mean_), axis=0, weights=weight))
-            self.target_scale_ = np.where(spread > 0, spread, 1.0)
-            y = self._scaled(targets)
-            return self._fit_task(X, x, y, weight, y.shape[1], held_out=held_out, callbacks=callbacks)
-
-    def _targets(self, y: Any, x: Array) -> Array:
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        y = _check_y(gather(y), multi_output=True, y_numeric=True, estimator=self)
-        check_consistent_length(x, y)
-        self._flat = y.ndim == 1
-        return np.asarray(y.reshape(len(y), -1), dtype=np.float64)
-
-    def _scaled(self, targets: Array) -> Array:
-        return np.asarray((targets - self.target_mean_) / self.target_scale_)
-
-    def _held_out(self, pair: Any) -> Rows:
-        x, y = self._pair(pair, "targets")
-        return self._rows(x, self._scaled(np.asarray(y, dtype=np.float64).reshape(len(x), -1)))
-
-    def _in_units(self, relevances: Array) -> Array:
-        """Return relevances in the units of the targets; the constant concept carries their mean."""
-        relevances = relevances * self.target_scale_.astype(relevances.dtype)
-        relevances[:, -1] += self.target_mean_.astype(relevances.dtype)
-        return relevances
-
-    def __sklearn_tags__(self) -> Any:
-        """Say that there may be several targets."""
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
-    def predict(self, X: Any) -> Array:
-        """Return the expected targets, shaped as y was."""
-        found = self._logits(X) * self.target_scale_ + self.target_mean_
-        return found[:, 0] if self._flat else found

@@ -1,0 +1,259 @@
+"""What an honest reader needs beside explanations: baselines, leakage, faithfulness, stability, and a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import r2_score
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from isthmus.estimators.concept_explanation import ConceptExplanation, ranked
+from isthmus.estimators.inputs import Array, gather
+from isthmus.measures.dictionaries import matched_correlation
+from isthmus.measures.explanations import additive_score, completeness_error, faithfulness
+from isthmus.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+
+MOST, ROWS, GAP, POINT = 20_000, 2000, 0.95, 0.01
+CHANCE, INPUT, CONCEPTS = "no model at all", "linear on the input", "linear on the concepts"
+BLACK_BOX, RANDOM = "black box", "random concepts"
+PERMUTED, LINEAR, CONSTANT = "concepts permuted", "relevances at their mean", "concepts at their mean"
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What was found; ``print`` shows it with a verdict in plain words.
+
+    Attributes:
+        measure: what scores are, ``accuracy`` or ``R2``.
+        score: that of the model.
+        rows: on how many rows.
+        baselines: scores of others, fitted to the same rows: always the most frequent class, or the mean; a linear
+            model on the input and on the concepts; and, where models were refitted, the same net trained for nothing
+            but the prediction (``black box``) and the same net on concepts that were never trained.
+        leakage: the model's score with its concepts taken from other rows, with relevances or concepts at their mean.
+        conciseness: how many concepts make up 95 % of what speaks for the prediction, mean over rows.
+        faithfulness: correlation of contributions with the fall of the probability when a concept is set to zero, mean
+            over rows; of the logit it is 1 by construction. NaN for a regressor.
+        completeness: the largest difference between a prediction and the sum of its contributions.
+        lipschitz: median and 95 % quantile over rows of ``stability``, see ``explain``, and ``eps``, the distance.
+        error: of the autoencoder, its squared error over that of as many principal components; NaN for tables.
+        seeds: correlations of each refit's concepts with the model's, after matching; empty without refits.
+    """
+
+    measure: str
+    score: float
+    rows: int
+    baselines: dict[str, float]
+    leakage: dict[str, float]
+    conciseness: float
+    faithfulness: float
+    completeness: float
+    lipschitz: tuple[float, float]
+    eps: float
+    error: float
+    seeds: tuple[float, ...] = field(default=())
+
+    @property
+    def verdict(self) -> list[str]:
+        """What this means, in plain words; warnings begin with ``warning:``."""
+        return list(judged(self))
+
+    def __str__(self) -> str:
+        """Print everything."""
+        name = self.measure
+        lines = [f"{name} {self.score:.4f} on {self.rows:,} rows"]
+        lines += [f"  {other}: {value:.4f}" for other, value in self.baselines.items()]
+        lines += [f"if it had {what}: {value:.4f}" for what, value in self.leakage.items()]
+        median, high = self.lipschitz
+        lines += [
+            f"concepts for {100 * GAP:.0f} % of what speaks for a prediction: {self.conciseness:.1f}",
+            f"faithfulness to probabilities: {self.faithfulness:.3f}; completeness error {self.completeness:.1e}",
+            f"local Lipschitz number within {self.eps:g} sd: median {median:.3g}, 95 % below {high:.3g}",
+        ]
+        if not np.isnan(self.error):
+            lines.append(f"squared error of the autoencoder over that of PCA: {self.error:.2f}")
+        if self.seeds:
+            lines.append(f"concepts found again with other seeds: correlation {np.mean(self.seeds):.2f}")
+        return "\n".join([*lines, *(f"- {sentence}" for sentence in self.verdict)])
+
+
+def judged(audit: Audit) -> Any:
+    """Give the sentences of the verdict."""
+    own, base, leak = audit.score, audit.baselines, audit.leakage
+    if own <= base[INPUT] + POINT / 2:
+        yield f"a linear model on the input does as well ({base[INPUT]:.3f}): prefer it, unless concepts are the point"
+    else:
+        yield f"it beats a linear model on the input by {100 * (own - base[INPUT]):.1f} points"
+    if BLACK_BOX in base:
+        gap = 100 * (base[BLACK_BOX] - own)
+        yield f"explaining costs {gap:.1f} points" if gap > 0 else "explaining costs nothing in this score"
+    if leak[PERMUTED] > own - POINT or leak[CONSTANT] > own - POINT:
+        yield "warning: concepts are decoration, relevances decide alone; raise robustness, or let them read the code"
+    elif max(leak[CONSTANT], leak[PERMUTED]) > (own + base[CHANCE]) / 2:
+        yield "warning: relevances know much of the answer without the concepts; raise robustness"
+    if RANDOM in base and base[RANDOM] > own - POINT:
+        yield "warning: concepts that were never trained do as well"
+    if leak[LINEAR] > own - POINT:
+        yield "nearly one linear model on the concepts: the same weights hold for every row"
+    if audit.conciseness > 10:
+        yield f"warning: explanations are long, {audit.conciseness:.0f} concepts each; ask for fewer or sparse ones"
+    if audit.faithfulness < 0.5:
+        yield "warning: contributions say little about probabilities"
+    if audit.error > 1:
+        yield "warning: the code describes the rows less well than PCA does; raise fidelity"
+    if audit.seeds and np.mean(audit.seeds) < 0.7:
+        yield "warning: other seeds find other concepts; do not read much into a single one"
+
+
+def audited(model: SelfExplainingEstimator, X: Any, y: Any, train: Any, refits: int, eps: float) -> Audit:
+    """Audit a model on rows and labels."""
+    X, y = gather(X), np.asarray(gather(y))
+    fit, test = halves(X, y) if train is None else ((gather(train[0]), np.asarray(gather(train[1]))), (X, y))
+    score = Scores(model, test[1])
+    told = model.explain(test[0], probes=0)
+    shown = model.explain(some(test[0], ROWS), eps=eps)
+    return Audit(
+        measure="R2" if score.regression else "accuracy",
+        score=score(told.logits),
+        rows=len(test[1]),
+        baselines=linear(model, score, fit, test[0]) | (refitted(model, score, fit, test[0]) if refits else {}),
+        leakage=leakages(told, score),
+        conciseness=conciseness(told),
+        faithfulness=np.nan if score.regression else faithful(shown),
+        completeness=completeness(model, told, test[0]),
+        lipschitz=(float(np.nanmedian(shown.stability)), float(np.nanquantile(shown.stability, 0.95))),
+        eps=eps,
+        error=error(model, test[0]),
+        seeds=tuple(again(model, fit, test[0], i) for i in range(refits)),
+    )
+
+
+class Scores:
+    """Accuracy of logits, or R2 of predictions, against the labels of the audit."""
+
+    def __init__(self, model: SelfExplainingEstimator, y: Array) -> None:
+        """Hold the labels."""
+        self.regression = not hasattr(model, "classes_")
+        self.y = y if self.regression else model._numbered(y, "y of the audit")
+
+    def __call__(self, logits: Array) -> float:
+        """Return the score."""
+        if self.regression:
+            return float(r2_score(self.y.reshape(len(self.y), -1), logits))
+        return float((logits.argmax(1) == self.y).mean())
+
+
+def halves(X: Any, y: Array) -> tuple[tuple[Any, Array], tuple[Any, Array]]:
+    """Return two halves of rows and labels, drawn alike in every call."""
+    first, second, y_first, y_second = train_test_split(X, y, test_size=0.5, random_state=0)
+    return (first, y_first), (second, y_second)
+
+
+def some(X: Any, most: int) -> Any:
+    """Return at most so many rows, drawn alike in every call."""
+    return X if len(X) <= most else train_test_split(X, train_size=most, random_state=0)[0]
+
+
+def leakages(told: ConceptExplanation, score: Scores) -> dict[str, float]:
+    """Return scores where concepts or relevances are not those of the row."""
+    h, theta = told.concepts, told.relevances
+    other = np.random.default_rng(0).permutation(len(h))
+    return {
+        PERMUTED: score((h[other][:, :, None] * theta).sum(1)),
+        LINEAR: score((h[:, :, None] * theta.mean(0)).sum(1)),
+        CONSTANT: score((h.mean(0)[:, None] * theta).sum(1)),
+    }
+
+
+def conciseness(told: ConceptExplanation) -> float:
+    """Return how many concepts make up 95 % of what speaks for the prediction rather than the next, mean over rows."""
+    each = np.arange(len(told.logits))
+    predicted, counter = ranked(told.logits)
+    parts = told.contributions[each, :, predicted]
+    if told.logits.shape[1] > 1:
+        parts = parts - told.contributions[each, :, counter]
+    ahead = -np.sort(-np.clip(parts, 0, None), axis=1)
+    return float((np.cumsum(ahead, axis=1) < GAP * ahead.sum(1, keepdims=True)).sum(1).mean() + 1)
+
+
+def faithful(told: ConceptExplanation) -> float:
+    """Return the mean correlation of contributions with falls of the probability."""
+    each = np.arange(len(told.logits))
+    score = additive_score(told.contributions, told.predicted, probability=True)
+    return float(np.nanmean(faithfulness(told.contributions[each, :, told.predicted], score)))
+
+
+def completeness(model: SelfExplainingEstimator, told: ConceptExplanation, X: Any) -> float:
+    """Return the largest difference between what is predicted and the sum of contributions."""
+    return float(completeness_error(told.contributions, model._predicted(X)).max())
+
+
+def error(model: SelfExplainingEstimator, X: Any) -> float:
+    """Return the autoencoder's squared error over that of as many principal components; NaN of tables of kinds."""
+    autoencoder = model.autoencoder_
+    if autoencoder.form_.table is not None:
+        return np.nan
+    x = autoencoder._checked(X)
+    there, made = (autoencoder.scaling_.comparable(rows) for rows in (x, autoencoder.answers.reconstructions(x)))
+    best = float(autoencoder.past.baseline.errors(there).sum())
+    return float(np.square(made - there).sum()) / best if best > 0 else np.nan
+
+
+def inputs_of(model: SelfExplainingEstimator, X: Any) -> Array:
+    """Return what the encoder sees, (rows, numbers): levels as indicators, holes as flags."""
+    x = model._checked(X)
+    task = model._in_precision(x)
+    with torch.no_grad():
+        return np.concatenate([task.model.stem(batch).flatten(1).cpu().numpy() for batch in model._batches(x)])
+
+
+def linear(model: SelfExplainingEstimator, score: Scores, fit: tuple[Any, Array], X: Any) -> dict[str, float]:
+    """Return scores of linear models on the input and on the concepts."""
+    rows, y = limited(*fit)
+    views = {INPUT: inputs_of, CONCEPTS: lambda m, x: m.autoencoder_.transform(x)}
+    found = {CHANCE: 0.0 if score.regression else float(np.bincount(score.y).max() / len(score.y))}
+    for name, view in views.items():
+        chosen = RidgeCV(np.logspace(-3, 3, 7)) if score.regression else LogisticRegression(max_iter=1000, tol=1e-3)
+        fitted = make_pipeline(StandardScaler(), chosen).fit(view(model, rows), y)
+        answer = fitted.predict(view(model, X))
+        if score.regression:
+            found[name] = score(answer.reshape(len(answer), -1))
+        else:
+            found[name] = float((answer == model.classes_[score.y]).mean())
+    return found
+
+
+def limited(X: Any, y: Array) -> tuple[Any, Array]:
+    """Return at most so many rows with their labels: linear models of more gain little."""
+    if len(y) <= MOST:
+        return X, y
+    X, _, y, _ = train_test_split(X, y, train_size=MOST, random_state=0)
+    return X, y
+
+
+def refitted(model: SelfExplainingEstimator, score: Scores, fit: tuple[Any, Array], X: Any) -> dict[str, float]:
+    """Return scores of the same net trained for the prediction alone, and of one on concepts never trained."""
+    black = clone(model).set_params(fidelity=0.0, robustness=0.0, frozen=False)
+    untrained = clone(model.autoencoder_).set_params(trainer=Trainer(epochs=0))
+    random = clone(model).set_params(autoencoder=untrained, frozen=True)
+    models = {BLACK_BOX: black, RANDOM: random}
+    return {name: score(other.fit(*fit).explain(X, probes=0).logits) for name, other in models.items()}
+
+
+def again(model: SelfExplainingEstimator, fit: tuple[Any, Array], X: Any, i: int) -> float:
+    """Return how far another seed finds the same concepts."""
+    other = clone(model).set_params(random_state=1000 + i)
+    if getattr(other.autoencoder, "random_state", None) is not None:
+        other.set_params(autoencoder__random_state=1000 + i)
+    codes = [m.autoencoder_.transform(X) for m in (model, other.fit(*fit))]
+    return float(matched_correlation(*codes))
