@@ -64,7 +64,7 @@ NETS = {
     "dense, ours, one unit speaks": Net(DENSE, ours(40), one=True),
     "convolutional, notebook": Net(MAP, notebook(128, 1.0), "seed-convolutional"),
     "convolutional, notebook, today's rate": Net(MAP, notebook(128, 1e-3)),
-    "convolutional, ours": Net(MAP, ours(10), "seed-convolutional-ours"),
+    "convolutional, ours": Net(MAP, ours(6), "seed-convolutional-ours"),
 }
 BESIDE = ("PCA", "k-means", "trained on the labels")
 
@@ -105,7 +105,8 @@ def label_entropy(loud: Array, y: Array) -> float:
     """Return the entropy of labels among the rows in which a unit is loudest, over log 10, mean over living units."""
     found = []
     for unit in np.flatnonzero(~dead_units(loud)):
-        share = np.bincount(y[np.argsort(-loud[:, unit], kind="stable")[:TOP]], minlength=10) / TOP
+        loudest = y[np.argsort(-loud[:, unit], kind="stable")[:TOP]]
+        share = np.bincount(loudest, minlength=10) / len(loudest)
         found.append(-(share[share > 0] * np.log(share[share > 0])).sum() / np.log(10))
     return float(np.mean(found))
 
