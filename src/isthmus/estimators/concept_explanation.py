@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.estimators.explanation import brief
 from isthmus.estimators.inputs import Array
+from isthmus.explain.words import brief
 
 if TYPE_CHECKING:
     from isthmus.estimators.self_explaining import SelfExplainingEstimator
