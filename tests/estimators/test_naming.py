@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from quick import quick, rows
+from quick import TWO, quick, rows
 from sklearn.base import clone
 
 from isthmus import load, passports
@@ -64,6 +64,15 @@ def test_what_is_no_name_is_refused(model, name):
 def test_two_units_have_two_names(model):
     with pytest.raises(ValueError, match="unit 0 is called 'loop' already"):
         model.name_concept(0, "loop").name_concept(1, "loop")
+
+
+def test_a_classifier_says_its_concepts_by_name():
+    from isthmus import SelfExplainingClassifier
+
+    classifier = SelfExplainingClassifier(quick(), trainer=TWO, random_state=0).fit(X, np.arange(60) % 2)
+    classifier.autoencoder_.name_concept(1, "loop")
+    assert classifier.explain(X[:1]).names == ("concept 0", "loop", "concept 2", "constant")
+    assert passports(classifier.autoencoder_, X)[1].name == "loop"
 
 
 def test_names_of_a_file_are_looked_at(model, tmp_path):

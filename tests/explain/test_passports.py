@@ -121,15 +121,13 @@ def test_a_child_that_speaks_for_its_parent_absorbs_it():
     rng = np.random.default_rng(0)
     parent, child = rng.random(2000) < 0.4, rng.random(2000) < 0.3
     child &= parent
-    rows = np.zeros((2000, 4))
-    rows[parent, 0], rows[child, 1] = 1.0, 1.0
-    rows[:, 2] = rng.random(2000) < 0.5
+    alone = rng.random(2000) < 0.5
     atoms = np.array([[1.0, 0, 0, 0], [1.0, 1.0, 0, 0], [0, 0, 1.0, 0]])
-    silent = np.stack([parent & ~child, child, rows[:, 2] > 0], axis=1).astype(float)
-    share, by = absorbed(Activity(silent, np.zeros(3), silent != 0, True), atoms, rows, parent.astype(int))
+    silent = np.stack([parent & ~child, child, alone], axis=1).astype(float)
+    share, by = absorbed(Activity(silent, np.zeros(3), silent != 0, True), atoms, parent.astype(int))
     assert share[0] == pytest.approx((child & parent).sum() / parent.sum()) and by[0] == 1
-    told = np.stack([parent, child, rows[:, 2] > 0], axis=1).astype(float)
-    share, by = absorbed(Activity(told, np.zeros(3), told != 0, True), atoms, rows, parent.astype(int))
+    told = np.stack([parent, child, alone], axis=1).astype(float)
+    share, by = absorbed(Activity(told, np.zeros(3), told != 0, True), atoms, parent.astype(int))
     assert share[0] == 0 and by[0] == -1
 
 

@@ -128,10 +128,11 @@ def places(model: Any, against: Any, rows: int) -> Array:
 
 
 def concept_names(model: SelfExplainingEstimator) -> tuple[str, ...]:
-    """Return the names of the concepts, those that the user gave to their units where there are any."""
-    given, places = model.autoencoder_.concept_names_, model.n_concepts_ // model.task_.model.code_shape[0]
-    named = {} if places > 1 else given  # a unit of a code map is as many concepts as it has places
-    return (*(named.get(i, f"concept {i}") for i in range(model.n_concepts_)), "constant")
+    """Return the names of the concepts, those that the user gave where there are any."""
+    units, given = model.autoencoder_.objective_.model.code_shape[0], model.autoencoder_.concept_names_
+    # Of a code map every place is a concept, and names are those of units.
+    known = given if model.n_concepts_ == units else {}
+    return (*(known.get(i, f"concept {i}") for i in range(model.n_concepts_)), "constant")
 
 
 def prototypes(model: SelfExplainingEstimator) -> Array:

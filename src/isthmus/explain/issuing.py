@@ -69,7 +69,7 @@ def passports(
     drawn, where = _by_column(writer, writer.atoms(on, off, directions), writer.moves())
     shape = tuple(model.spec_.shape) if model.form_.table is None else (drawn.shape[1],)
     cosine, correlated = cosines(directions, directions), correlations(found.values, found.values)
-    share, absorber = _absorbed(writer, directions / (on - off)[:, None], X, labels)
+    share, absorber = _absorbed(writer, directions / (on - off)[:, None], labels)
     return Passports(
         model=model,
         X=X,
@@ -108,14 +108,11 @@ def codes_of(model: Any, X: Any) -> Array:
     return codes.reshape(len(codes), *model.objective_.model.code_shape)
 
 
-def _absorbed(writer: Writer, weights: Array, X: Any, labels: Array | None) -> tuple[Array, Array]:
-    """Return absorption where it has a meaning: sparse codes, a linear decoder, rows of numbers, labels."""
-    table = writer.model.form_.table is not None
-    if labels is None or table or not (writer.found.sparse and writer.linear):
+def _absorbed(writer: Writer, weights: Array, labels: Array | None) -> tuple[Array, Array]:
+    """Return absorption where it has a meaning: labels, a sparse code, a linear decoder."""
+    if labels is None or not (writer.found.sparse and writer.linear):
         return np.full(len(weights), np.nan), np.full(len(weights), -1)
-    values = "values out" in writer.model.parts_.likelihood.provides
-    rows = np.asarray(X, dtype=np.float64).reshape(len(labels), -1)
-    return absorbed(writer.found, weights * writer.model.scaling_.factor.ravel() if values else weights, rows, labels)
+    return absorbed(writer.found, weights, labels)
 
 
 def _by_column(writer: Writer, atoms: Array, moves: Array) -> tuple[Array, Array]:
