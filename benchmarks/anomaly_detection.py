@@ -139,7 +139,7 @@ def by_isthmus(split: Split, protocol: str, seed: int) -> Found:
 def standardised(split: Split) -> tuple[Array, Array]:
     """Return training and test rows by the means and deviations of the training rows."""
     mean, deviation = split.train.mean(0), split.train.std(0)
-    deviation[deviation == 0] = 1
+    deviation[deviation <= 1e-12 * np.abs(mean)] = 1  # what is left of a constant column is rounding
     return (split.train - mean) / deviation, (split.test - mean) / deviation
 
 
