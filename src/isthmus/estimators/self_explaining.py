@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -44,6 +44,7 @@ class SelfExplainingEstimator(OnCode):
     robustness: float
     fidelity: float
     frozen: bool
+    task: ClassVar[type[SelfExplaining]] = SelfExplaining
     task_: SelfExplaining
 
     def _fit_task(
@@ -54,7 +55,7 @@ class SelfExplainingEstimator(OnCode):
         trainer = part_of(self.trainer, Trainer, Trainer(), "trainer")
         self.autoencoder_ = self._pretrained(X, weight)
         noise = Noise(self.autoencoder_._noise.seed if self.random_state is None else self._seed()).branch(EXPLAIN)
-        self.task_ = SelfExplaining(
+        self.task_ = self.task(
             self.autoencoder_.objective_,
             self._network(),
             outputs,
