@@ -100,8 +100,12 @@ def codes_of(model: Any, X: Any) -> Array:
     """Return codes in their shape, (rows, units, *places), float64.
 
     Raises:
-        ValueError: something that is no fitted autoencoder.
+        ValueError: something that is no fitted autoencoder, or rows that are not in memory.
     """
+    if not hasattr(X, "__getitem__") or not (hasattr(X, "shape") or isinstance(X, list)):
+        raise ValueError(
+            f"passports point to rows by number, which a {type(X).__name__} has not; give an array or frame"
+        )
     if not hasattr(model, "objective_") or not hasattr(model, "inverse_transform"):
         inner = "; pass its autoencoder_" if hasattr(model, "autoencoder_") else "; call fit first"
         raise ValueError(f"passports are of a fitted Autoencoder, and this is a {type(model).__name__}{inner}")
