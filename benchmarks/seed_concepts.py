@@ -135,9 +135,12 @@ def trained(net: Net, data: Mapping[str, Array], bench: Bench, seed: int) -> dic
 
 def draw(model: Autoencoder, rows: Array, net: Net, bench: Bench) -> None:
     """Draw input, reconstruction and code bars of the first ten test pictures, and curves where there are epochs."""
-    drawn = {net.picture: ReconstructionDisplay.from_estimator(model, rows, n_rows=10, shape=(1, 28, 28))}
+    drawn: dict[str, Any] = {
+        net.picture: ReconstructionDisplay.from_estimator(model, rows, n_rows=10, shape=(1, 28, 28))
+    }
     if len(model.history_) > 1:
-        drawn[f"{net.picture}-curves"] = LossCurvesDisplay.from_estimator(model)
+        drawn[f"{net.picture}-curves"] = curves = LossCurvesDisplay.from_estimator(model)
+        curves.axes_[0].set_yscale("linear")  # the L1 term is a thousandth of the loss, whose slope is the question
     bench.pictures.mkdir(parents=True, exist_ok=True)
     for name, display in drawn.items():
         display.figure_.savefig(bench.pictures / f"{name}.png", dpi=90)

@@ -220,6 +220,18 @@ def test_what_is_no_model_and_what_are_no_labels_are_refused(known):
         passports(model, X, np.where(y == 0, np.nan, y))
 
 
+def test_rows_that_cannot_be_pointed_to_are_refused(known):
+    with pytest.raises(ValueError, match="rows by number"):
+        passports(known[0], iter(known[1]))
+
+
+def test_one_unit_and_few_rows_are_enough():
+    X = rows(40)
+    book = passports(quick(1).fit(X), X[:3], ["a", "b", "a"])
+    assert book[0].nearest == () and "unit 0" in str(book[0]) and book.table()["nearest"] == [None]
+    json.dumps(book.to_dict(), allow_nan=False)
+
+
 def test_places_and_orders_that_are_not_there_are_named(book, known):
     with pytest.raises(IndexError, match="units are 0 to 4"):
         book[5]

@@ -88,7 +88,7 @@ class ConceptsDisplay:
         """Return two short lines on a unit: name and rate, and the label that it lifts."""
         found = self.passports.best(unit)
         rate = "dead" if self.passports.dead[unit] else percent(self.passports.rate[unit])
-        label = "" if found is None else f"{found.label} ×{found.lift:.3g}"
+        label = "" if found is None else found.brief
         head = f"{shortened(self.passports.title(unit), max(3, room - len(rate) - 3))} · {rate}"
         return [head, shortened(label, room)]
 
@@ -167,7 +167,7 @@ class ConceptsDisplay:
 
     def _label(self, unit: int) -> str:
         found = self.passports.best(unit)
-        return "dead" if self.passports.dead[unit] else "" if found is None else f"{found.label} ×{found.lift:.3g}"
+        return "dead" if self.passports.dead[unit] else "" if found is None else found.brief
 
 
 def percent(share: float) -> str:

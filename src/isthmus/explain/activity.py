@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class Activity:
     active: Array
     sparse: bool
 
-    @property
+    @cached_property
     def rate(self) -> Array:
         """The share of rows in which each unit is active, (units,)."""
         rate: Array = self.active.mean(axis=0)

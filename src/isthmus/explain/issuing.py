@@ -11,8 +11,9 @@ from isthmus.explain.absorption import absorbed
 from isthmus.explain.activity import Activity, Array, activity, contrasting, dead, dense, names_of, on_and_off, steps
 from isthmus.explain.book import Passports
 from isthmus.explain.labels import checked, lifts
-from isthmus.explain.likeness import correlations, cosines, duplicates, stability
+from isthmus.explain.likeness import cosines, duplicates, stability
 from isthmus.explain.writing import Writer, by_column, levels, spreads
+from isthmus.measures import correlation
 
 if TYPE_CHECKING:
     from isthmus.estimators import Autoencoder
@@ -68,7 +69,7 @@ def passports(
     directions = writer.directions(on, off)
     drawn, where = _by_column(writer, writer.atoms(on, off, directions), writer.moves())
     shape = tuple(model.spec_.shape) if model.form_.table is None else (drawn.shape[1],)
-    cosine, correlated = cosines(directions, directions), correlations(found.values, found.values)
+    cosine, correlated = cosines(directions, directions), correlation(found.values)
     share, absorber = _absorbed(writer, directions / (on - off)[:, None], labels)
     return Passports(
         model=model,
@@ -99,8 +100,12 @@ def codes_of(model: Any, X: Any) -> Array:
     """Return codes in their shape, (rows, units, *places), float64.
 
     Raises:
-        ValueError: something that is no fitted autoencoder.
+        ValueError: something that is no fitted autoencoder, or rows that are not in memory.
     """
+    if not hasattr(X, "__getitem__") or not (hasattr(X, "shape") or isinstance(X, list)):
+        raise ValueError(
+            f"passports point to rows by number, which a {type(X).__name__} has not; give an array or frame"
+        )
     if not hasattr(model, "objective_") or not hasattr(model, "inverse_transform"):
         inner = "; pass its autoencoder_" if hasattr(model, "autoencoder_") else "; call fit first"
         raise ValueError(f"passports are of a fitted Autoencoder, and this is a {type(model).__name__}{inner}")

@@ -57,10 +57,14 @@ class Lift:
         """Whether the label is more frequent by a tenth or more, and than chance explains (q <= 0.05)."""
         return self.lift >= LEAST and self.q <= FDR
 
+    @property
+    def brief(self) -> str:
+        """The label and how much it is lifted."""
+        return f"{self.label}{' (below)' if self.side == 'below' else ''} ×{self.lift:.3g}"
+
     def __str__(self) -> str:
         """Say it in a few words."""
-        side = " (below)" if self.side == "below" else ""
-        return f"{self.label}{side} ×{self.lift:.3g} ({100 * self.precision:.0f} % of {self.active:,})"
+        return f"{self.brief} ({100 * self.precision:.0f} % of {self.active:,})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
