@@ -21,7 +21,7 @@ SCRIPTS = sorted(
 )
 # What a script is asked for here; the rest of its rows differ in numbers only.
 SHORT = {"linear_pca": ["--only", "MNIST"], "defaults": ["--only", "breast"], "sparse_patches": ["--only", "25"]}
-SHORT["concepts"] = ["--only", "pairs, PCA"]
+SHORT |= {"concepts": ["--only", "pairs, PCA"], "sprites": ["--only", "beta 4"]}
 SHORT["speed"] = ["--only", "30-32-8", "--contestants", "scikit", "--threads", "1", "--environments", "nowhere"]
 # Without the peers, which are not installed everywhere.
 SHORT |= {script: ["--only", "isthmus"] for script in ("anomaly_detection", "anomaly_scale")}
