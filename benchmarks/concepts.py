@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from benchmarks.common import Bench, Column, Table
-from isthmus.bench.concepts import QUICK, SETS, described, measured, shortened
+from isthmus.bench.concepts import FEW, SETS, described, measured, shortened
 from isthmus.bench.dictionaries import METHODS
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             method for method in METHODS if f"{name}, {method}" in TABLE.rows and bench.wants(f"{name}, {method}")
         ]
         for seed in bench.seeds(SEEDS) if methods else ():
-            known = shortened(SETS[name](seed), QUICK) if bench.quick else SETS[name](seed)
+            known = shortened(SETS[name](seed), FEW) if bench.quick else SETS[name](seed)
             for method in methods:
                 with bench.row(f"{name}, {method}", described(known), seed) as values:
                     values |= measured(known, METHODS[method], seed)

@@ -29,7 +29,7 @@ SETS: dict[str, Set] = {
     "planted glyph": glyphs,
     "sprites": sprites,
 }
-QUICK = 4_000
+FEW = 4_000
 
 
 @dataclass(frozen=True)
@@ -39,26 +39,27 @@ class Options:
     Args:
         seeds: how many seeds, 0 up.
         only: sets and methods whose row, "set, method", contains this text.
-        quick: 4,000 rows to fit.
+        rows: how many rows to fit, at most.
         sprites: file of sprites in place of those drawn here.
         results: file that takes the rows; None writes none.
     """
 
     seeds: int = 3
     only: str = ""
-    quick: bool = False
+    rows: int = FEW
     sprites: Path | None = None
     results: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a number of seeds that counts nothing."""
-        if self.seeds < 1:
-            raise ValueError(f"seeds={self.seeds} counts nothing; give a whole number from 1 up")
+        """Refuse numbers that count nothing."""
+        for name, value in (("seeds", self.seeds), ("rows", self.rows)):
+            if value < 1:
+                raise ValueError(f"{name}={value} counts nothing; give a whole number from 1 up")
 
     def known(self, name: str, made: Set, seed: int) -> Known:
         """Return the rows of one set."""
         found = sprites(seed, path=self.sprites) if made is sprites else made(seed)
-        return shortened(found, QUICK) if self.quick else found
+        return shortened(found, self.rows)
 
 
 def shortened(known: Known, rows: int) -> Known:
@@ -88,7 +89,7 @@ def run(
             known = options.known(name, sets[name], seed)
             for row, (_, method) in ((r, pair) for r, pair in rows.items() if pair[0] == name):
                 values = measured(known, methods[method], seed)
-                line = {"row": row, "set": name, "method": method, "seed": seed, "quick": options.quick}
+                line = {"row": row, "set": name, "method": method, "seed": seed}
                 line |= {"values": values, "setup": described(known), **around}
                 found.append(line)
                 say(f"{row}, seed {seed}: {brief(values)}")

@@ -137,7 +137,7 @@ METHODS: dict[str, Method] = {
     "JumpReLU": ours("jump_relu"),
     "gated": ours("gated"),
     "L1": ours("l1"),
-    "DictionaryLearning": lasso,
+    "MiniBatchDictionaryLearning": lasso,
     "NMF": nmf,
     "FastICA": ica,
     "PCA": pca,

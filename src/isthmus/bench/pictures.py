@@ -115,4 +115,4 @@ def _stored(path: Path, rows: int, rng: np.random.Generator) -> tuple[Array, Arr
         packed, levels = file["imgs_packed"], file["latents_classes"]
     chosen = rng.choice(len(packed), size=rows, replace=False)
     pictures = np.unpackbits(packed[chosen], axis=1).reshape(rows, 32, 2, 32, 2)
-    return pictures.mean(axis=(2, 4)), levels[chosen]
+    return pictures.mean(axis=(2, 4), dtype=np.float32), levels[chosen]

@@ -68,8 +68,7 @@ def report(lines: Sequence[Mapping[str, Any]]) -> str:
                 continue
             cells.append([method, *(interval([v[key] for v in values], COLUMNS[key][1]) for key in shown)])
         seeds = len({line["seed"] for line in of_set})
-        quick = ", quick" if of_set[0]["quick"] else ""
-        written.append(f"\n{name} ({of_set[0]['setup']['rows']:,} rows, {seeds} seeds{quick})\n{aligned(cells)}")
+        written.append(f"\n{name} ({of_set[0]['setup']['rows']:,} rows, {seeds} seeds)\n{aligned(cells)}")
     return "\n".join(written)
 
 

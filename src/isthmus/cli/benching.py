@@ -47,23 +47,23 @@ def concepts(
     *,
     seeds: int = 3,
     only: str = "",
-    quick: Annotated[bool, Parameter(negative=())] = False,
+    rows: int = 4_000,
     sprites: Path | None = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
 ) -> None:
     """Find dictionaries of rows whose concepts are known, beside scikit-learn's.
 
     Sets: superposed features, with parents and with a common cause, absorption pairs, chords, digits with a glyph,
-    sprites.
+    sprites. Minutes per seed.
 
     Args:
         seeds: how many seeds; means and 95 % intervals are over them.
         only: only rows whose name, "set, method", contains this text.
-        quick: fewer rows to fit, and a smaller claim.
+        rows: rows to fit, at most; sets have up to 20,000.
         sprites: npz file of sprites, in place of those drawn here.
         out: file that takes the rows as lines of JSON.
     """
     from isthmus.bench.concepts import Options, run
     from isthmus.bench.tables import report
 
-    print(report(run(Options(seeds, only, quick, sprites, out))))
+    print(report(run(Options(seeds, only, rows, sprites, out))))
