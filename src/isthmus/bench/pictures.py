@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from isthmus.bench.planted import Array, Known
 
 
-class Glyphs(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Glyphs:
     """Pictures with and without a glyph.
 
     Attributes:
