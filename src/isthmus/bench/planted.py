@@ -47,7 +47,7 @@ def directions(count: int, entries: int, rng: np.random.Generator) -> Array:
 
 
 def amounts(present: Array, rng: np.random.Generator) -> Array:
-    """Return how much of each feature there is where it is present: |N(1, 0.25)|, a quarter the deviation."""
+    """Return how much of each feature there is where it is present: sizes of normal draws, mean 1, deviation 0.25."""
     return np.asarray(present * np.abs(rng.normal(1.0, 0.25, present.shape)))
 
 
