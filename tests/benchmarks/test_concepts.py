@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from isthmus import measures
+from isthmus import Trainer, measures, recipes
 from isthmus.bench import dictionaries, planted
 from isthmus.bench.concepts import SETS, Options, measured, run
 from isthmus.bench.dictionaries import METHODS, Fitted, NotPossible
@@ -120,6 +120,22 @@ def test_scikit_learns_dictionaries_meet_the_target(name):
         codes = found.encode(known.held_out)
     assert found.atoms.shape == (8, 24) and found.decode(codes).shape == known.held_out.shape
     assert dictionaries.active(codes) == pytest.approx(3, rel=0.3)
+
+
+def test_our_atoms_are_what_a_unit_adds_to_a_row(monkeypatch):
+    asked = []
+
+    def dictionary(units, *, l0, by, random_state):
+        asked.append((units, l0, by, random_state))
+        return recipes.k_sparse(units, k=l0, trainer=Trainer(epochs=1), random_state=random_state)
+
+    monkeypatch.setattr(recipes, "dictionary", dictionary, raising=False)
+    known = SUMS["pairs"](0)
+    found = METHODS["batch top-k"](known.X, 12, 3, 5)
+    assert asked == [(12, 3, "batch_top_k", 5)] and found.atoms.shape == (12, 48)
+    codes = found.encode(known.held_out)
+    alone = found.decode(np.zeros((1, 12), dtype=np.float32))
+    np.testing.assert_allclose(found.decode(codes), codes @ found.atoms + alone, atol=1e-4)
 
 
 def test_non_negative_factors_refuse_negative_rows_and_ica_flat_ones():
