@@ -59,6 +59,11 @@ def photographs() -> list[Array]:
     return [(image / np.float32(255)).transpose(2, 0, 1) for image in load_sample_images().images]
 
 
+def sprites() -> Path:
+    """Return the file of 92,160 pictures of sprites, 64 x 64 bits, with the levels of their factors."""
+    return present("dsprites-like", "dsprites_like_3x6x20x16x16_64x64_packed.npz")
+
+
 def matlab(folder: str, name: str, array: str) -> Array:
     """Read one array of a MATLAB file (version 5, whatever the file's name ends in)."""
     from scipy.io import loadmat

@@ -21,6 +21,7 @@ SCRIPTS = sorted(
 )
 # What a script is asked for here; the rest of its rows differ in numbers only.
 SHORT = {"linear_pca": ["--only", "MNIST"], "defaults": ["--only", "breast"], "sparse_patches": ["--only", "25"]}
+SHORT |= {"concepts": ["--only", "pairs, PCA"], "sprites": ["--only", "beta 4"]}
 SHORT["speed"] = ["--only", "30-32-8", "--contestants", "scikit", "--threads", "1", "--environments", "nowhere"]
 # Without the peers, which are not installed everywhere.
 SHORT |= {script: ["--only", "isthmus"] for script in ("anomaly_detection", "anomaly_scale")}
@@ -52,7 +53,17 @@ def folder(tmp_path_factory):
     stars(root / "uci-tabular" / "htru2", rng)
     connections(root / "anomaly" / "nsl-kdd", rng)
     oddities(root / "anomaly" / "adbench", rng)
+    shapes(root / "dsprites-like", rng)
     return root
+
+
+def shapes(folder: Path, rng: np.random.Generator) -> None:
+    """Random bits under the names of dSprites, with levels of its six factors, of which one never varies."""
+    folder.mkdir()
+    levels = rng.integers(0, [1, 3, 6, 20, 16, 16], (400, 6))
+    packed = rng.integers(0, 256, (400, 512), dtype=np.uint8)
+    name = "dsprites_like_3x6x20x16x16_64x64_packed.npz"
+    np.savez(folder / name, imgs_packed=packed, latents_classes=levels)
 
 
 def people(folder: Path, rng: np.random.Generator) -> None:

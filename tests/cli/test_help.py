@@ -41,7 +41,8 @@ def test_version(shell):
     assert shell("--version").out.strip() == isthmus.__version__
 
 
-COMMANDS = ["fit", "encode", "reconstruct", "score", "sample", "evaluate", "concepts", "parts", "bench speed"]
+COMMANDS = ["fit", "encode", "reconstruct", "score", "sample", "evaluate", "concepts", "parts"]
+COMMANDS += ["bench speed", "bench concepts"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

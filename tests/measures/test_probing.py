@@ -133,6 +133,7 @@ def test_directions_can_be_probed():
             "codes have a number that is not finite, first in row 0",
         ),
         (lambda: k_sparse_probing(one_hot(), np.full(90, np.nan)), "labels have a number that is not finite"),
+        (lambda: k_sparse_probing(one_hot(), LABELS[:, None]), "hold more than truth values; give one label per row"),
         (lambda: label_entropy(one_hot(), LABELS, 0), "top=0 looks at no row; give"),
         (lambda: label_entropy(one_hot(), LABELS[:, None]), r"labels of shape \(90, 1\) are not one per row"),
         (lambda: matched_accuracy(one_hot(), LABELS[1:]), "codes and labels have 90 and 89 rows; give"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from isthmus.measures.dictionaries import unit_length
 from isthmus.measures.reconstruction import Array
 
 
-class Absorption(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Absorption:
     """How much of each concept is absorbed, each (concepts,).
 
     Attributes:

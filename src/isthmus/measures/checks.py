@@ -60,7 +60,8 @@ def one_vs_rest(labels: Any, rows: int) -> tuple[Array, Array]:
     Labels are one per row, of any type, or already one column of truth values per concept; concepts may overlap.
 
     Raises:
-        ValueError: There are other than so many rows, or a class that every row or no row belongs to.
+        ValueError: There are other than so many rows, columns that hold more than truth values, or a class that every
+            row or no row belongs to.
     """
     found = np.asarray(labels)
     if found.ndim not in (1, 2) or len(found) != rows:
@@ -68,6 +69,8 @@ def one_vs_rest(labels: Any, rows: int) -> tuple[Array, Array]:
     if found.ndim == 1:
         names, numbers = np.unique(finite(found, "labels"), return_inverse=True)
         member = numbers[:, None] == np.arange(len(names))
+    elif not np.isin(found, (0, 1)).all():
+        raise ValueError("labels of several columns hold more than truth values; give one label per row, or 0 and 1")
     else:
         names, member = np.arange(found.shape[1]), found.astype(bool)
     for name, share in zip(names, member.mean(axis=0), strict=True):

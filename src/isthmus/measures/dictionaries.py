@@ -7,7 +7,8 @@ nobody knows the truth these numbers do not exist; explained variance does, but 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,8 @@ def shrinkage(X: Array, reconstruction: Array) -> float:
     return float((after[before > 0] / before[before > 0]).mean())
 
 
-class Detection(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Detection:
     """How well each unit tells that its feature is present, each (units,).
 
     Attributes:

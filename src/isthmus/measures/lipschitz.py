@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,7 +10,8 @@ from isthmus.measures.checks import alike, finite
 from isthmus.measures.reconstruction import Array
 
 
-class Lipschitz(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Lipschitz:
     """The largest ratio of every row to a neighbour.
 
     Attributes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,8 @@ from isthmus.measures.checks import alike, one_vs_rest, table
 from isthmus.measures.reconstruction import Array
 
 
-class SparseProbes(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class SparseProbes:
     """One probe per class that reads k units.
 
     Attributes:
