@@ -175,6 +175,7 @@ class Loop:
             self.best_epoch = self.epoch
         else:
             self._judge(held, measured)
+            self.task.told(held | measured)
         return True
 
     def tell(self) -> None:
