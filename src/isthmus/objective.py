@@ -199,7 +199,7 @@ class Objective(Task):
 
     def verdict(self, found: dict[str, float]) -> list[float]:
         """Return by how much targets are missed, and then the loss without the penalties that have one."""
-        missed = {name: penalty.missed(found) for name, penalty in self.penalties.items()}
+        missed = {name: part.missed(self.memory_of(name), found) for name, part in self.penalties.items()}
         misses = {name: miss for name, miss in missed.items() if miss is not None}
         return [*misses.values(), found["loss"] - sum(found[name] for name in misses)]
 

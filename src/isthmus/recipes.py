@@ -244,9 +244,8 @@ def _mechanism(by: str, units: int, l0: int, epochs: int) -> tuple[Bottleneck, t
         case "batch_top_k":
             return BatchTopK(l0), (Auxiliary(),)
         case "matryoshka":
-            # Prefixes of at least one unit each; all of them count as much as the whole.
-            shares = tuple(share for share in (0.0625, 0.125, 0.25, 0.5) if share * units >= 1)
-            return BatchTopK(l0), (Nested(float(len(shares)), shares), Auxiliary()) if shares else (Auxiliary(),)
+            # Its four groups count as much as the whole each.
+            return BatchTopK(l0), (Nested(4.0), Auxiliary())
         case "jump_relu":
             return JumpReLU(rate=l0 / units), (TargetL0(L0(), l0=l0), Auxiliary())
         case "gated":

@@ -53,7 +53,7 @@ WORDS = {
         "data",
         "numbers",
         "use Categorical()",
-        MappingProxyType({"corruption": "use SwapNoise()"}),
+        MappingProxyType({"corruption": "use SwapNoise()", "architecture": "use Dense(hidden=())"}),
     ),
     "continuous": Word("data", "continuous numbers", "use SwapNoise()"),
     "unit interval": Word("data", "values in [0, 1]", "scale the data into [0, 1] or use Normal()"),

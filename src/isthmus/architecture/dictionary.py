@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from isthmus.architecture import Architecture
 from isthmus.layers import Atoms, Centred, Chain, Reshape
@@ -31,8 +31,8 @@ class Dictionary(Architecture):
 
     @property
     def requires(self) -> frozenset[str]:
-        """The centre is taken from the inputs and added to the outputs: both are values in units of the data."""
-        return frozenset({"outputs shaped as inputs", "values out"})
+        """The centre is taken from the inputs and added to the outputs: both are numbers in units of the data."""
+        return frozenset({"numbers", "outputs shaped as inputs", "values out"})
 
     @property
     def provides(self) -> frozenset[str]:
@@ -44,19 +44,18 @@ class Dictionary(Architecture):
         """Build a centred linear layer, and the atoms."""
         into = Centred(math.prod(inputs), math.prod(features))
         flat = Reshape((math.prod(inputs),)), Reshape((math.prod(code),))
-        if math.prod(outputs) != math.prod(inputs):
-            # Refused when the parts are checked against each other, which needs networks that can be built.
-            return Chain(flat[0], into), Chain(flat[1], Atoms(Centred(math.prod(outputs), 1), math.prod(code)))
         return Chain(flat[0], into, Reshape(features)), Chain(flat[1], Atoms(into, math.prod(code)), Reshape(outputs))
 
     def filters(self, encoder: Chain) -> Tensor:
         """Return the encoder's weights, one row per unit."""
-        return self.linear(encoder)[0]
-
-    def linear(self, encoder: Chain) -> tuple[Tensor, Tensor]:
-        """Return the encoder's weight (units, inputs) and bias."""
         into: Any = encoder.layers[1]
-        return into.weight, into.bias
+        weight: Tensor = into.weight
+        return weight
+
+    def plain(self, encoder: Chain, decoder: Chain) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter]:
+        """Return the encoder's weights and bias, and what atoms are directions of."""
+        into, out = encoder.layers[1], decoder.layers[1]
+        return into.weight, into.bias, out.weight  # type: ignore[return-value]
 
     def atoms(self, decoder: Chain) -> Tensor:
         """Return the atoms, one row of length one per unit."""

@@ -26,8 +26,8 @@ class AtomL1(Penalty):
 
     @property
     def requires(self) -> frozenset[str]:
-        """Lengths of atoms need weights that read the code."""
-        return frozenset({"code weights"})
+        """An atom says how much its unit adds only behind a linear decoder; a further layer could undo its length."""
+        return frozenset({"linear decoder"})
 
     def __call__(self, p: Pass) -> Tensor:
         """Return the sum over units and places."""

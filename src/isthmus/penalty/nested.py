@@ -8,15 +8,15 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from isthmus.component import Memory, Schedule, number
+from isthmus.component import Schedule, number
 from isthmus.penalty import Penalty
 from isthmus.penalty.atoms import clean, half_square, spoken
-from isthmus.records import Pass, Shape, Spec
+from isthmus.records import Pass
 
 
 @dataclass(frozen=True, repr=False)
 class Nested(Penalty):
-    """``mean_g 1/2 ||x - x_hat_g||^2`` per row, where x_hat_g is what a share ``shares[g]`` of the units, the first, say.
+    """``mean_g 1/2 ||x - x_hat_g||^2`` per row, with x_hat_g said by a share ``shares[g]`` of the units, the first.
 
     General concepts come first and special ones later, without a special one taking over rows of a general one
     (Bussmann et al., 2025, "Learning Multi-Level Features with Matryoshka Sparse Autoencoders"). The reconstruction of
@@ -44,26 +44,16 @@ class Nested(Penalty):
         """What the first units say is a sum of their atoms only behind a linear decoder."""
         return frozenset({"linear decoder", "squared error"})
 
-    def memory(self, spec: Spec, code: Shape) -> Memory:
-        """Keep nothing, but refuse shares that are equal in units."""
-        sizes = self.sizes(code[0])
-        if len(set(sizes)) < len(sizes):
-            raise ValueError(
-                f"Nested: shares={self.shares!r} of {code[0]} units are {sizes}, twice the same; give fewer shares or "
-                "raise n_components"
-            )
-        return Memory()
-
     def sizes(self, units: int) -> list[int]:
-        """Return how many units each group has."""
-        return [max(1, round(share * units)) for share in self.shares]
+        """Return how many units each group has; shares that are the same number of units are one group."""
+        return sorted({max(1, round(share * units)) for share in self.shares})
 
     def __call__(self, p: Pass) -> Tensor:
         """Return the mean over groups; their outputs are added up group by group, so that all cost one decoding."""
         atoms = p.model.architecture.atoms(p.model.decoder)
-        silent = p.output - spoken(p, p.code, atoms)
+        sizes, silent = self.sizes(len(atoms)), p.output - spoken(p, p.code, atoms)
         output, total = silent, torch.zeros_like(silent.flatten(1)[:, 0])
-        for begin, end in pairwise((0, *self.sizes(len(atoms)))):
+        for begin, end in pairwise((0, *sizes)):
             output = output + spoken(p, p.code[:, begin:end], atoms[begin:end])
             total = total + half_square(p, clean(p) - output)
-        return total / len(self.shares)
+        return total / len(sizes)

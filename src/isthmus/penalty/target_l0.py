@@ -30,14 +30,14 @@ class TargetL0(Penalty):
 
     The coefficient is kept in the memory, saved with the model, and shown in the history beside the count on held-out
     rows. The best weights are those of the best reconstruction among epochs that meet the target within 2 %. Give a fit
-    time to find it: ``Trainer(patience=0)``.
+    time to find it: ``Trainer(patience=0)``. For ``l0``, 0 is an eighth of the units, at least one.
 
     >>> TargetL0(L1(0.1), l0=32)
     TargetL0(penalty=L1(weight=0.1))
     """
 
     penalty: Penalty = L1(0.1)  # noqa: RUF009  (frozen)
-    l0: float = number(32.0, low=1e-6)
+    l0: float = number(0.0, low=0.0)
     weight: float | Schedule = number(1.0, low=0.0)
 
     @property
@@ -52,6 +52,7 @@ class TargetL0(Penalty):
             raise ValueError(f"{self!r} asks for more active units than the {units} of the code; lower l0")
         names = ("integral", "count", "steps", "gap")
         memory = Memory(buffers={name: torch.zeros(()) for name in names})
+        memory.register_buffer("target", torch.tensor(float(self.l0 or max(1, units // 8))))
         memory.inner = self.penalty.memory(spec, code)
         return memory
 
@@ -62,7 +63,7 @@ class TargetL0(Penalty):
         return found
 
     def _error(self, memory: Any) -> Tensor:
-        error = ((memory.count.clamp_min(1e-3) / self.l0).log() + memory.gap).clamp(-1.0, 1.0)
+        error = ((memory.count.clamp_min(1e-3) / memory.target).log() + memory.gap).clamp(-1.0, 1.0)
         return torch.where(memory.steps > 0, error, 0.0)
 
     def __call__(self, p: Pass) -> Tensor:
@@ -108,9 +109,9 @@ class TargetL0(Penalty):
         """Return the number of active units per row, and the coefficient."""
         return {"l0": active(p), "coefficient": self.coefficient(p.memory)}
 
-    def missed(self, found: dict[str, float]) -> float:
+    def missed(self, memory: Any, found: dict[str, float]) -> float:
         """Return by how much the target is missed on held-out rows, on a logarithmic scale; 0 within 2 %."""
-        return max(0.0, abs(math.log(max(found["l0"], 1e-3) / self.l0)) - CLOSE)
+        return max(0.0, abs(math.log(max(found["l0"], 1e-3) / float(memory.target))) - CLOSE)
 
     def told(self, memory: Any, found: dict[str, float]) -> None:
         """Note how much more units are active on held-out rows than on those of the last steps."""
