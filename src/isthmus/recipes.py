@@ -223,7 +223,7 @@ def dictionary(
     if not 1 <= l0 <= n_components:
         raise ValueError(f"l0={l0} of {n_components} units cannot be active; give l0 from 1 to n_components")
     if trainer is None:
-        trainer = Trainer(optimiser=Adam(Cosine(2e-4 / (n_components / 2**14) ** 0.5)), patience=0)
+        trainer = Trainer(optimiser=Adam(Cosine(2e-4 / (n_components / 2**14) ** 0.5)), patience=0, validation=0.2)
     bottleneck, penalties = _mechanism(by, n_components, l0, trainer.epochs)
     return Autoencoder(
         n_components,
@@ -253,7 +253,7 @@ def _mechanism(by: str, units: int, l0: int, epochs: int) -> tuple[Bottleneck, t
         case "l1":
             return Rectified(), (TargetL0(L1(0.1), l0=l0),)
         case "lp":
-            return Rectified(), (TargetL0(Lp(0.1, power=Ramp(1.0, 0.2, max(1.0, 0.6 * epochs))), l0=l0),)
+            return Rectified(), (TargetL0(Lp(0.1, power=Ramp(1.0, 0.2, max(1.0, 0.5 * epochs))), l0=l0),)
         case _:
             raise ValueError(f"by={by!r} is no way to a sparse code; {suggest(str(by), MECHANISMS)}")
 

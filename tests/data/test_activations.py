@@ -80,9 +80,7 @@ def test_every_place_of_a_convolution_is_a_row_of_channels():
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(
-        ValueError, match=r"layer='33' is none of the module's; did you mean '3'\? known: 0, 1, 2, 3, 4"
-    ):
+    with pytest.raises(ValueError, match=r"layer='33' is none of the module's; did you mean '3'\? known: 0, 1"):
         isthmus.activations(net(), "33", [X])
     with pytest.raises(ValueError, match="the loader gave no batch; give at least one"):
         isthmus.activations(net(), "3", [])
