@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from isthmus import interchange as interchange
     from isthmus import parts as parts
     from isthmus import recipes as recipes
+    from isthmus.data.activations import activations as activations
     from isthmus.estimators import AnomalyDetector as AnomalyDetector
     from isthmus.estimators import Autoencoder as Autoencoder
     from isthmus.estimators import FineTunedClassifier as FineTunedClassifier
@@ -33,6 +35,8 @@ _HOMES = {
     "load": "isthmus.estimators",
     "passports": "isthmus.explain",
     "Trainer": "isthmus.training.trainer",
+    "activations": "isthmus.data.activations",
+    "interchange": "isthmus.interchange",
     "parts": "isthmus.parts",
     "recipes": "isthmus.recipes",
 }
@@ -43,8 +47,10 @@ __all__ = [
     "SelfExplainingClassifier",
     "SelfExplainingRegressor",
     "Trainer",
+    "activations",
     "cross_val_scores",
     "fit_many",
+    "interchange",
     "load",
     "parts",
     "passports",
@@ -62,7 +68,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'isthmus' has no attribute {name!r}")
     with undrawn():
         home = import_module(_HOMES[name])
-    return home if name in ("parts", "recipes") else getattr(home, name)
+    return home if name in ("interchange", "parts", "recipes") else getattr(home, name)
 
 
 def __dir__() -> list[str]:

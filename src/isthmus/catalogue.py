@@ -28,7 +28,7 @@ def name_of(part: Part | type[Part]) -> str:
     'top_k'
     """
     cls = part if isinstance(part, type) else type(part)
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__)
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__.replace("ReLU", "Relu"))
     return words.lower()
 
 

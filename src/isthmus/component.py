@@ -18,7 +18,7 @@ import numpy as np
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from isthmus.records import Batch, Pass, Shape, Spec
+    from isthmus.records import Batch, Pass, Shape, Spec, Terms
 
 
 def number(default: Any = MISSING, *, low: float = -math.inf, high: float = math.inf) -> Any:
@@ -236,6 +236,14 @@ class Component(Part):
 
     def learn(self, memory: Memory, tallies: dict[str, Tensor]) -> None:
         """Fold tallies into the memory, once per optimiser step."""
+        return
+
+    def measure(self, p: Pass) -> Terms:
+        """Return what held-out rows are looked at for besides the terms: (rows,) or one number, by name."""
+        return {}
+
+    def told(self, memory: Memory, found: dict[str, float]) -> None:
+        """Take note of the held-out means of terms and measures, after the epoch was judged by them."""
         return
 
     def start(self, objective: Any, sample: Batch) -> None:

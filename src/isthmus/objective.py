@@ -61,6 +61,9 @@ class Task(nn.Module):
         """Return what chooses the best weights, less is better, from the held-out means of terms and measures."""
         return [found["loss"]]
 
+    def told(self, found: dict[str, float]) -> None:
+        """Take note of the held-out means of an epoch, once they were judged."""
+
     def describe(self) -> dict[str, Any]:
         """Return the settings as plain values, which a checkpoint compares."""
         return {"type": type(self).__name__}
@@ -125,9 +128,9 @@ class Objective(Task):
         return named | dict(self.penalties)
 
     def start(self, sample: Batch) -> None:
-        """Let every part set its initial values; the architecture last, since it sees the others' values."""
-        for name, part in sorted(self.parts().items(), key=lambda item: item[0] == "architecture"):
-            del name
+        """Let every part set its initial values; the architecture sees the others', and the bottleneck its features."""
+        late = ("architecture", "bottleneck")
+        for _, part in sorted(self.parts().items(), key=lambda item: item[0] in late and 1 + late.index(item[0])):
             part.start(self, sample)
 
     def describe(self) -> dict[str, Any]:
@@ -181,6 +184,32 @@ class Objective(Task):
             return (kept / kept.mean(1, keepdim=True)).flatten()
 
     @property
+    def measures(self) -> bool:
+        """Whether some part looks at held-out rows for more than terms."""
+        return any(type(part).measure is not Component.measure for part in self.parts().values())
+
+    def measure(self, batch: Batch) -> Terms:
+        """Return what parts look at held-out rows for."""
+        if not self.measures:
+            return {}
+        p, found = self.run(batch, None), Terms()
+        for name, part in self.parts().items():
+            found |= part.over(self.epochs).at(math.inf).measure(p.of(self.memory_of(name)))
+        return found
+
+    def verdict(self, found: dict[str, float]) -> list[float]:
+        """Return by how much targets are missed, and then the loss without the penalties that have one."""
+        missed = {name: part.missed(self.memory_of(name), found) for name, part in self.penalties.items()}
+        misses = {name: miss for name, miss in missed.items() if miss is not None}
+        return [*misses.values(), found["loss"] - sum(found[name] for name in misses)]
+
+    def told(self, found: dict[str, float]) -> None:
+        """Tell every part."""
+        with torch.no_grad():
+            for name, part in self.parts().items():
+                part.told(self.memory_of(name), found)
+
+    @property
     def needs_autograd(self) -> str:
         """A penalty by the encoder's inputs needs a second derivative, and embeddings one by the encoder's inputs."""
         if any(True for _ in self.model.reader.parameters()):
@@ -203,7 +232,8 @@ class Objective(Task):
             now = penalty.over(self.epochs).at(epoch)
             terms[name] = now.weight * now(p.of(self.memory_of(name)))  # type: ignore[attr-defined]
         for name, part in self.parts().items():
-            tallies[name] = part.tally(p.of(self.memory_of(name)))
+            if type(part).tally is not Component.tally:
+                tallies[name] = part.over(self.epochs).at(epoch).tally(p.of(self.memory_of(name)))
         for name, layer in self.noting.items():
             tallies[name] = layer.tally()
         tallies = {name: sums for name, sums in tallies.items() if sums}

@@ -22,11 +22,15 @@ from isthmus.training.trainer import Trainer
 if TYPE_CHECKING:  # what editors and type checkers see; at run time the catalogue is asked
     from isthmus.architecture.conv import Conv as Conv
     from isthmus.architecture.dense import Dense as Dense
+    from isthmus.architecture.dictionary import Dictionary as Dictionary
     from isthmus.architecture.given import Given as Given
     from isthmus.bottleneck.activated import Rectified as Rectified
     from isthmus.bottleneck.activated import Sigmoid as Sigmoid
     from isthmus.bottleneck.activated import Tanh as Tanh
     from isthmus.bottleneck.activated import UnitNorm as UnitNorm
+    from isthmus.bottleneck.batch_top_k import BatchTopK as BatchTopK
+    from isthmus.bottleneck.gated import Gated as Gated
+    from isthmus.bottleneck.jump_relu import JumpReLU as JumpReLU
     from isthmus.bottleneck.plain import Overcomplete as Overcomplete
     from isthmus.bottleneck.plain import Undercomplete as Undercomplete
     from isthmus.bottleneck.top_k import TopK as TopK
@@ -57,12 +61,19 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time the catalog
     from isthmus.likelihood.poisson import Poisson as Poisson
     from isthmus.likelihood.von_mises import VonMises as VonMises
     from isthmus.penalty.activation_rate import ActivationRate as ActivationRate
+    from isthmus.penalty.atom_l1 import AtomL1 as AtomL1
+    from isthmus.penalty.auxiliary import Auxiliary as Auxiliary
     from isthmus.penalty.contractive import Contractive as Contractive
+    from isthmus.penalty.gate_loss import GateLoss as GateLoss
     from isthmus.penalty.hoyer import Hoyer as Hoyer
     from isthmus.penalty.kl import KL as KL
+    from isthmus.penalty.l0 import L0 as L0
     from isthmus.penalty.l1 import L1 as L1
     from isthmus.penalty.l2 import L2 as L2
+    from isthmus.penalty.lp import Lp as Lp
+    from isthmus.penalty.nested import Nested as Nested
     from isthmus.penalty.orthogonality import Orthogonality as Orthogonality
+    from isthmus.penalty.target_l0 import TargetL0 as TargetL0
     from isthmus.schedule import Cosine as Cosine
     from isthmus.schedule import Ramp as Ramp
     from isthmus.schedule import Steps as Steps

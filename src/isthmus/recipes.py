@@ -10,24 +10,37 @@ from typing import Any
 
 from isthmus.architecture.conv import Conv
 from isthmus.architecture.dense import Dense
+from isthmus.architecture.dictionary import Dictionary
+from isthmus.bottleneck import Bottleneck
 from isthmus.bottleneck.activated import Rectified, Sigmoid
+from isthmus.bottleneck.batch_top_k import BatchTopK
+from isthmus.bottleneck.gated import Gated
+from isthmus.bottleneck.jump_relu import JumpReLU
 from isthmus.bottleneck.plain import Overcomplete, Undercomplete
 from isthmus.bottleneck.top_k import TopK
 from isthmus.bottleneck.variational import Variational
-from isthmus.component import Schedule
+from isthmus.component import Schedule, suggest
 from isthmus.corruption import Clean, Corruption
 from isthmus.corruption.noise import Hiding, Masking
 from isthmus.corruption.wrapped import Emphasised
 from isthmus.estimators import Autoencoder
 from isthmus.likelihood import Likelihood
 from isthmus.likelihood.normal import Normal
+from isthmus.penalty import Penalty
 from isthmus.penalty.activation_rate import ActivationRate
+from isthmus.penalty.auxiliary import Auxiliary
 from isthmus.penalty.contractive import Contractive
+from isthmus.penalty.gate_loss import GateLoss
 from isthmus.penalty.kl import KL
+from isthmus.penalty.l0 import L0
 from isthmus.penalty.l1 import L1
 from isthmus.penalty.l2 import L2
+from isthmus.penalty.lp import Lp
+from isthmus.penalty.nested import Nested
+from isthmus.penalty.target_l0 import TargetL0
+from isthmus.schedule import Cosine, Ramp
 from isthmus.training.greedy import Greedy
-from isthmus.training.optimiser import Adadelta
+from isthmus.training.optimiser import Adadelta, Adam
 from isthmus.training.trainer import Trainer
 
 Size = int | str | None
@@ -181,6 +194,70 @@ def k_sparse(
     return Autoencoder(n_components, architecture=net, bottleneck=code, trainer=trainer, random_state=random_state)
 
 
+MECHANISMS = ("top_k", "batch_top_k", "matryoshka", "jump_relu", "gated", "l1", "lp")
+
+
+def dictionary(
+    n_components: int = 256,
+    *,
+    l0: int = 32,
+    by: str = "batch_top_k",
+    trainer: Trainer | None = None,
+    random_state: Any = None,
+) -> Autoencoder:
+    """Return a sparse dictionary in which about ``l0`` of the units are active in a row, whatever the mechanism ``by``.
+
+    ``top_k`` keeps that many in every row, ``batch_top_k`` on average, ``matryoshka`` so that the first units alone say
+    most; for ``jump_relu``, ``gated``, ``l1`` and ``lp`` a controller finds the penalty's coefficient. The learning
+    rate is 2e-4 / sqrt(n_components / 2^14) (Gao et al., 2024, "Scaling and evaluating sparse autoencoders").
+
+    >>> dictionary(64, l0=4, by="jump_relu")
+    Autoencoder(architecture=Dictionary(), bottleneck=JumpReLU(rate=0.0625),
+                likelihood=Normal(), n_components=64,
+                penalties=(TargetL0(penalty=L0(), l0=4), Auxiliary()),
+                trainer=Trainer(optimiser=Adam(learning_rate=Cosine(start=0.0032)), patience=0))
+
+    Raises:
+        ValueError: an unknown mechanism, or more active units than there are.
+    """
+    if not 1 <= l0 <= n_components:
+        raise ValueError(f"l0={l0} of {n_components} units cannot be active; give l0 from 1 to n_components")
+    if trainer is None:
+        trainer = Trainer(optimiser=Adam(Cosine(2e-4 / (n_components / 2**14) ** 0.5)), patience=0, validation=0.2)
+    bottleneck, penalties = _mechanism(by, n_components, l0, trainer.epochs)
+    return Autoencoder(
+        n_components,
+        architecture=Dictionary(),
+        bottleneck=bottleneck,
+        likelihood=Normal(),
+        penalties=penalties,
+        trainer=trainer,
+        random_state=random_state,
+    )
+
+
+def _mechanism(by: str, units: int, l0: int, epochs: int) -> tuple[Bottleneck, tuple[Penalty, ...]]:
+    """Return what makes a code sparse, and what it takes to meet a number of active units."""
+    match by:
+        case "top_k":
+            return TopK(l0, rectified=True), (Auxiliary(),)
+        case "batch_top_k":
+            return BatchTopK(l0), (Auxiliary(),)
+        case "matryoshka":
+            # Its four groups count as much as the whole each.
+            return BatchTopK(l0), (Nested(4.0), Auxiliary())
+        case "jump_relu":
+            return JumpReLU(rate=l0 / units), (TargetL0(L0(), l0=l0), Auxiliary())
+        case "gated":
+            return Gated(), (TargetL0(L0(), l0=l0), GateLoss())
+        case "l1":
+            return Rectified(), (TargetL0(L1(0.1), l0=l0),)
+        case "lp":
+            return Rectified(), (TargetL0(Lp(0.1, power=Ramp(1.0, 0.2, max(1.0, 0.5 * epochs))), l0=l0),)
+        case _:
+            raise ValueError(f"by={by!r} is no way to a sparse code; {suggest(str(by), MECHANISMS)}")
+
+
 def contractive(
     n_components: Size = None,
     *,
@@ -302,6 +379,7 @@ NAMES = (
     "sparse",
     "l1_sparse",
     "k_sparse",
+    "dictionary",
     "contractive",
     "variational",
     "convolutional",

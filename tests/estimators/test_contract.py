@@ -23,6 +23,7 @@ SMALL = {
     "tied": {"architecture__hidden": (6,)},
     "stacked": {"architecture__hidden": (6, 5), "trainer__pretraining": Greedy(epochs=1)},
     "l1_sparse": {"architecture__hidden": (6,)},
+    "dictionary": {"bottleneck__k": 1},
     "variational": {"architecture__hidden": (6,)},
     "convolutional": {"architecture__channels": (2, 2)},
     "basis_concepts": {"architecture__hidden": (6,)},

@@ -105,13 +105,13 @@ def test_every_requirement_is_in_the_documentation():
         (
             [Given(trained=False), Undercomplete(), Clean(), Normal(), L2()],
             NUMBERS,
-            "L2 needs an architecture with weights to train, which Given lacks; use Conv() or Dense()",
+            "L2 needs an architecture with weights to train, which Given lacks; use Conv() or Dense() or Dictionary()",
         ),
         (
             [Given(), Undercomplete(), Clean(), Normal(), Orthogonality()],
             NUMBERS,
             "Orthogonality needs an architecture that says which weights read the code, which Given lacks; "
-            "use Conv() or Dense()",
+            "use Conv() or Dense() or Dictionary()",
         ),
     ],
 )

@@ -50,6 +50,10 @@ class Architecture(Component):
         """
         raise ValueError(f"{type(self).__name__} has no stages; use Dense(hidden=(...)) for greedy pretraining")
 
+    def plain(self, encoder: Chain, decoder: Chain) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter]:
+        """Return weights (units, inputs) and bias of an encoder of one layer, and the decoder's weights."""
+        raise ValueError(f"{type(self).__name__} has no encoder and atoms of one layer each; use Dictionary()")
+
     def filters(self, encoder: Chain) -> Tensor:
         """Return what each feature reads in the encoder's first layer, as rows (units, numbers)."""
         raise ValueError(f"{type(self).__name__} does not say which weights read the input; use Dense")

@@ -82,8 +82,8 @@ class Rectified(Bottleneck):
 
     @property
     def provides(self) -> frozenset[str]:
-        """Each unit depends on one feature."""
-        return frozenset({"elementwise code"})
+        """Each unit depends on one feature; without a slope it can be silent, as often as penalties ask."""
+        return frozenset({"elementwise code"} | ({"silent units", "open sparsity"} if self.slope == 0 else set()))
 
     def __call__(self, features: Tensor, memory: Memory) -> Posterior:
         """Return a point mass at the rectified features."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from isthmus.layers.activation import ACTIVATIONS, Function
 from isthmus.layers.chain import Chain, Dropout, Layer, Reshape, words
 from isthmus.layers.convolution import Adjoint, Convolution, Crop, Enlarge, Pool, Transposed
+from isthmus.layers.dictionary import Atoms, Centred
 from isthmus.layers.linear import INITS, Linear, Shift, Tied, draw, weights
 from isthmus.layers.normalisation import NORMS, BatchNorm, LayerNorm, norm
 from isthmus.layers.products import HalfProducts, Products
@@ -16,8 +17,10 @@ __all__ = [
     "INITS",
     "NORMS",
     "Adjoint",
+    "Atoms",
     "Back",
     "BatchNorm",
+    "Centred",
     "Chain",
     "Convolution",
     "Crop",

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from isthmus.component import Component
+from isthmus.component import Component, Memory
 from isthmus.records import Pass
 
 # By the name of what a pass computed (code, output, inputs' features, a field of the posterior), or by the parameter.
@@ -32,3 +32,11 @@ class Penalty(Component):
     def differentiates(self, model: Any) -> bool:
         """Say whether it differentiates the code of this model by the encoder's inputs, which costs a product more."""
         return "input gradient" in self.requires
+
+    def missed(self, memory: Memory, found: dict[str, float]) -> float | None:
+        """Return how far a target is missed, given the means of terms and measures; None without a target.
+
+        The best weights of a fit are those that miss targets least, and then have the least loss; a penalty with a
+        target does not count in it, since its size says how hard the target is to reach.
+        """
+        return None

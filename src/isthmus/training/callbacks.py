@@ -15,13 +15,20 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Three moments of a phase, each doing nothing; set ``loop.stop = True`` to end the phase after the epoch.
+    """Four moments of a phase, each doing nothing; set ``loop.stop = True`` to end the phase after the epoch.
 
     A fit is one phase, called ``loop.phase``, or several where layers are pretrained one by one.
     """
 
     def fit_start(self, loop: Loop) -> None:
         """Called before the first epoch."""
+
+    def epoch_start(self, loop: Loop) -> None:
+        """Called before every epoch, also before one that is taken again after a roll-back or resumed.
+
+        What it does to weights and moments is a part of the epoch, if it depends on these, ``loop.epoch`` and
+        ``loop.noise`` alone.
+        """
 
     def epoch_end(self, loop: Loop, row: Row) -> None:
         """Called after every epoch with its history row."""

@@ -13,6 +13,7 @@ from isthmus.noise import Noise
 from isthmus.objective import Task, averaged
 from isthmus.records import Batch, Source, Tallies, Terms
 from isthmus.training.flat import Flat
+from isthmus.training.fused import Fused
 from isthmus.training.optimiser import Optimiser
 
 
@@ -157,6 +158,13 @@ class Engine:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take moments back; ``state`` stays as it is, where torch's optimisers would go on writing into it."""
         self.optimiser.load_state_dict(copied(state["optimiser"]))
+
+    def moments(self, parameter: Tensor) -> list[Tensor]:
+        """Return what the optimiser remembers of a parameter's gradients, shaped as the parameter, to be changed."""
+        bound: Any = self.optimiser
+        known = bound.moments.values() if isinstance(bound, Fused) else [bound.state[self.flat.whole].values()]
+        whole = [t for group in known for t in group if isinstance(t, Tensor) and t.shape == self.flat.whole.shape]
+        return [self.flat.view(t, parameter) for t in whole]
 
     def release(self) -> None:
         """Give the task its parameters back, each a tensor of its own; the engine ends with this."""

@@ -39,6 +39,12 @@ class Flat:
             p.data, p.grad = data, None
             p.slot = slot
 
+    def view(self, whole: Tensor, parameter: Tensor) -> Tensor:
+        """Return the part of a tensor like the whole that belongs to a parameter, shaped as it is."""
+        i = next(i for i, p in enumerate(self.parameters) if p is parameter)
+        start = sum(p.numel() for p in self.parameters[:i])
+        return units_first(whole[start : start + parameter.numel()], parameter.shape)
+
     def collect(self) -> None:
         """Move what autograd left at the parameters to their slots; a parameter without it has the gradient zero."""
         for p, slot in zip(self.parameters, self.slots, strict=True):

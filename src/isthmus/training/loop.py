@@ -144,6 +144,8 @@ class Loop:
         """Take the steps of one epoch and look where they led."""
         if self._good is None:
             self._good = self.state()
+        for callback in self.callbacks:
+            callback.epoch_start(self)
         began = time.perf_counter()
         train = self._train()
         if not self.look(train, time.perf_counter() - began):
@@ -175,6 +177,7 @@ class Loop:
             self.best_epoch = self.epoch
         else:
             self._judge(held, measured)
+            self.task.told(held | measured)
         return True
 
     def tell(self) -> None:

@@ -81,6 +81,7 @@ def stackable(trainer: Trainer, task: Objective) -> bool:
         and model.bottleneck.by_row
         and task.likelihood.by_row
         and task.draws == 1
+        and not task.measures
     )
 
 

@@ -1,0 +1,85 @@
+"""Work for dead units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from isthmus.catalogue import name_of
+from isthmus.component import Memory, Schedule, count, number
+from isthmus.penalty import Penalty
+from isthmus.penalty.atoms import clean, half_square, spoken
+from isthmus.records import Batch, Pass, Shape, Spec
+
+FIRES = 1e-3
+
+
+@dataclass(frozen=True, repr=False)
+class Auxiliary(Penalty):
+    """``s/2 ||e - D z||^2`` per row, where dead units try to say the error e = x - x_hat, which is held fixed.
+
+    z are the ``k`` largest of the dead units' features before selection, rectified, decoded without bias, and s =
+    min(dead / k, 1) (Gao et al., 2024, "Scaling and evaluating sparse autoencoders", AuxK; they divide both squared
+    errors by their variances, and the weight is theirs). A unit is dead when it was not above 0.001 in the last
+    ``after`` rows. The rectifier passes gradients where it is zero, so that a unit that never fires is heard too.
+
+    Args:
+        k: 0 is half the variables of a row.
+        after: 0 is five times the training rows.
+
+    >>> Auxiliary(k=32)
+    Auxiliary(k=32)
+    """
+
+    weight: float | Schedule = number(1 / 32, low=0.0)
+    k: int = count(0, low=0)
+    after: int = count(0, low=0)
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """Features before selection, and atoms that add up to the error."""
+        return frozenset({"silent units", "linear decoder", "squared error"})
+
+    def memory(self, spec: Spec, code: Shape) -> Memory:
+        """Keep for how many rows each unit was silent, and how many training rows there are."""
+        return Memory(buffers={"idle": torch.zeros(code[0]), "rows": torch.tensor(float(spec.rows))})
+
+    def start(self, objective: Any, sample: Batch) -> None:
+        """Count the training rows."""
+        objective.memories[name_of(self)].rows.fill_(len(sample.x))
+
+    def dead(self, memory: Any) -> Tensor:
+        """Say which units are dead."""
+        found: Tensor = memory.idle > (float(self.after) if self.after else 5 * memory.rows)
+        return found
+
+    def __call__(self, p: Pass) -> Tensor:
+        """Return half the squared difference between the error and what dead units make of it."""
+        atoms = p.model.architecture.atoms(p.model.decoder)
+        dead, pre = self.dead(p.memory), p.posterior.pre
+        k = min(self.k or max(1, p.batch.x[0].numel() // 2), len(dead))
+        kept = pre.masked_fill(~dead, -torch.inf).topk(k, dim=1)  # type: ignore[union-attr]
+        values = heard(kept.values.masked_fill(kept.values == -torch.inf, 0.0))
+        code = torch.zeros_like(p.code).scatter(1, kept.indices, values)
+        error = (clean(p) - p.output).detach()
+        share = (dead.sum() / k).clamp(max=1.0).to(error.dtype)
+        return share * half_square(p, error - spoken(p, code, atoms))
+
+    def tally(self, p: Pass) -> dict[str, Tensor]:
+        """Return how often each unit fired, and the number of rows."""
+        memory: Any = p.memory
+        fired = (p.code.detach() > FIRES).reshape(len(p.code), -1).sum(0).to(memory.idle.dtype)
+        return {"fired": fired, "rows": memory.idle.new_tensor(float(len(p.batch.x)))}
+
+    def learn(self, memory: Any, tallies: dict[str, Tensor]) -> None:
+        """Count on for units that were silent."""
+        memory.idle.copy_(torch.where(tallies["fired"] > 0, 0.0, memory.idle + tallies["rows"]))
+
+
+def heard(values: Tensor) -> Tensor:
+    """Return max(values, 0) with the gradient of the values themselves."""
+    return values + (F.relu(values) - values).detach()
