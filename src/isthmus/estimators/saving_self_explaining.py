@@ -23,7 +23,7 @@ from isthmus.training.history import History
 from isthmus.training.trainer import Trainer
 
 KINDS = {kind.__name__: kind for kind in (SelfExplainingClassifier, SelfExplainingRegressor)}
-SETTINGS = ("reads", "robustness", "fidelity", "frozen")
+SETTINGS = ("reads", "robustness", "conciseness", "fidelity", "frozen")
 PARTS: dict[str, Any] = {"relevances": Architecture, "trainer": Trainer}
 AUTOENCODER, RELEVANCES = "autoencoder.", "relevances."
 ARRAYS = ("known_", "known_concepts_", "spread_")

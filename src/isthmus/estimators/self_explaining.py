@@ -42,6 +42,7 @@ class SelfExplainingEstimator(OnCode):
     trainer: Trainer | None
     reads: str
     robustness: float
+    conciseness: float
     fidelity: float
     frozen: bool
     task: ClassVar[type[SelfExplaining]] = SelfExplaining
@@ -93,6 +94,7 @@ class SelfExplainingEstimator(OnCode):
         return {
             "reads": self.reads,
             "robustness": refuse_weight(self.robustness, "robustness"),
+            "conciseness": refuse_weight(self.conciseness, "conciseness"),
             "fidelity": refuse_weight(self.fidelity, "fidelity"),
             "frozen": refuse_no_switch(self.frozen, "frozen"),
         }
@@ -225,6 +227,7 @@ class SelfExplainingClassifier(ClassifierOnCode, SelfExplainingEstimator):
         reads: what relevances see: the ``inputs``, or the ``code``, so that nothing passes by the concepts.
         robustness: the paper's lambda: weight of the squared norm per row, by values of X in their own units, or in
             standard deviations where columns are scaled one by one.
+        conciseness: weight of the sum of relevances' lengths (a group lasso): how strongly few concepts are to decide.
         fidelity: weight of the autoencoder's objective beside the cross-entropy.
         trainer: how everything is trained; None is Trainer().
         class_weight: ``balanced``, or weights by label; None counts rows as they are.
@@ -252,6 +255,7 @@ class SelfExplainingClassifier(ClassifierOnCode, SelfExplainingEstimator):
         relevances: Architecture | None = None,
         reads: str = "inputs",
         robustness: float = 0.1,
+        conciseness: float = 0.0,
         fidelity: float = 0.1,
         trainer: Trainer | None = None,
         class_weight: str | Mapping[Any, float] | None = None,
@@ -263,6 +267,7 @@ class SelfExplainingClassifier(ClassifierOnCode, SelfExplainingEstimator):
         self.relevances = relevances
         self.reads = reads
         self.robustness = robustness
+        self.conciseness = conciseness
         self.fidelity = fidelity
         self.trainer = trainer
         self.class_weight = class_weight

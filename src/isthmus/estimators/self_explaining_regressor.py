@@ -40,6 +40,7 @@ class SelfExplainingRegressor(RegressorMixin, SelfExplainingEstimator):
         relevances: Architecture | None = None,
         reads: str = "inputs",
         robustness: float = 0.1,
+        conciseness: float = 0.0,
         fidelity: float = 0.1,
         trainer: Trainer | None = None,
         frozen: bool = False,
@@ -50,6 +51,7 @@ class SelfExplainingRegressor(RegressorMixin, SelfExplainingEstimator):
         self.relevances = relevances
         self.reads = reads
         self.robustness = robustness
+        self.conciseness = conciseness
         self.fidelity = fidelity
         self.trainer = trainer
         self.frozen = frozen

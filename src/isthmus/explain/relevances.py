@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from isthmus.architecture import Architecture
 from isthmus.layers import Linear
@@ -25,7 +24,7 @@ class Relevances(nn.Module):
         """Build the network and draw its weights."""
         super().__init__()
         self.shape = (concepts, outputs)
-        wanted = (math.prod(self.shape),)
+        wanted = ((concepts - 1) * outputs,)
         self.network, mirror = architecture.build(inputs, wanted, wanted, inputs)
         architecture.reset(self.network, mirror, noise)
         silence(self.network)
@@ -34,9 +33,16 @@ class Relevances(nn.Module):
 
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Return the relevances of rows."""
-        delta = self.network(x, noise).to(self.level.dtype).reshape(-1, *self.shape)
-        found: Tensor = (self.level + delta) / self.unit.unsqueeze(1)
+        concepts, outputs = self.shape
+        delta = self.network(x, noise).to(self.level.dtype).reshape(-1, concepts - 1, outputs)
+        found: Tensor = (self.level + F.pad(delta, (0, 0, 0, 1))) / self.unit.unsqueeze(1)
         return found
+
+    def length(self, relevances: Tensor) -> Tensor:
+        """Return ``sum_i ||theta_i unit_i||`` per row, over outputs, of all concepts but the constant one."""
+        sized = (relevances * self.unit.unsqueeze(1))[:, :-1]
+        # The root has no slope at zero, where training starts.
+        return (sized.square().sum(2) + 1e-12).sqrt().sum(1)
 
     @torch.no_grad()
     def measure(self, concepts: Tensor) -> None:

@@ -28,6 +28,8 @@ class SelfExplaining(Task):
 
     - ``cross_entropy``, -log softmax(f)_y, or ``squared_error``, 1/2 ||f - y||^2, per row;
     - ``robustness`` times ``||J_f - theta^T J_h||_F^2`` per row (:func:`isthmus.explain.robustness.robustness`);
+    - ``conciseness`` times ``sum_i ||theta_i u_i||`` per row, over outputs, u_i the size of concept i at the start: the
+      group lasso, which leaves most concepts without a say;
     - ``fidelity`` times every term of the autoencoder's objective, by their names there.
 
     The weights are chosen by the prediction's own terms on held-out rows.
@@ -40,6 +42,7 @@ class SelfExplaining(Task):
         classes: whether y is a class, a whole number from 0 to ``outputs - 1``, or targets, (rows, outputs).
         reads: what theta sees, the ``inputs``, or the ``code``: then the prediction depends on concepts alone.
         robustness: the paper's lambda.
+        conciseness: weight of the group lasso on relevances.
         unit: what inputs were divided by, where the Jacobian is taken by the inputs before.
         fidelity: weight of the autoencoder's terms.
         frozen: leave the autoencoder as it is.
@@ -61,6 +64,7 @@ class SelfExplaining(Task):
         classes: bool = True,
         reads: str = "inputs",
         robustness: float = 0.0,
+        conciseness: float = 0.0,
         unit: float = 1.0,
         fidelity: float = 1.0,
         frozen: bool = False,
@@ -68,7 +72,7 @@ class SelfExplaining(Task):
         """Put relevances beside the code."""
         super().__init__()
         self.objective, self.architecture, self.outputs, self.classes = objective, relevances, outputs, classes
-        self.reads, self.robustness, self.unit = reads, robustness, unit
+        self.reads, self.robustness, self.conciseness, self.unit = reads, robustness, conciseness, unit
         self.fidelity, self.frozen = fidelity, frozen
         concepts = torch.Size(self.model.code_shape).numel()
         inputs = self.model.inputs if reads == "inputs" else (concepts,)
@@ -151,6 +155,8 @@ class SelfExplaining(Task):
             if self.robustness:
                 norm = robustness(concepts, relevances, inputs, noise)
                 terms["robustness"] = self.robustness / self.unit**2 * norm
+            if self.conciseness:
+                terms["conciseness"] = self.conciseness * self.relevances.length(relevances)
         terms = terms if onward else {name: t.detach() for name, t in terms.items()}
         layers = {f"relevances.{name}": layer for name, layer in noting(self.relevances).items()}
         tallies |= {name: sums for name, layer in layers.items() if (sums := layer.tally())}
@@ -194,12 +200,12 @@ class SelfExplaining(Task):
         return {"error": wrong.to(batch.x.dtype)}
 
     def verdict(self, found: dict[str, float]) -> list[float]:
-        """Judge by the prediction and its robustness: the autoencoder's nats would outshout both."""
-        return [found[self.loss] + found.get("robustness", 0.0)]
+        """Judge by the prediction and what is asked of its relevances: the autoencoder's nats would outshout both."""
+        return [found[self.loss] + found.get("robustness", 0.0) + found.get("conciseness", 0.0)]
 
     def describe(self) -> dict[str, Any]:
         """Return the autoencoder's parts and the settings."""
-        names = ("outputs", "classes", "reads", "robustness", "unit", "fidelity", "frozen")
+        names = ("outputs", "classes", "reads", "robustness", "conciseness", "unit", "fidelity", "frozen")
         own = {name: getattr(self, name) for name in names}
         return self.objective.describe() | {"self_explaining": own | {"relevances": to_dict(self.architecture)}}
 
