@@ -129,7 +129,7 @@ def test_our_atoms_are_what_a_unit_adds_to_a_row(monkeypatch):
         asked.append((units, l0, by, random_state))
         return recipes.k_sparse(units, k=l0, trainer=Trainer(epochs=1), random_state=random_state)
 
-    monkeypatch.setattr(recipes, "dictionary", dictionary, raising=False)
+    monkeypatch.setattr(recipes, "dictionary", dictionary)
     known = SUMS["pairs"](0)
     found = METHODS["batch top-k"](known.X, 12, 3, 5)
     assert asked == [(12, 3, "batch_top_k", 5)] and found.atoms.shape == (12, 48)

@@ -23,6 +23,7 @@ Set = Callable[[int], Known]
 SETS: dict[str, Set] = {
     "superposition": superposition,
     "hierarchy": partial(superposition, children=3),
+    "roomy hierarchy": partial(superposition, children=3, entries=96),
     "correlated": partial(superposition, correlation=0.3),
     "absorption pairs": pairs,
     "chords": chords,

@@ -35,36 +35,15 @@ def ours(by: str) -> Method:
     """Return the method that fits ``recipes.dictionary`` with default settings."""
 
     def method(X: Array, units: int, l0: int, seed: int) -> Fitted:
-        model = unfitted(by, X, units, l0, seed).fit(X)
+        from isthmus import recipes
+
+        model = recipes.dictionary(units, l0=l0, by=by, random_state=seed).fit(X)
         # What one unit alone adds to a row, in the rows' own units: scaling and bias cancel.
         one, none = np.eye(units, dtype=np.float32), np.zeros((1, units), dtype=np.float32)
         atoms = model.inverse_transform(one) - model.inverse_transform(none)
         return Fitted(atoms, model.transform, model.inverse_transform)
 
     return method
-
-
-def unfitted(by: str, X: Array, units: int, l0: int, seed: int) -> Any:
-    """Return our autoencoder of one kind.
-
-    Raises:
-        NotPossible: There is no recipe for it yet.
-    """
-    from isthmus import recipes
-
-    if make := getattr(recipes, "dictionary", None):
-        return make(units, l0=l0, by=by, random_state=seed)
-    if by == "top_k":
-        return recipes.k_sparse(units, k=l0, random_state=seed).set_params(scaling="none")
-    if by == "l1":
-
-        def penalised(weight: float) -> Any:
-            model = recipes.l1_sparse(units, weight=weight, hidden=(), random_state=seed)
-            return model.set_params(scaling="none")
-
-        few = X[:4_000]
-        return penalised(met(lambda weight: active(penalised(weight).fit(few).transform(few)), l0, 1.0))
-    raise NotPossible("isthmus has no recipe for it yet")
 
 
 def lasso(X: Array, units: int, l0: int, seed: int) -> Fitted:
@@ -137,6 +116,7 @@ METHODS: dict[str, Method] = {
     "JumpReLU": ours("jump_relu"),
     "gated": ours("gated"),
     "L1": ours("l1"),
+    "annealed Lp": ours("lp"),
     "MiniBatchDictionaryLearning": lasso,
     "NMF": nmf,
     "FastICA": ica,
