@@ -25,8 +25,8 @@ import numpy as np
 from benchmarks import sets
 from benchmarks.common import Bench, Column, Table
 from benchmarks.render import read
-from isthmus import Autoencoder, FineTunedClassifier, Trainer, recipes
-from isthmus.displays import LossCurvesDisplay, ReconstructionDisplay
+from isthmus import Autoencoder, FineTunedClassifier, Trainer, passports, recipes
+from isthmus.displays import ConceptsDisplay, LossCurvesDisplay, ReconstructionDisplay
 from isthmus.measures import dead_units, label_entropy, matched_accuracy, mean_l0, squared_error
 from isthmus.parts import Adadelta, Adam, Cosine, TopK
 
@@ -127,18 +127,24 @@ def trained(net: Net, data: Mapping[str, Array], bench: Bench, seed: int) -> dic
     trainer = Trainer(1, batch_size=256, optimiser=Adam(3e-3), device="cpu") if bench.quick else net.trainer
     model = model_of(net, trainer, seed).fit(data["train"])
     test = data["test"]
-    if net.picture and seed == 0:
-        draw(model, test[:10], net, bench)
+    if (net.picture or net.one) and seed == 0:
+        draw(model, data, net, bench)
     error = float(squared_error(test, model.reconstruct(test)).mean())
     return measure(model.transform, data) | {"error": error}
 
 
-def draw(model: Autoencoder, rows: Array, net: Net, bench: Bench) -> None:
-    """Draw input, reconstruction and code bars of the first ten test pictures, and curves where there are epochs."""
-    drawn: dict[str, Any] = {
-        net.picture: ReconstructionDisplay.from_estimator(model, rows, n_rows=10, shape=(1, 28, 28))
-    }
-    if len(model.history_) > 1:
+def draw(model: Autoencoder, data: Mapping[str, Array], net: Net, bench: Bench) -> None:
+    """Draw input, reconstruction and code bars of the first ten test pictures, and curves where there are epochs.
+
+    Where a single unit speaks, draw the concepts instead.
+    """
+    test, y = data["test"], data["test_y"]
+    if net.one:
+        book = passports(model, test[:4000], y[:4000])
+        drawn: dict[str, Any] = {"seed-one": ConceptsDisplay(book, shape=(1, 28, 28)).plot()}
+    else:
+        drawn = {net.picture: ReconstructionDisplay.from_estimator(model, test[:10], n_rows=10, shape=(1, 28, 28))}
+    if not net.one and len(model.history_) > 1:
         drawn[f"{net.picture}-curves"] = curves = LossCurvesDisplay.from_estimator(model)
         curves.axes_[0].set_yscale("linear")  # the L1 term is a thousandth of the loss, whose slope is the question
     bench.pictures.mkdir(parents=True, exist_ok=True)

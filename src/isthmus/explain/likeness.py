@@ -35,15 +35,16 @@ def correlations(a: Array, b: Array) -> Array:
 def duplicates(cosine: Array, correlated: Array) -> Array:
     """Return for every unit an earlier one that it repeats, -1 where there is none, (units,).
 
-    A unit repeats another where it writes the same, |cosine| >= 0.95, and speaks in the same rows, |correlation| >=
-    0.9. Of two units that only write the same and never speak together, each is a part of one concept.
+    A unit repeats another where it writes the same (absolute cosine of 0.95 or more) and speaks in the same rows
+    (absolute correlation of 0.9 or more). Of two units that only write the same and never speak together, each is a
+    part of one concept.
     """
     same = np.tril((np.abs(cosine) >= WRITES) & (np.abs(correlated) >= SPEAKS), -1)
     return np.where(same.any(axis=1), same.argmax(axis=1), -1)
 
 
 def nearest(cosine: Array, unit: int, count: int) -> Array:
-    """Return the units whose atoms are most like a unit's, by |cosine|."""
+    """Return the units whose atoms are most like a unit's, by absolute cosine."""
     order = np.argsort(-np.abs(cosine[unit]), kind="stable")
     others: Array = order[order != unit]
     return others[:count]
@@ -54,8 +55,8 @@ class Stability:
     """How each unit is found again in other fits, means over them.
 
     Attributes:
-        cosine: |cosine| of the atoms of matched units, (units,); 0 for a unit that found no partner.
-        correlation: |correlation| of what they say in the same rows, (units,).
+        cosine: absolute cosine of the atoms of matched units, (units,); 0 for a unit that found no partner.
+        correlation: absolute correlation of what they say in the same rows, (units,).
         fits: how many others.
     """
 
@@ -65,9 +66,9 @@ class Stability:
 
 
 def stability(directions: Array, found: Activity, others: list[tuple[Array, Activity]]) -> Stability | None:
-    """Match units with those of other fits one to one, by the largest sum of |cosine| of atoms, and compare them.
+    """Match units with those of other fits one to one, and compare them.
 
-    The matching is the Hungarian one (Kuhn, 1955).
+    Matched are those with the largest sum of absolute cosines of atoms. The matching is the Hungarian one (Kuhn, 1955).
     """
     from scipy.optimize import linear_sum_assignment
 

@@ -49,7 +49,7 @@ class Passport:
         duplicate: the earlier unit that it repeats, else None.
         absorbed: the share of its label's rows in which others speak for it, NaN where that has no meaning; and
             ``absorber``, the unit that mostly does, else None.
-        stability: |cosine| of its atom and |correlation| of its values with its partner in other fits, or None.
+        stability: absolute cosine of its atom, and absolute correlation of its values, with its partner in other fits.
     """
 
     unit: int

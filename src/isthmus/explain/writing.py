@@ -80,7 +80,7 @@ class Writer:
         return self.expected(high) - self.expected(low)
 
     def moves(self) -> Array:
-        """Return the mean of |g(h) - g(h without the unit)| over rows, (units, variables).
+        """Return how far g(h) is from g(h without the unit), the mean over rows, (units, variables).
 
         Without a unit means at its typical value in every place. Rows are up to 64 in which it is active, evenly
         spaced. A level that changes counts as 1.
