@@ -215,7 +215,7 @@ def dictionary(
     Autoencoder(architecture=Dictionary(), bottleneck=JumpReLU(rate=0.0625),
                 likelihood=Normal(), n_components=64,
                 penalties=(TargetL0(penalty=L0(), l0=4), Auxiliary()),
-                trainer=Trainer(optimiser=Adam(learning_rate=Cosine(start=0.0032)), patience=0))
+                trainer=Trainer(optimiser=Adam(learning_rate=Cosine(start=0.0032)), validation=0.2, patience=0))
 
     Raises:
         ValueError: an unknown mechanism, or more active units than there are.
@@ -223,7 +223,9 @@ def dictionary(
     if not 1 <= l0 <= n_components:
         raise ValueError(f"l0={l0} of {n_components} units cannot be active; give l0 from 1 to n_components")
     if trainer is None:
-        trainer = Trainer(optimiser=Adam(Cosine(2e-4 / (n_components / 2**14) ** 0.5)), patience=0, validation=0.2)
+        rate = float(f"{2e-4 / (n_components / 2**14) ** 0.5:.2g}")
+        # A fifth of the rows is held out: the number of active units is as exact as these can tell.
+        trainer = Trainer(optimiser=Adam(Cosine(rate)), validation=0.2, patience=0)
     bottleneck, penalties = _mechanism(by, n_components, l0, trainer.epochs)
     return Autoencoder(
         n_components,
