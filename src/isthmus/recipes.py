@@ -200,12 +200,14 @@ MECHANISMS = ("top_k", "batch_top_k", "matryoshka", "jump_relu", "gated", "l1", 
 def dictionary(
     n_components: int = 256,
     *,
-    l0: int = 32,
+    l0: int | None = None,
     by: str = "batch_top_k",
     trainer: Trainer | None = None,
     random_state: Any = None,
 ) -> Autoencoder:
     """Return a sparse dictionary in which about ``l0`` of the units are active in a row, whatever the mechanism ``by``.
+
+    For ``l0``, None is an eighth of the units, at least one.
 
     ``top_k`` keeps that many in every row, ``batch_top_k`` on average, ``matryoshka`` so that the first units alone say
     most; for ``jump_relu``, ``gated``, ``l1`` and ``lp`` a controller finds the penalty's coefficient. The learning
@@ -220,6 +222,7 @@ def dictionary(
     Raises:
         ValueError: an unknown mechanism, or more active units than there are.
     """
+    l0 = max(1, n_components // 8) if l0 is None else l0
     if not 1 <= l0 <= n_components:
         raise ValueError(f"l0={l0} of {n_components} units cannot be active; give l0 from 1 to n_components")
     if trainer is None:
