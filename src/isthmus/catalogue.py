@@ -85,7 +85,7 @@ def to_dict(part: Part) -> dict[str, Any]:
 
     >>> from isthmus.bottleneck.top_k import TopK
     >>> to_dict(TopK(k=8))
-    {'type': 'top_k', 'k': 8, 'k_use': 0}
+    {'type': 'top_k', 'k': 8, 'k_use': 0, 'rectified': False}
     """
     saved = [f.name for f in fields(part) if f.init and f.metadata.get("saved", True)]
     return {"type": name_of(part)} | {name: _plain(getattr(part, name)) for name in saved}

@@ -200,12 +200,14 @@ MECHANISMS = ("top_k", "batch_top_k", "matryoshka", "jump_relu", "gated", "l1", 
 def dictionary(
     n_components: int = 256,
     *,
-    l0: int = 32,
+    l0: int | None = None,
     by: str = "batch_top_k",
     trainer: Trainer | None = None,
     random_state: Any = None,
 ) -> Autoencoder:
     """Return a sparse dictionary in which about ``l0`` of the units are active in a row, whatever the mechanism ``by``.
+
+    For ``l0``, None is an eighth of the units, at least one.
 
     ``top_k`` keeps that many in every row, ``batch_top_k`` on average, ``matryoshka`` so that the first units alone say
     most; for ``jump_relu``, ``gated``, ``l1`` and ``lp`` a controller finds the penalty's coefficient. The learning
@@ -215,15 +217,18 @@ def dictionary(
     Autoencoder(architecture=Dictionary(), bottleneck=JumpReLU(rate=0.0625),
                 likelihood=Normal(), n_components=64,
                 penalties=(TargetL0(penalty=L0(), l0=4), Auxiliary()),
-                trainer=Trainer(optimiser=Adam(learning_rate=Cosine(start=0.0032)), patience=0))
+                trainer=Trainer(optimiser=Adam(learning_rate=Cosine(start=0.0032)), validation=0.2, patience=0))
 
     Raises:
         ValueError: an unknown mechanism, or more active units than there are.
     """
+    l0 = max(1, n_components // 8) if l0 is None else l0
     if not 1 <= l0 <= n_components:
         raise ValueError(f"l0={l0} of {n_components} units cannot be active; give l0 from 1 to n_components")
     if trainer is None:
-        trainer = Trainer(optimiser=Adam(Cosine(2e-4 / (n_components / 2**14) ** 0.5)), patience=0, validation=0.2)
+        rate = float(f"{2e-4 / (n_components / 2**14) ** 0.5:.2g}")
+        # A fifth of the rows is held out: the number of active units is as exact as these can tell.
+        trainer = Trainer(optimiser=Adam(Cosine(rate)), validation=0.2, patience=0)
     bottleneck, penalties = _mechanism(by, n_components, l0, trainer.epochs)
     return Autoencoder(
         n_components,

@@ -21,8 +21,9 @@ class Lp(Penalty):
     """``alpha sum_j |h_j|^p`` per row with p falling from 1: the convex L1 first, at last nearly a number of units.
 
     Whenever p changes, alpha becomes alpha * mean(L_p) / mean(L_p'), so that the penalty keeps its size (Karvonen et
-    al., 2024, "Measuring Progress in Dictionary Learning", p-annealing). ``|h|^p`` is (|h| + 0.001)^p - 0.001^p, which
-    has a finite slope at zero. In use, alpha and p are those of the last step. For batches whose rows count alike.
+    al., 2024, "Measuring Progress in Dictionary Learning", p-annealing). ``|h|^p`` is ``(|h| + 0.001)^p - 0.001^p``,
+    which has a finite slope at zero. In use, alpha and p are those of the last step. For batches whose rows count
+    alike.
 
     >>> Lp(power=0.5)
     Lp(power=0.5)

@@ -32,8 +32,8 @@ class TargetL0(Penalty):
     rows. The best weights are those of the best reconstruction among epochs that meet the target within 1 %. Give a fit
     time to find it: ``Trainer(patience=0)``. For ``l0``, 0 is an eighth of the units, at least one.
 
-    >>> TargetL0(L1(0.1), l0=32)
-    TargetL0(penalty=L1(weight=0.1))
+    >>> TargetL0(L1(0.2), l0=32)
+    TargetL0(penalty=L1(weight=0.2), l0=32)
     """
 
     penalty: Penalty = L1(0.1)  # noqa: RUF009  (frozen)
