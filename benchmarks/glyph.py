@@ -1,14 +1,15 @@
 """Do explanations name what decides? A glyph is planted into MNIST, and the concept that shows it should be named.
 
-A bright square of 4 x 4 pixels stands in the corner of a fifth of the pictures. *It decides*: the class is whether it is
-there, whatever the digit. *It is correlated*: the class is whether the digit is 5 or more, which the picture tells, and
-the square stands beside 30 % of one class and 10 % of the other. Concepts are a sparse dictionary of 64 units, 8 active
-in a row; relevances read the code, so that nothing passes by the concepts.
+A bright square of 4 x 4 pixels stands in the corner of a fifth of the pictures. *It decides*: the class is whether it
+is there, whatever the digit. *It is correlated*: the class is whether the digit is 5 or more, which the picture tells,
+and the square stands beside 30 % of one class and 10 % of the other. Concepts are a sparse dictionary of 64 units, 8
+active in a row; relevances read the code, so that nothing passes by the concepts.
 
 The glyph's concept is the unit whose activity best separates held-out pictures with and without it. *Named*: the share
 of held-out pictures with the glyph in which no other concept adds more to the predicted class; *flips*: in which the
-class changes when that concept is set to its median over pictures without glyph; and beside
-it the share whose class changes when the glyph itself is erased from the picture.
+class changes when that concept is set to its median over pictures without glyph; and beside it the share whose class
+changes when the glyph itself is erased from the picture. Robustness and fidelity were chosen on another draw of
+pictures and glyphs.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def planted(row: str, seed: int, rows: int) -> tuple[sets.Array, sets.Array, set
 def measure(row: str, seed: int, quick: bool) -> dict[str, Any]:
     """Fit and look at the explanations of held-out pictures."""
     rows, held = (80, 24) if quick else (ROWS + HELD_OUT, HELD_OUT)
-    clean, pictures, there, classes = planted(row, seed, rows)
+    clean, pictures, there, classes = planted(row, 1 + seed, rows)  # settings were chosen on the draw of 0
     train, test = slice(0, -held), slice(-held, None)
     trainer = Trainer(2 if quick else 15)
     dictionary = Autoencoder(
@@ -76,7 +77,9 @@ def measure(row: str, seed: int, quick: bool) -> dict[str, Any]:
         trainer=trainer,
         random_state=seed,
     )
-    model = SelfExplainingClassifier(dictionary, reads="code", fidelity=1.0, trainer=trainer, random_state=seed)
+    model = SelfExplainingClassifier(
+        dictionary, reads="code", robustness=1.0, fidelity=1.0, trainer=trainer, random_state=seed
+    )
     model.fit(pictures[train], classes[train])
     codes, with_it = model.autoencoder_.transform(pictures[test]), there[test]
     found = np.array([roc_auc_score(with_it, unit) if np.ptp(unit) else 0.5 for unit in codes.T])

@@ -87,7 +87,7 @@ def measured(model: SelfExplainingClassifier, X: Any, y: Any, probe: Any) -> dic
     leaks = audit.leakages(told, score)
     codes = told.concepts[:, :-1]
     linear = LogisticRegression(max_iter=300).fit(model.autoencoder_.transform(probe[0]), probe[1])
-    flat = X[:NEAR].reshape(NEAR, -1)
+    flat = X[:NEAR].reshape(len(X[:NEAR]), -1)
     among = local_lipschitz(told.relevances[:NEAR], told.concepts[:NEAR], flat, eps=RADIUS)
     return {
         "accuracy": 100 * score(told.logits),

@@ -23,6 +23,7 @@ SCRIPTS = sorted(
 SHORT = {"linear_pca": ["--only", "MNIST"], "defaults": ["--only", "breast"], "sparse_patches": ["--only", "25"]}
 SHORT |= {"concepts": ["--only", "pairs, PCA"], "sprites": ["--only", "beta 4"]}
 SHORT["speed"] = ["--only", "30-32-8", "--contestants", "scikit", "--threads", "1", "--environments", "nowhere"]
+SHORT["self_explaining_tables"] = ["--only", "rows, λ 1, log"]
 # Without the peers, which are not installed everywhere.
 SHORT |= {script: ["--only", "isthmus"] for script in ("anomaly_detection", "anomaly_scale")}
 SHORT |= {script: ["--only", "isthmus, adult"] for script in ("anomaly_promises", "anomaly_explanations")}
@@ -54,7 +55,16 @@ def folder(tmp_path_factory):
     connections(root / "anomaly" / "nsl-kdd", rng)
     oddities(root / "anomaly" / "adbench", rng)
     shapes(root / "dsprites-like", rng)
+    verdicts(root / "compas", rng)
     return root
+
+
+def verdicts(folder: Path, rng: np.random.Generator) -> None:
+    """Some of COMPAS' columns, and its score."""
+    folder.mkdir()
+    flags = rng.integers(0, 2, (300, 3))
+    rows = [f"{a},{k},{a & b},{c}" for (a, b, c), k in zip(flags, rng.integers(0, 9, 300), strict=True)]
+    (folder / "compas.csv").write_text("\n".join(["Female,Number_of_Priors,score_factor,Misdemeanor", *rows]) + "\n")
 
 
 def shapes(folder: Path, rng: np.random.Generator) -> None:

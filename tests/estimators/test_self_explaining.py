@@ -188,7 +188,7 @@ def test_a_refused_fit_costs_nothing(fitted):
 
 def test_an_audit_knows_a_linear_world_and_decoration():
     """Labels of a plane are linear; where concepts carry nothing, relevances that see the row decide alone."""
-    found = classifier(robustness=100.0, trainer=Trainer(60)).fit(X, Y)
+    found = classifier(robustness=1e4, trainer=Trainer(60)).fit(X, Y)
     audit = found.audit(X, Y, train=(X, Y))
     assert audit.score == found.score(X, Y)
     assert audit.baselines["no model at all"] == max((label == Y).mean() for label in set(Y))

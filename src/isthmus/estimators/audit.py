@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.metrics import r2_score
-from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.utils import _safe_indexing
 
 from isthmus.estimators.concept_explanation import ConceptExplanation, ranked
 from isthmus.estimators.inputs import Array, gather
@@ -149,19 +145,22 @@ class Scores:
     def __call__(self, logits: Array) -> float:
         """Return the score."""
         if self.regression:
+            from sklearn.metrics import r2_score
+
             return float(r2_score(self.y.reshape(len(self.y), -1), logits))
         return float((logits.argmax(1) == self.y).mean())
 
 
 def halves(X: Any, y: Array) -> tuple[tuple[Any, Array], tuple[Any, Array]]:
     """Return two halves of rows and labels, drawn alike in every call."""
-    first, second, y_first, y_second = train_test_split(X, y, test_size=0.5, random_state=0)
-    return (first, y_first), (second, y_second)
+    first, second = np.array_split(np.random.default_rng(0).permutation(len(y)), 2)
+    return (_safe_indexing(X, first), y[first]), (_safe_indexing(X, second), y[second])
 
 
 def some(X: Any, most: int) -> Any:
     """Return at most so many rows, drawn alike in every call."""
-    return X if len(X) <= most else train_test_split(X, train_size=most, random_state=0)[0]
+    drawn = np.random.default_rng(0).permutation(len(X))[:most]
+    return X if len(X) <= most else _safe_indexing(X, drawn)
 
 
 def leakages(told: ConceptExplanation, score: Scores) -> dict[str, float]:
@@ -219,6 +218,10 @@ def inputs_of(model: SelfExplainingEstimator, X: Any) -> Array:
 
 def linear(model: SelfExplainingEstimator, score: Scores, fit: tuple[Any, Array], X: Any) -> dict[str, float]:
     """Return scores of linear models on the input and on the concepts."""
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     rows, y = limited(*fit)
     views = {INPUT: inputs_of, CONCEPTS: lambda m, x: m.autoencoder_.transform(x)}
     found = {CHANCE: 0.0 if score.regression else float(np.bincount(score.y).max() / len(score.y))}
@@ -235,10 +238,7 @@ def linear(model: SelfExplainingEstimator, score: Scores, fit: tuple[Any, Array]
 
 def limited(X: Any, y: Array) -> tuple[Any, Array]:
     """Return at most so many rows with their labels: linear models of more gain little."""
-    if len(y) <= MOST:
-        return X, y
-    X, _, y, _ = train_test_split(X, y, train_size=MOST, random_state=0)
-    return X, y
+    return some(X, MOST), some(y, MOST)
 
 
 def refitted(model: SelfExplainingEstimator, score: Scores, fit: tuple[Any, Array], X: Any) -> dict[str, float]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import linprog
 
 from isthmus.component import suggest
 from isthmus.estimators.concept_explanation import concept_names, places, ranked
@@ -141,10 +140,12 @@ def counterfactual(model: SelfExplainingClassifier, x: Array, target: Any) -> Co
 def least(concepts: Array, relevances: Array, wanted: Array, margin: Array, scale: tuple[Array, ...]) -> Array:
     """Return the least change d of each row's concepts, (rows, concepts), after which ``wanted`` leads all classes.
 
-    Minimise sum_i |d_i| / s_i subject to f_wanted(h + d) - f_c(h + d) >= margin for every other class c, and
-    low <= h + d <= high: a linear programme, since relevances stay as they are. Nothing is changed where there is no
-    such d.
+    Minimise ``sum_i |d_i| / s_i`` subject to ``f_wanted(h + d) - f_c(h + d) >= margin`` for every other class c, and
+    ``low <= h + d <= high``: a linear programme, since relevances stay as they are. Nothing is changed where there is
+    no such d.
     """
+    from scipy.optimize import linprog
+
     low, high, spread = scale
     found = np.zeros_like(concepts[:, :-1])
     for row, h in enumerate(concepts[:, :-1].astype(np.float64)):
