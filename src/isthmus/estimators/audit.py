@@ -127,7 +127,7 @@ def audited(model: SelfExplainingEstimator, X: Any, y: Any, train: Any, refits: 
         conciseness=conciseness(told),
         faithfulness=np.nan if score.regression else faithful(shown),
         completeness=completeness(model, told, test[0]),
-        lipschitz=(float(np.nanmedian(shown.stability)), float(np.nanquantile(shown.stability, 0.95))),
+        lipschitz=spread(shown.stability),
         eps=eps,
         error=error(model, test[0]),
         seeds=tuple(again(model, fit, test[0], i) for i in range(refits)),
@@ -163,6 +163,12 @@ def some(X: Any, most: int) -> Any:
     return X if len(X) <= most else _safe_indexing(X, drawn)
 
 
+def spread(values: Array) -> tuple[float, float]:
+    """Return median and 95 % quantile of what was measured; NaN where nothing was."""
+    known = values[~np.isnan(values)]
+    return (float(np.median(known)), float(np.quantile(known, 0.95))) if len(known) else (np.nan, np.nan)
+
+
 def leakages(told: ConceptExplanation, score: Scores) -> dict[str, float]:
     """Return scores where concepts or relevances are not those of the row."""
     h, theta = told.concepts, told.relevances
@@ -189,7 +195,9 @@ def faithful(told: ConceptExplanation) -> float:
     """Return the mean correlation of contributions with falls of the probability."""
     each = np.arange(len(told.logits))
     score = additive_score(told.contributions, told.predicted, probability=True)
-    return float(np.nanmean(faithfulness(told.contributions[each, :, told.predicted], score)))
+    found = faithfulness(told.contributions[each, :, told.predicted], score)
+    # Concepts that never speak have nothing to be faithful to.
+    return np.nan if np.isnan(found).all() else float(np.nanmean(found))
 
 
 def completeness(model: SelfExplainingEstimator, told: ConceptExplanation, X: Any) -> float:
