@@ -16,7 +16,7 @@ from isthmus.records import Pass, Shape, Spec, Terms
 
 # How fast the logarithm of the coefficient follows the logarithm of the error: of the running count, and of each step.
 AT_ONCE, EACH_STEP, WINDOW = 1.0, 0.02, 20
-CLOSE = 0.01
+CLOSE = 0.02
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,7 +29,7 @@ class TargetL0(Penalty):
     active. Rows that were not fitted have a few per cent more active units: where a fit holds rows out, e counts those.
 
     The coefficient is kept in the memory, saved with the model, and shown in the history beside the count on held-out
-    rows. The best weights are those of the best reconstruction among epochs that meet the target within 1 %. Give a fit
+    rows. The best weights are those of the best reconstruction among epochs that meet the target within 2 %. Give a fit
     time to find it: ``Trainer(patience=0)``. For ``l0``, 0 is an eighth of the units, at least one.
 
     >>> TargetL0(L1(0.2), l0=32)
@@ -110,7 +110,7 @@ class TargetL0(Penalty):
         return {"l0": active(p), "coefficient": self.coefficient(p.memory)}
 
     def missed(self, memory: Any, found: dict[str, float]) -> float:
-        """Return by how much the target is missed on held-out rows, on a logarithmic scale; 0 within 1 %."""
+        """Return by how much the target is missed on held-out rows, on a logarithmic scale; 0 within 2 %."""
         return max(0.0, abs(math.log(max(found["l0"], 1e-3) / float(memory.target))) - CLOSE)
 
     def told(self, memory: Any, found: dict[str, float]) -> None:
