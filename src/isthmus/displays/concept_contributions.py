@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.self_explaining import SelfExplainingEstimator
 
 MOST, FEW, ACROSS = 10, 5, 2
-BAR, BARS_WIDTH, LETTERS = 0.3, 3.6, 62
+BAR, BARS_WIDTH, LETTERS, ENOUGH = 0.3, 3.6, 64, 14
 FOR, AGAINST, TOTAL = INKS[1], INKS[2], INKS[0]
 
 
@@ -98,7 +98,7 @@ class ConceptContributionsDisplay:
             ax: draw in its place.
         """
         X = taken(X, np.arange(min(len(X), 6 if n_rows is None else n_rows)))
-        told = explained_against(model, X, against)
+        told = model.explain(X, against, probes=0).gap()
         drawn = rows_of(model, X, shape)
         made = cls(told, drawn, called=rows, labels=None if y is None else np.asarray(y)[: len(X)].tolist())
         if len(X) == 1:
@@ -150,11 +150,13 @@ class ConceptContributionsDisplay:
 
     def title(self, place: int, room: int = 110) -> str:
         """Say in so many letters what is predicted of a row, and whether that is right where it is known."""
-        one = [self._title(place, letters) for letters in range(40, 12, -1)]
-        # Long names of classes often begin alike, and are better broken than shortened.
-        two = [self._title(place, letters).replace(" rather", "\nrather") for letters in range(30, 4, -1)]
-        fits = (title for title in [*one, *two] if max(map(len, title.split("\n"))) <= room)
-        return next(fits, two[-1])
+        # Long names of classes often begin alike, and are better broken than shortened; then so are all titles.
+        every = range(len(self.called))
+        one = all(len(self._title(k, ENOUGH)) <= room for k in every)
+        titles = (self._title(place, letters) for letters in range(40, 4, -1))
+        titles = titles if one else (title.replace(" rather", "\nrather") for title in titles)
+        fits = (title for title in titles if max(map(len, title.split("\n"))) <= room)
+        return next(fits, self._title(place, 4))
 
     def _title(self, place: int, letters: int) -> str:
         """Say it with names of classes of up to so many letters."""
@@ -216,12 +218,3 @@ def decimals(heights: Array) -> int:
 def brief_label(label: Any) -> str:
     """Write a label or a target."""
     return f"{label:.4g}" if isinstance(label, float) else str(label)
-
-
-def explained_against(model: SelfExplainingEstimator, X: Any, against: Any) -> ConceptExplanation:
-    """Explain rows of a classifier against a class, that which comes next where none is given."""
-    if against is not None or not hasattr(model, "classes_"):
-        return model.explain(X, against, probes=0)
-    counter = model.explain(X, probes=0).counter
-    following: Array = np.asarray(model.classes_)[counter]
-    return model.explain(X, following, probes=0)

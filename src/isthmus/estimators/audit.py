@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +64,11 @@ class Audit:
         """What this means, in plain words; warnings begin with ``warning:``."""
         return list(judged(self))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, None where there is no number."""
+        found = asdict(self) | {"lipschitz": list(self.lipschitz), "seeds": list(self.seeds), "verdict": self.verdict}
+        return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in found.items()}
+
     def __str__(self) -> str:
         """Print everything."""
         name = self.measure
@@ -71,9 +76,11 @@ class Audit:
         lines += [f"  {other}: {value:.4f}" for other, value in self.baselines.items()]
         lines += [f"if it had {what}: {value:.4f}" for what, value in self.leakage.items()]
         median, high = self.lipschitz
+        lines.append(f"concepts for {100 * GAP:.0f} % of what speaks for a prediction: {self.conciseness:.1f}")
+        if not np.isnan(self.faithfulness):
+            lines.append(f"faithfulness to probabilities: {self.faithfulness:.3f}")
         lines += [
-            f"concepts for {100 * GAP:.0f} % of what speaks for a prediction: {self.conciseness:.1f}",
-            f"faithfulness to probabilities: {self.faithfulness:.3f}; completeness error {self.completeness:.1e}",
+            f"completeness error {self.completeness:.1e}",
             f"local Lipschitz number within {self.eps:g} sd: median {median:.3g}, 95 % below {high:.3g}",
         ]
         if not np.isnan(self.error):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +53,14 @@ class ConceptExplanation:
     def against(self) -> bool:
         """Whether contributions are those to the gap between two classes."""
         return self.contributions.ndim == 2
+
+    def gap(self) -> ConceptExplanation:
+        """Return what speaks for each class predicted rather than ``counter``; of targets the explanation itself."""
+        if self.against or not self.classes:
+            return self
+        each = np.arange(len(self.logits))
+        parts = self.contributions[each, :, self.predicted] - self.contributions[each, :, self.counter]
+        return replace(self, contributions=parts, logits=parts.sum(1))
 
     def of(self, row: int, output: int | None = None) -> Array:
         """Return what the concepts add, (concepts + 1,): to the gap, else to an output, that predicted unless given."""
@@ -107,10 +115,7 @@ def explained(model: SelfExplainingEstimator, x: Array, against: Any, probes: in
     predicted, counter = ranked(logits) if classes else np.zeros((2, len(x)), dtype=int)
     if against is not None:
         counter = places(model, against, len(x))
-        each = np.arange(len(x))
-        contributions = contributions[each, :, predicted] - contributions[each, :, counter]
-        logits = contributions.sum(1)
-    return ConceptExplanation(
+    told = ConceptExplanation(
         concepts=concepts,
         relevances=relevances,
         contributions=contributions,
@@ -123,13 +128,14 @@ def explained(model: SelfExplainingEstimator, x: Array, against: Any, probes: in
         prototypes=prototypes(model),
         stability=stability(model, x, concepts, relevances, probes, eps),
     )
+    return told if against is None else told.gap()
 
 
 def output_names(model: Any, outputs: int) -> tuple[Any, ...]:
     """Return the labels of the classes, or what targets are called."""
     if hasattr(model, "classes_"):
         return tuple(model.classes_)
-    return ("target",) if outputs == 1 else tuple(f"target {i}" for i in range(outputs))
+    return (model.target_name_ or "target",) if outputs == 1 else tuple(f"target {i}" for i in range(outputs))
 
 
 def ranked(logits: Array) -> tuple[Array, Array]:

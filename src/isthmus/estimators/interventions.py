@@ -182,7 +182,7 @@ def least(concepts: Array, relevances: Array, wanted: Array, margin: Array, scal
     ``low <= h + d <= high``: a linear programme, since relevances stay as they are. Nothing is changed where there is
     no such d.
     """
-    from scipy.optimize import linprog
+    from scipy.optimize import linprog  # which costs every start a third of a second
 
     low, high, spread = scale
     found = np.zeros_like(concepts[:, :-1])
