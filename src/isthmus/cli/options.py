@@ -66,6 +66,9 @@ class Explaining:
     reads: Literal["inputs", "code"] | None = None
     """What relevances see: the inputs, or the code alone, so that nothing passes by the concepts."""
 
+    conciseness: float | None = None
+    """How strongly few concepts are to decide: weight of a group lasso on relevances; 0 if not given."""
+
     fidelity: float | None = None
     """Weight of the autoencoder's objective beside the prediction; 0.1 if not given."""
 

@@ -194,7 +194,7 @@ def model_of(task: str, explaining: Explaining, made: Made) -> Any:
     from isthmus.estimators import SelfExplainingClassifier, SelfExplainingRegressor
     from isthmus.training.trainer import Trainer
 
-    asked = {name: getattr(explaining, name) for name in ("reads", "robustness", "fidelity")}
+    asked = {name: getattr(explaining, name) for name in ("reads", "robustness", "conciseness", "fidelity")}
     # Layers are pretrained in the autoencoder, before.
     trainer = composing.trainer(Trainer(), replace(made.training, pretraining=None))
     settings = {name: value for name, value in asked.items() if value is not None}
