@@ -204,8 +204,11 @@ def test_an_audit_is_bars_and_a_verdict():
     assert all(" ".join(sentence.split()) in " ".join(said.split()) for sentence in shown.audit.verdict)
     assert any(text.get_fontweight() == "bold" for text in words.texts)
     legible(shown.figure_)
+    assert not any("no better than no model" in sentence for sentence in shown.audit.verdict)
     bad = audit(measure="R2", score=-3.0, faithfulness=np.nan, lipschitz=(np.nan, np.nan))
     legible(AuditDisplay(bad).plot().figure_)
+    assert "does no better than no model at all" in str(bad) and "decoration" not in str(bad)
+    assert "Lipschitz" not in str(bad) and "faithfulness" not in str(bad)
 
 
 def test_in_the_place_of_an_axes_and_as_files(pictures, tmp_path):

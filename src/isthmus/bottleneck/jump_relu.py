@@ -46,7 +46,7 @@ class _Active(Function):
 
 
 def kernel(a: Tensor, t: Tensor, eps: float) -> Tensor:
-    """Return K((a - t) / eps) / eps, with K(u) = [|u| < 1/2]: what stands for the derivative of a step."""
+    """Return K((a - t) / eps) / eps, with ``K(u) = [|u| < 1/2]``: what stands for the derivative of a step."""
     return ((a - t).abs() < eps / 2).to(a.dtype) / eps
 
 
@@ -55,7 +55,7 @@ class JumpReLU(Bottleneck):
     """h_j = a_j * [a_j > t_j] with a = f(x) and a learnt threshold t_j >= 0 per unit.
 
     A step has no derivative, so thresholds learn by surrogates (Rajamanoharan et al., 2024, "Jumping Ahead"): with
-    K(u) = [|u| < 1/2], ``dh/dt = -(t / eps) K((a - t) / eps)`` for the reconstruction and
+    ``K(u) = [|u| < 1/2]``, ``dh/dt = -(t / eps) K((a - t) / eps)`` for the reconstruction and
     ``d[a > t]/dt = -(1 / eps) K((a - t) / eps)`` for the number of active units, which the penalty L0 counts.
 
     Args:
