@@ -83,6 +83,7 @@ def test_values_set_are_what_is_predicted_with(fitted):
     assert_allclose(there.effect, there.logits_after - told.logits, atol=1e-6)
     assert_allclose(there.decoded_after, fitted.autoencoder_.inverse_transform(h[:, :-1]), atol=1e-6)
     assert_array_equal(there.predicted, fitted.classes_[there.logits_after.argmax(1)])
+    assert f"concept 1 {told.concepts[0, 1]:.3g} to 0" in str(there)
 
 
 @pytest.mark.parametrize("reads", ["inputs", "code"])
@@ -136,7 +137,9 @@ def test_targets_keep_their_units():
     assert_allclose(found.intervene(X[:8], {}).logits_after[:, 0], found.predict(X[:8]), rtol=1e-5)
     both = SelfExplainingRegressor(quick(4), trainer=SHORT, reads="code", random_state=0).fit(X, np.c_[y, -y])
     assert both.predict(X[:8]).shape == (8, 2)
-    assert_allclose(both.intervene(X[:8], {}).logits_after, both.predict(X[:8]), rtol=1e-5)
+    assert_allclose(both.intervene(X[:8], {}).predicted, both.predict(X[:8]), rtol=1e-5)
+    assert str(both.explain(X[:8])).count("target 1 ") == 8
+    assert "nothing changed: target 0 " in str(both.intervene(X[:8], {}))
 
 
 def test_a_default_sees_columns_in_standard_deviations():

@@ -15,6 +15,7 @@ import isthmus
 from isthmus.cli.benching import bench
 from isthmus.cli.concepts import concepts
 from isthmus.cli.config import ConfigFile, Environment
+from isthmus.cli.explaining import explain
 from isthmus.cli.fitting import fit
 from isthmus.cli.imputing import impute
 from isthmus.cli.listing import parts
@@ -40,6 +41,7 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     sample,
     impute,
     evaluate,
+    explain,
     concepts,
     parts,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -14,6 +14,7 @@ from isthmus.cli.options import Folder, Reading, Repeated
 
 if TYPE_CHECKING:
     from isthmus.estimators import Autoencoder
+    from isthmus.estimators.self_explaining import SelfExplainingEstimator
 
 Order = Literal["rate", "unit", "name", "lift", "stability", "likeness"]
 
@@ -49,10 +50,11 @@ def concepts(
     from isthmus.displays import concept_figures
     from isthmus.explain import passports
 
-    fitted = rows.model_at(model)
+    whole = rows.fitted_at(model)
+    fitted = rows.autoencoder_of(whole, model)
     if name:
-        named(fitted, name).save(model)
-    given = rows.read(data, reading, types=rows.types_of(fitted))
+        named(whole, name).save(model)
+    given = rows.read(data, rows.labelled(whole, data, reading), types=rows.types_of(fitted))
     book = passports(fitted, given.rows, given.y, others=[rows.model_at(path) for path in other])
     drawn = concept_figures(book, out, by=by, pages=pages, shape=rows.sizes(shape, "shape"))
     import pyarrow as pa
@@ -66,7 +68,7 @@ def concepts(
     print(f"{out}: gallery.png, {len(drawn) - 1} pages, concepts.csv, concepts.json")
 
 
-def named(fitted: Autoencoder, names: Sequence[str]) -> Autoencoder:
+def named(fitted: Autoencoder | SelfExplainingEstimator, names: Sequence[str]) -> Any:
     """Give concepts their names, NUMBER=NAME each.
 
     Raises:

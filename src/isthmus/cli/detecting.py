@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,9 +183,7 @@ def _rows(given: Data, some: Any) -> Any:
     """Return some rows as the estimator takes them."""
     if len(some) == len(given):
         return given.rows
-    if given.table is not None:
-        return given.table.take(some)
-    return replace(given, X=given.X[some] if given.X is not None else None, y=None, index=None).rows
+    return rows.some(given, some).rows
 
 
 def _draw(detector: AnomalyDetector, given: Data, folder: Path, text: str) -> list[Path]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from isthmus.cli import rows
-from isthmus.cli.options import Folder, Parts, Reading, Repeated, Training
+from isthmus.cli.options import Explaining, Folder, Parts, Reading, Repeated, Training
 
 if TYPE_CHECKING:
     from isthmus.data import Data
@@ -24,7 +25,7 @@ def fit(
     data: str,
     *,
     out: Folder,
-    task: Literal["autoencoder", "anomaly"] = "autoencoder",
+    task: Literal["autoencoder", "anomaly", "classify", "regress"] = "autoencoder",
     contamination: Given = None,
     alarm_rate: Annotated[float | None, Parameter(show_default=False)] = None,
     members: Annotated[int | None, Parameter(show_default=False)] = None,
@@ -43,8 +44,9 @@ def fit(
     reading: Reading = Reading(),  # noqa: B008  (frozen)
     parts: Parts = Parts(),  # noqa: B008
     training: Training = Training(),  # noqa: B008
+    explaining: Explaining = Explaining(),  # noqa: B008
 ) -> int:
-    """Train an autoencoder, or an anomaly detector made of some, on DATA and save it.
+    """Train an autoencoder on DATA, or what is made of some: an anomaly detector, a model that predicts; and save it.
 
     Every option may also stand in the environment (ISTHMUS_FIT_EPOCHS=20) or in a TOML file (epochs = 20, and a part
     as a table, [bottleneck] with type = "top_k", k = 8). Flags win over the environment, which wins over the file.
@@ -56,7 +58,8 @@ def fit(
         data: a csv, Parquet, npy, npz or idx file, a folder of images or idx files, or digits, mnist, fashion-mnist.
         out: folder for the model; an older model there is replaced once the new one is complete.
         task: autoencoder, or anomaly for a detector of rows unlike those of DATA (isthmus score). A detector chooses
-            its own parts but for the architecture.
+            its own parts but for the architecture. classify or regress for a self-explaining model of --target, whose
+            concepts are the units of an autoencoder (isthmus explain); a fifth of DATA is held out for its audit.
         contamination: of a detector, how many rows of DATA may be anomalies: unknown (the default), 0 where all are
             normal, or their share, as 0.05, which is then the share of them that it names.
         alarm_rate: of a detector, the rate of false alarms on normal rows; 0.05 where not given.
@@ -79,20 +82,29 @@ def fit(
         reading: how DATA is read.
         parts: what the recipe's parts are replaced with.
         training: what the recipe's trainer is changed to.
+        explaining: how a self-explaining model predicts.
     """
     from isthmus.cli import composing
     from isthmus.persistence import refuse_unusable
 
     del config  # read by ConfigFile
     refuse_unusable(out)
+    detected = (contamination, alarm_rate, members)
+    if task != "anomaly" and detected != (None, None, None):
+        raise ValueError("--contamination, --alarm-rate and --members are for anomaly detectors; add --task anomaly")
+    if task in ("classify", "regress"):
+        from isthmus.cli import predicting
+
+        predicting.refuse_foreign(checkpoint, stream)
+        made = predicting.Made(recipe, parts, training, units, seed, shape, scaling, schema)
+        return predicting.fit(data, out, task, explaining, made, test, figures, reading, quiet=quiet)
+    refuse_targets(explaining)
     if task == "anomaly":
         from isthmus.cli import detecting
 
         detecting.refuse_foreign(recipe, units, scaling, test, checkpoint, stream, parts)
-        asked = detecting.Asked(contamination, alarm_rate, members, schema, shape, seed, parts.architecture, training)
+        asked = detecting.Asked(*detected, schema, shape, seed, parts.architecture, training)
         return detecting.fit(data, out, asked, figures, reading, quiet=quiet)
-    if (contamination, alarm_rate, members) != (None, None, None):
-        raise ValueError("--contamination, --alarm-rate and --members are for anomaly detectors; add --task anomaly")
     kinds, sizes = composing.schema(schema), rows.sizes(shape, "shape")
     model = composing.compose(
         recipe, parts, training, units=units, seed=seed, shape=sizes, scaling=scaling, schema=kinds
@@ -111,6 +123,17 @@ def fit(
         _draw(model, measured, figures, tell)
     tell(text)
     return 0
+
+
+def refuse_targets(explaining: Explaining) -> None:
+    """Refuse options that say how something is predicted, where nothing is.
+
+    Raises:
+        ValueError: with these options.
+    """
+    given = [f"--{f.name}" for f in fields(Explaining) if getattr(explaining, f.name) != f.default]
+    if given:
+        raise ValueError(f"{', '.join(given)}: for models that predict; add --task classify or --task regress")
 
 
 def _trained(model: Autoencoder, X: Any, out: Path, checkpoint: Path | None, *, quiet: bool) -> bool:

@@ -38,7 +38,8 @@ def impute(
             error at cells hidden from the model (of dates in seconds), or the chance of another level.
         reading: how DATA is read.
     """
-    fitted = rows.model_at(model)
+    whole_model = rows.fitted_at(model)
+    fitted, reading = rows.autoencoder_of(whole_model, model), rows.labelled(whole_model, data, reading)
     types = rows.types_of(fitted)
     given = rows.read(data, reading, types=types)
     made, doubts = fitted.impute(given.rows, return_std=True)

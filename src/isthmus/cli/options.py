@@ -52,6 +52,33 @@ class Parts:
     penalty of that name; none drops all of the recipe's."""
 
 
+@Parameter(name="*", group="A model that predicts (--task classify or regress)")
+@dataclass(frozen=True)
+class Explaining:
+    """How a self-explaining model predicts."""
+
+    target: str | None = None
+    """Column to predict; not needed where DATA has labels of its own."""
+
+    robustness: float | None = None
+    """The paper's lambda: how much neighbouring rows must be explained alike; 0.1 if not given."""
+
+    reads: Literal["inputs", "code"] | None = None
+    """What relevances see: the inputs, or the code alone, so that nothing passes by the concepts."""
+
+    conciseness: float | None = None
+    """How strongly few concepts are to decide: weight of a group lasso on relevances; 0 if not given."""
+
+    fidelity: float | None = None
+    """Weight of the autoencoder's objective beside the prediction; 0.1 if not given."""
+
+    frozen: Annotated[bool, Parameter(negative=())] = False
+    """Leave the autoencoder as it is after its own fit."""
+
+    balanced: Annotated[bool, Parameter(negative=())] = False
+    """Let each class count alike, however few rows it has."""
+
+
 @Parameter(name="*", group="Training")
 @dataclass(frozen=True)
 class Training:

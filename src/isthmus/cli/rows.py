@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,7 @@ def types_of(model: Any) -> dict[str, Any] | None:
     Text is told by its levels: a few rows of a file may look like numbers, and the fit's may have had no rows at all of
     a type, as pandas' objects.
     """
+    model = getattr(model, "autoencoder_", model)
     codec = model.form_.table if hasattr(model, "form_") else getattr(model.reading_, "codec", None)
     if codec is None:
         return None
@@ -131,28 +133,82 @@ def brief(column: Any) -> Any:
     return pa.array(np.where(np.isfinite(short), short, x), mask=np.isnan(x))
 
 
+def some(given: Data, index: Any) -> Data:
+    """Return some rows of a source."""
+    import numpy as np
+
+    index = np.asarray(index)
+    return replace(
+        given,
+        X=None if given.X is None else given.X[index],
+        y=None if given.y is None else given.y[index],
+        index=None if given.index is None else given.index[index],
+        table=None if given.table is None else given.table.take(index),
+    )
+
+
+def columns(source: str) -> tuple[str, ...]:
+    """Return the names of the columns of a csv or Parquet file; none of anything else."""
+    from isthmus.data import blockwise, csvlayout, tables
+
+    path = Path(source).expanduser()
+    if not blockwise.in_blocks(source):
+        return ()
+    if path.suffix.lower() in tables.PARQUET:
+        with tables.parquet_file(path) as file:
+            return tuple(file.schema_arrow.names)
+    return csvlayout.layout(path).header or ()
+
+
+def labelled(model: Any, source: str, reading: Reading) -> Reading:
+    """Return how rows for a model that predicts are read: the target of its fit apart, where it is there."""
+    target = getattr(model, "target_name_", None)
+    if reading.label is not None or target is None or target in reading.drop or target not in columns(source):
+        return reading
+    return replace(reading, label=target)
+
+
+def predicts(model: Any) -> bool:
+    """Tell whether a model is a self-explaining one."""
+    return hasattr(model, "target_name_")
+
+
+def described(model: Any) -> str:
+    """Say what a model is."""
+    return "an autoencoder" if hasattr(model, "objective_") else "an anomaly detector"
+
+
 def fitted_at(path: Path) -> Any:
-    """Load a saved model, an autoencoder or a detector."""
+    """Load a saved model, whatever it is."""
     from isthmus.estimators import load
 
     return load(path)
 
 
 def model_at(path: Path) -> Autoencoder:
-    """Load a saved autoencoder.
+    """Load a saved autoencoder, or that of a self-explaining model.
 
     Raises:
         ValueError: an anomaly detector, which can do something else.
     """
+    return autoencoder_of(fitted_at(path), path)
+
+
+def autoencoder_of(model: Any, path: Path) -> Autoencoder:
+    """Return the autoencoder of a model that was loaded.
+
+    Raises:
+        ValueError: it has none.
+    """
     from isthmus.estimators import Autoencoder
 
-    model = fitted_at(path)
-    if not isinstance(model, Autoencoder):
+    own = model.autoencoder_ if predicts(model) else model
+    if not isinstance(own, Autoencoder):
         raise ValueError(
             f"{path} holds an anomaly detector, which scores rows and has no code to read or write them by; ask for "
             f"its scores (isthmus score {path} DATA), or fit an autoencoder (isthmus fit DATA -o MODEL)"
         )
-    return model
+    return own
 
 
 def write(path: Path, values: Any, names: Any = None, data: Data | None = None) -> None:

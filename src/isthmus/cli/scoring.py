@@ -28,16 +28,25 @@ def score(
     """
     if fdr is not None and not 0 < fdr < 1:
         raise ValueError(f"--fdr {fdr:g} is no share; give a number between 0 and 1, as 0.05")
-    if out is not None and out.suffix.lower() not in rows.ROW_NAMES:
-        raise ValueError(
-            f"{str(out)!r} cannot hold reasons, which are text; write a csv or Parquet file: -o scored.csv"
-        )
+    refuse_wordless(out)
     if out is None:
         kept, tally = _strangest(_scored(detector, data, reading, per_column), fdr)
         print(f"{tally.told(detector, fdr)}\n\n{_listed(kept, detector, per_column)}")
         return
     tally = _write(detector, data, out, reading, per_column, fdr)
     print(f"{out}: {tally.told(detector, fdr)}")
+
+
+def refuse_wordless(out: Path | None) -> None:
+    """Refuse a file that holds no text.
+
+    Raises:
+        ValueError: always with the remedy.
+    """
+    if out is not None and out.suffix.lower() not in rows.ROW_NAMES:
+        raise ValueError(
+            f"{str(out)!r} cannot hold reasons, which are text; write a csv or Parquet file: -o scored.csv"
+        )
 
 
 class Tally:
@@ -88,11 +97,10 @@ class Tally:
         return f"; {few}, so that only {together:,} or more could be found together: fit to more rows, or raise --fdr"
 
 
-def _blocks(detector: AnomalyDetector, data: str, reading: Reading) -> tuple[Iterator[Data], int | None]:
+def walked(data: str, reading: Reading, types: Any) -> tuple[Iterator[Data], int | None]:
     """Return the rows of a source in blocks, and their number where it is known."""
     from isthmus.data import blockwise
 
-    types = rows.types_of(detector)
     if reading.limit is None and reading.size is None and blockwise.in_blocks(data):
         walk = blockwise.blocks(data, label=reading.label, drop=reading.drop, types=types)
         return walk, blockwise.count(data)
@@ -107,7 +115,7 @@ def _scored(
     from isthmus.cli.progress import Counted
     from isthmus.estimators import score_batches
 
-    walk, total = _blocks(detector, data, reading)
+    walk, total = walked(data, reading, rows.types_of(detector))
     with Counted("scoring", total) as shown:
         for block in walk:
             yield score_batches(detector, rows.table_of(block), per_column=per_column), shown.done, block
@@ -121,21 +129,26 @@ def _write(
     answers = _scored(detector, data, reading, per_column)
     tally = Tally()
     if fdr is None:
-        _append(out, (_noted(found, block, out, tally) for found, _, block in answers))
+        append(out, (_noted(found, block, out, tally) for found, _, block in answers))
         return tally
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
         first = Path(beside) / "first.parquet"
-        _append(first, (_noted(found, block, out, tally, keep=True) for found, _, block in answers))
-        _append(out, _marked(first, tally.discoveries(fdr)))
+        append(first, (_noted(found, block, out, tally, keep=True) for found, _, block in answers))
+        append(out, _marked(first, tally.discoveries(fdr)))
     return tally
 
 
 def _noted(found: Any, block: Data, out: Path, tally: Tally, *, keep: bool = False) -> Any:
-    """Return a block's answers as they are written: behind the rows' own names, numbers in seven digits."""
+    """Return a block's answers as they are written, and take note of them."""
+    tally.add(found, keep=keep)
+    return named_rows(found, block, out)
+
+
+def named_rows(found: Any, block: Data, out: Path) -> Any:
+    """Return answers behind the rows' own names, numbers in seven digits."""
     import pyarrow as pa
 
-    tally.add(found, keep=keep)
     for i, column in enumerate(found.columns):
         found = found.set_column(i, found.column_names[i], rows.brief(column))
     if block.index is None:
@@ -158,8 +171,8 @@ def _marked(first: Path, anomaly: Any) -> Iterator[Any]:
             yield table.set_column(table.column_names.index("anomaly"), "anomaly", marks)
 
 
-def _append(out: Path, found: Iterator[Any]) -> None:
-    """Write tables of the first one's columns.
+def append(out: Path, found: Iterator[Any]) -> int:
+    """Write tables of the first one's columns; return the number of rows.
 
     Raises:
         ValueError: the names of rows change their type, or there is no row.
@@ -171,13 +184,16 @@ def _append(out: Path, found: Iterator[Any]) -> None:
     first = next(found, None)
     if first is None:
         raise ValueError("there is no row to score; give at least one")
-    with table_writer(out, first.schema) as append:
-        append(first)
+    with table_writer(out, first.schema) as write:
+        write(first)
+        count = int(first.num_rows)
         for table in found:
             try:
-                append(table.cast(first.schema))
+                write(table.cast(first.schema))
             except pa.ArrowException as error:
                 raise ValueError(f"the names of rows are of several types ({error}); write a csv file") from None
+            count += table.num_rows
+    return count
 
 
 def _strangest(answers: Iterator[tuple[Any, int, Data]], fdr: float | None) -> tuple[Any, Tally]:

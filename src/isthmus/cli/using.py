@@ -76,7 +76,8 @@ def reconstruct(
         codes: DATA holds codes, as isthmus encode wrote them without --bits; with --bits they are recognised.
         reading: how DATA is read.
     """
-    fitted, small = rows.model_at(model), _quantised(Path(data))
+    whole, small = rows.fitted_at(model), _quantised(Path(data))
+    fitted, reading = rows.autoencoder_of(whole, model), rows.labelled(whole, data, reading)
     types = None if codes else rows.types_of(fitted)
     given = rows.read(data, reading, types=types) if small is None else None
     if given is None:
@@ -89,8 +90,9 @@ def reconstruct(
 
 def _opened(model: Path, data: str, reading: Reading) -> tuple[Autoencoder, Data]:
     """Return a saved model, and rows as it reads them."""
-    fitted = rows.model_at(model)
-    return fitted, rows.read(data, reading, types=rows.types_of(fitted))
+    whole = rows.fitted_at(model)
+    reading = rows.labelled(whole, data, reading)
+    return rows.autoencoder_of(whole, model), rows.read(data, reading, types=rows.types_of(whole))
 
 
 def _quantised(path: Path) -> np.ndarray[Any, np.dtype[Any]] | None:
@@ -133,19 +135,24 @@ def score(
     fdr: Annotated[float | None, Parameter(show_default=False)] = None,
     reading: Reading = Reading(),  # noqa: B008
 ) -> None:
-    """Say how strange each row of DATA is.
+    """Say how strange each row of DATA is; of a model that predicts, what it predicts.
 
     An anomaly detector (isthmus fit --task anomaly) gives each row a score (high is strange), a p-value, whether it is
     an anomaly, and three reasons; csv and Parquet files of any size are read and written in blocks. Without --out the
     ten strangest rows are shown with their reasons.
+
+    A self-explaining model (isthmus fit --task classify or regress) gives each row its prediction, of classes the
+    probability, and the three concepts that add most; also in blocks. Without --out the first ten rows are shown.
 
     Any other model gives the log-likelihood of each row given its code: the lower, the stranger.
 
     Args:
         model: folder of a saved model.
         data: rows like those of the fit.
-        out: csv, Parquet, npy or npz file (of a detector: csv or Parquet); where not given, the standard output.
-        per_column: add what each column contributes: to a detector's score, or -log p(column given the code), in nats.
+        out: csv, Parquet, npy or npz file (of a detector or of a model that predicts: csv or Parquet); where not given,
+            the standard output.
+        per_column: add what each column contributes: to a detector's score, or -log p(column given the code), in nats;
+            of a model that predicts, what each concept adds.
         fdr: call rows of DATA anomalies so that at most this share of them is false, by Benjamini and Hochberg's
             procedure, instead of by the detector's threshold.
         reading: how DATA is read.
@@ -159,6 +166,10 @@ def score(
         from isthmus.cli import scoring
 
         return scoring.score(fitted, data, out, reading, per_column=per_column, fdr=fdr)
+    if rows.predicts(fitted) and fdr is None:
+        from isthmus.cli import explaining
+
+        return explaining.score(fitted, data, out, reading, per_column=per_column)
     if fdr is not None:
         raise ValueError(f"--fdr needs p-values, which {model} has none of; fit a detector: isthmus fit --task anomaly")
     given = rows.read(data, reading, types=rows.types_of(fitted))
@@ -204,18 +215,35 @@ def evaluate(
     /,
     *,
     draws: int = 0,
+    train: Annotated[str | None, Parameter(show_default=False)] = None,
+    refits: int = 0,
     json_file: Annotated[Path | None, Parameter(name="--json")] = None,
     reading: Reading = Reading(),  # noqa: B008
 ) -> None:
     """Measure the model on DATA: errors beside PCA's (of a table, column by column), likelihood, and what that means.
 
+    Of a self-explaining model: its audit on rows that the fit has not seen, with their labels: baselines, what is left
+    of the score without concepts, faithfulness, stability, and a verdict.
+
     Args:
         model: folder of a saved model.
         data: rows like those of the fit.
         draws: codes drawn per row for an estimate of -log p(x), where codes have a density; 200 is usual.
+        train: of a self-explaining model, rows of the fit, which baselines are fitted to; a half of DATA if not given.
+        refits: of a self-explaining model, how many times it is fitted anew, to see whether other seeds find the same
+            concepts, and what the same net reaches without explaining.
         json_file: write the numbers there too.
         reading: how DATA is read.
     """
+    whole = rows.fitted_at(model)
+    if rows.predicts(whole):
+        from isthmus.cli import explaining
+
+        if draws:
+            raise ValueError("--draws is for the likelihood of autoencoders, and the model predicts; leave it out")
+        return explaining.evaluate(whole, data, reading, train, refits, json_file)
+    if train is not None or refits:
+        raise ValueError(f"--train and --refits are for self-explaining models; {model} holds {rows.described(whole)}")
     fitted, given = _opened(model, data, reading)
     found = fitted.evaluate(given.rows, draws=draws, bytes_per_row=given.bytes_per_row)
     if json_file is not None:

@@ -220,6 +220,8 @@ def short(value: Any) -> str:
     """Write a cell in few signs: numbers in three digits."""
     if not isinstance(value, (float, np.floating)):
         return brief(value)
+    if np.isnan(value):
+        return "missing"
     return f"{float(value):,.0f}" if 1000 <= abs(float(value)) < 1e9 else f"{float(value):.3g}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +64,11 @@ class Audit:
         """What this means, in plain words; warnings begin with ``warning:``."""
         return list(judged(self))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, None where there is no number."""
+        found = asdict(self) | {"lipschitz": list(self.lipschitz), "seeds": list(self.seeds), "verdict": self.verdict}
+        return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in found.items()}
+
     def __str__(self) -> str:
         """Print everything."""
         name = self.measure
@@ -71,11 +76,12 @@ class Audit:
         lines += [f"  {other}: {value:.4f}" for other, value in self.baselines.items()]
         lines += [f"if it had {what}: {value:.4f}" for what, value in self.leakage.items()]
         median, high = self.lipschitz
-        lines += [
-            f"concepts for {100 * GAP:.0f} % of what speaks for a prediction: {self.conciseness:.1f}",
-            f"faithfulness to probabilities: {self.faithfulness:.3f}; completeness error {self.completeness:.1e}",
-            f"local Lipschitz number within {self.eps:g} sd: median {median:.3g}, 95 % below {high:.3g}",
-        ]
+        lines.append(f"concepts for {100 * GAP:.0f} % of what speaks for a prediction: {self.conciseness:.1f}")
+        if not np.isnan(self.faithfulness):
+            lines.append(f"faithfulness to probabilities: {self.faithfulness:.3f}")
+        lines.append(f"completeness error {self.completeness:.1e}")
+        if not np.isnan(median):
+            lines.append(f"local Lipschitz number within {self.eps:g} sd: median {median:.3g}, 95 % below {high:.3g}")
         if not np.isnan(self.error):
             lines.append(f"squared error of the autoencoder over that of PCA: {self.error:.2f}")
         if self.seeds:
@@ -93,7 +99,9 @@ def judged(audit: Audit) -> Any:
     if BLACK_BOX in base:
         gap = 100 * (base[BLACK_BOX] - own)
         yield f"explaining costs {gap:.1f} points" if gap > 0 else "explaining costs nothing in this score"
-    if leak[PERMUTED] > own - POINT or leak[CONSTANT] > own - POINT:
+    if own <= base[CHANCE] + POINT:
+        yield "warning: it does no better than no model at all"
+    elif leak[PERMUTED] > own - POINT or leak[CONSTANT] > own - POINT:
         yield "warning: concepts are decoration, relevances decide alone; raise robustness, or let them read the code"
     elif max(leak[CONSTANT], leak[PERMUTED]) > (own + base[CHANCE]) / 2:
         yield "warning: relevances know much of the answer without the concepts; raise robustness"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,9 +28,9 @@ class ConceptExplanation:
             (rows, concepts + 1), which sum to the gap between the predicted class and that one.
         logits: (rows, outputs); against a class the gap, (rows,). Of a regressor the predictions.
         outputs: labels of the outputs.
-        predicted: (rows,): place of the predicted class among the outputs.
-        counter: (rows,): place of the class that comes next, or of the one to explain against; of a regressor, as
-            ``predicted``.
+        classes: whether these are classes, or targets.
+        predicted: (rows,): place of the predicted class among the outputs; 0 of a regressor.
+        counter: (rows,): place of the class that comes next, or of the one to explain against; 0 of a regressor.
         names: names of the concepts.
         prototypes: (concepts, 8): numbers of the training rows in which each concept is strongest.
         stability: (rows,): the largest ||theta(x) - theta(x')|| / ||h(x) - h(x')|| over neighbours x' of the row; NaN
@@ -42,6 +42,7 @@ class ConceptExplanation:
     contributions: Array
     logits: Array
     outputs: tuple[Any, ...]
+    classes: bool
     predicted: Array
     counter: Array
     names: tuple[str, ...]
@@ -53,15 +54,38 @@ class ConceptExplanation:
         """Whether contributions are those to the gap between two classes."""
         return self.contributions.ndim == 2
 
+    def gap(self) -> ConceptExplanation:
+        """Return what speaks for each class predicted rather than ``counter``; of targets the explanation itself."""
+        if self.against or not self.classes:
+            return self
+        each = np.arange(len(self.logits))
+        parts = self.contributions[each, :, self.predicted] - self.contributions[each, :, self.counter]
+        return replace(self, contributions=parts, logits=parts.sum(1))
+
     def of(self, row: int, output: int | None = None) -> Array:
         """Return what the concepts add, (concepts + 1,): to the gap, else to an output, that predicted unless given."""
         if self.against:
             return np.asarray(self.contributions[row])
         return np.asarray(self.contributions[row, :, self.predicted[row] if output is None else output])
 
-    def reasons(self, row: int = 0, most: int = 3) -> list[str]:
-        """Return the concepts that add most to a row's prediction, in either direction, largest first."""
-        parts = self.of(row)
+    def total(self, row: int = 0) -> str:
+        """Say what the contributions of a row add up to: a gap between classes, a logit, or a target."""
+        named = self.outputs[self.predicted[row]]
+        if self.against:
+            return f"{named} rather than {self.outputs[self.counter[row]]} by {self.logits[row]:.3g}"
+        if self.classes:
+            return f"{named} with logit {self.logits[row, self.predicted[row]]:.3g}"
+        return ", ".join(f"{name} {value:.4g}" for name, value in zip(self.outputs, self.logits[row], strict=True))
+
+    def reasons(self, row: int = 0, most: int = 3, output: int | None = None) -> list[str]:
+        """Return the concepts that add most, in either direction, largest first.
+
+        Args:
+            row: whose prediction.
+            most: how many.
+            output: the output that they add to; the gap, else the one predicted, if None.
+        """
+        parts = self.of(row, output)
         order = np.argsort(-np.abs(parts), kind="stable")[:most]
         told = []
         for i in order:
@@ -74,39 +98,44 @@ class ConceptExplanation:
         return "\n".join(line for row in range(len(self.logits)) for line in self._lines(row))
 
     def _lines(self, row: int) -> Sequence[str]:
-        named = self.outputs[self.predicted[row]]
-        if self.against:
-            head = f"row {row}: {named} rather than {self.outputs[self.counter[row]]} by {self.logits[row]:.3g}"
-        elif len(self.outputs) == 1:
-            head = f"row {row}: {named} {self.logits[row, 0]:.4g}"
-        else:
-            head = f"row {row}: {named} with logit {self.logits[row, self.predicted[row]]:.3g}"
-        return [head, *(f"  {reason}" for reason in self.reasons(row))]
+        if self.classes or len(self.outputs) == 1:
+            return [f"row {row}: {self.total(row)}", *(f"  {reason}" for reason in self.reasons(row))]
+        lines = [f"row {row}:"]
+        for output, name in enumerate(self.outputs):
+            lines.append(f"  {name} {self.logits[row, output]:.4g}")
+            lines += [f"    {reason}" for reason in self.reasons(row, output=output)]
+        return lines
 
 
 def explained(model: SelfExplainingEstimator, x: Array, against: Any, probes: int, eps: float) -> ConceptExplanation:
     """Explain the predictions for rows, which are ``x`` as variables."""
     concepts, relevances = model._taken_apart(x)
     contributions = concepts[:, :, None] * relevances
-    logits = contributions.sum(1)
-    predicted, counter = ranked(logits)
+    logits, classes = contributions.sum(1), hasattr(model, "classes_")
+    predicted, counter = ranked(logits) if classes else np.zeros((2, len(x)), dtype=int)
     if against is not None:
         counter = places(model, against, len(x))
-        each = np.arange(len(x))
-        contributions = contributions[each, :, predicted] - contributions[each, :, counter]
-        logits = contributions.sum(1)
-    return ConceptExplanation(
+    told = ConceptExplanation(
         concepts=concepts,
         relevances=relevances,
         contributions=contributions,
         logits=logits,
-        outputs=tuple(getattr(model, "classes_", ("target",))),
+        outputs=output_names(model, relevances.shape[2]),
+        classes=classes,
         predicted=predicted,
         counter=counter,
         names=concept_names(model),
         prototypes=prototypes(model),
         stability=stability(model, x, concepts, relevances, probes, eps),
     )
+    return told if against is None else told.gap()
+
+
+def output_names(model: Any, outputs: int) -> tuple[Any, ...]:
+    """Return the labels of the classes, or what targets are called."""
+    if hasattr(model, "classes_"):
+        return tuple(model.classes_)
+    return (model.target_name_ or "target",) if outputs == 1 else tuple(f"target {i}" for i in range(outputs))
 
 
 def ranked(logits: Array) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.component import suggest
-from isthmus.estimators.concept_explanation import concept_names, places, ranked
+from isthmus.estimators.concept_explanation import concept_names, output_names, places, ranked
 from isthmus.estimators.inputs import Array
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ class Intervention:
     Attributes:
         logits_before, logits_after: (rows, outputs); of a regressor the predictions.
         outputs: labels of the outputs.
+        classes: whether these are classes, or targets.
+        names: names of the concepts.
         concepts_before, concepts_after: (rows, concepts).
         decoded_before, decoded_after: what the autoencoder makes of both, as X was given.
     """
@@ -32,6 +34,8 @@ class Intervention:
     logits_before: Array
     logits_after: Array
     outputs: tuple[Any, ...]
+    classes: bool
+    names: tuple[str, ...]
     concepts_before: Array
     concepts_after: Array
     decoded_before: Any
@@ -39,7 +43,9 @@ class Intervention:
 
     @property
     def flipped(self) -> Array:
-        """Whether another class is predicted afterwards, (rows,)."""
+        """Whether another class is predicted afterwards, (rows,); never of a regressor."""
+        if not self.classes:
+            return np.zeros(len(self.logits_before), dtype=bool)
         return np.asarray(self.logits_before.argmax(1) != self.logits_after.argmax(1))
 
     @property
@@ -50,9 +56,38 @@ class Intervention:
     @property
     def predicted(self) -> Array:
         """What is predicted afterwards: labels, or of a regressor the targets."""
-        if len(self.outputs) == 1:
+        if not self.classes:
             return self.logits_after
         return np.asarray(self.outputs)[self.logits_after.argmax(1)]
+
+    @property
+    def changes(self) -> Array:
+        """What is added to every concept, (rows, concepts)."""
+        return np.asarray(self.concepts_after - self.concepts_before)
+
+    def __str__(self) -> str:
+        """Print every row with the concepts that changed and what that does."""
+        return "\n".join(f"row {row}: {self.told(row)}" for row in range(len(self.logits_before)))
+
+    def told(self, row: int, most: int = 3) -> str:
+        """Say which concepts of a row changed, those that changed most first, and what that does to the prediction."""
+        changes = self.changes[row]
+        order = [i for i in np.argsort(-np.abs(changes), kind="stable") if changes[i]]
+        moved = [
+            f"{self.names[i]} {self.concepts_before[row, i]:.3g} to {self.concepts_after[row, i]:.3g}"
+            for i in order[:most]
+        ]
+        moved += [f"{len(order) - most} more"] if len(order) > most else []
+        return f"{', '.join(moved) or 'nothing changed'}: {self.verdict(row)}"
+
+    def verdict(self, row: int) -> str:
+        """Say what is predicted of a row before and after."""
+        before, after = self.logits_before[row], self.logits_after[row]
+        if not self.classes:
+            pairs = zip(self.outputs, before, after, strict=True)
+            return ", ".join(f"{name} {one:.4g} to {other:.4g}" for name, one, other in pairs)
+        first, then = self.outputs[int(before.argmax())], self.outputs[int(after.argmax())]
+        return f"{first} becomes {then}" if first != then else f"still {first}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +104,11 @@ class Counterfactual(Intervention):
     reached: Array
     cost: Array
 
-    @property
-    def changes(self) -> Array:
-        """What is added to every concept, (rows, concepts)."""
-        return np.asarray(self.concepts_after - self.concepts_before)
+    def verdict(self, row: int) -> str:
+        """Say what is predicted before and after, and at which cost, or that the class wanted is out of reach."""
+        if not self.reached[row]:
+            return f"{self.outputs[self.target[row]]} is out of reach, {super().verdict(row)}"
+        return f"{super().verdict(row)} at {self.cost[row]:.3g} standard deviations of change"
 
 
 def intervened(model: SelfExplainingEstimator, x: Array, given: Mapping[Any, Any]) -> Intervention:
@@ -90,7 +126,9 @@ def outcome(model: SelfExplainingEstimator, before: Array, relevances: Array, af
     return {
         "logits_before": (before[:, :, None] * relevances).sum(1),
         "logits_after": (after[:, :, None] * changed).sum(1),
-        "outputs": tuple(getattr(model, "classes_", ("target",))),
+        "outputs": output_names(model, relevances.shape[2]),
+        "classes": hasattr(model, "classes_"),
+        "names": concept_names(model)[:-1],
         "concepts_before": before[:, :-1],
         "concepts_after": after[:, :-1],
         "decoded_before": model.autoencoder_.inverse_transform(before[:, :-1]),
@@ -144,7 +182,7 @@ def least(concepts: Array, relevances: Array, wanted: Array, margin: Array, scal
     ``low <= h + d <= high``: a linear programme, since relevances stay as they are. Nothing is changed where there is
     no such d.
     """
-    from scipy.optimize import linprog
+    from scipy.optimize import linprog  # which costs every start a third of a second
 
     low, high, spread = scale
     found = np.zeros_like(concepts[:, :-1])

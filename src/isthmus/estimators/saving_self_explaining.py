@@ -44,6 +44,7 @@ def save(model: SelfExplainingEstimator, path: str | Path) -> Path:
         "autoencoder": autoencoder,
         "task": {"relevances": to_dict(task.architecture), "outputs": task.outputs, "unit": task.unit},
         "outputs": outputs_to_dict(model),
+        "target": model.target_name_,
         "columns": getattr(model, "feature_names_in_", np.array([])).tolist(),
         "n_features_in": model.n_features_in_,
         "history": model.history_.rows,
@@ -81,6 +82,7 @@ def rebuilt(
         for name in TARGETS:
             setattr(model, name, np.array(outputs[name]))
         model._flat = outputs["flat"]
+    model.target_name_ = manifest["target"]
     task = manifest["task"]
     model.autoencoder_ = autoencoder
     model.task_ = SelfExplaining(

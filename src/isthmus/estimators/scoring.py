@@ -44,7 +44,8 @@ def score_batches(detector: AnomalyDetector, batch: Any, *, per_column: bool = F
     table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
     if not table.num_rows:
         return schema.empty_table()
-    X = _admitted(detector, table)
+    plain = isinstance(detector.reading_, Pictures) or detector.reading_.plain
+    X = columns_of_fit(detector, table, list(detector.reading_.names), plain=plain)
     found = explained(detector, detector._read(X), X, REASONS)
     reasons = [found.reasons(row, REASONS) for row in range(len(found.score))]
     columns: list[Any] = [found.score, found.p_value, -found.score - detector.offset_ < 0]
@@ -64,23 +65,23 @@ def scored_schema(detector: AnomalyDetector, *, per_column: bool = False) -> Any
     return pa.schema(fields)
 
 
-def _admitted(detector: AnomalyDetector, table: Any) -> Any:
-    """Return the columns of the fit as the detector takes them.
+def columns_of_fit(model: Any, table: Any, names: list[str], *, plain: bool) -> Any:
+    """Return the columns of the fit as a model takes them: those called ``names``, or by their places where ``plain``.
 
     Raises:
         ValueError: another number of columns, where these have no names.
     """
-    names, given = list(detector.reading_.names), table.column_names
-    if hasattr(detector, "feature_names_in_"):
-        names = [str(name) for name in detector.feature_names_in_]
-        # What is missing is told by the detector.
+    given = table.column_names
+    if hasattr(model, "feature_names_in_"):
+        names = [str(name) for name in model.feature_names_in_]
+        # What is missing is told by the model.
         return table.select(names) if set(names) <= set(given) else table
     if len(given) != len(names):
         raise ValueError(
             f"the table has {len(given)} columns and the fit had {len(names)} without names; leave out the others, so "
             "that columns can be told by their places"
         )
-    if not (isinstance(detector.reading_, Pictures) or detector.reading_.plain):
+    if not plain:
         return table.rename_columns(names)
     return np.column_stack([_numbers(name, column) for name, column in zip(given, table.columns, strict=True)])
 

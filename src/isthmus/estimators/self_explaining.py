@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -17,7 +17,6 @@ from isthmus.architecture import Architecture
 from isthmus.architecture.conv import Conv
 from isthmus.architecture.dense import Dense
 from isthmus.estimators.assembly import part_of
-from isthmus.estimators.audit import Audit, audited
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.concept_explanation import ConceptExplanation, explained
 from isthmus.estimators.forms import form_of
@@ -31,8 +30,17 @@ from isthmus.records import Rows
 from isthmus.training.callbacks import Callback
 from isthmus.training.trainer import Trainer
 
+if TYPE_CHECKING:
+    from isthmus.estimators.audit import Audit
+
 EXPLAIN, SAMPLE, KNOWN = 12, 13, 20_000
 READS = ("inputs", "code")
+
+
+def named(y: Any) -> str | None:
+    """Return what labels or targets are called, where they are a column of a frame."""
+    name = getattr(y, "name", None)
+    return name if isinstance(name, str) and name else None
 
 
 class SelfExplainingEstimator(OnCode):
@@ -47,6 +55,7 @@ class SelfExplainingEstimator(OnCode):
     frozen: bool
     task: ClassVar[type[SelfExplaining]] = SelfExplaining
     task_: SelfExplaining
+    target_name_: str | None
 
     def _fit_task(
         self, X: Any, x: Array, y: Array, weight: Array | None, outputs: int, *, held_out: Any, callbacks: Any
@@ -184,6 +193,8 @@ class SelfExplainingEstimator(OnCode):
                 (a black box of the same size), and on concepts that were never trained.
             eps: distance of the neighbours that stability is measured with, in standard deviations.
         """
+        from isthmus.estimators.audit import audited  # its baselines cost every start a second
+
         return audited(self, X, y, train, refits, eps)
 
     def name_concept(self, concept: int, name: str | None) -> Self:
@@ -235,7 +246,8 @@ class SelfExplainingClassifier(ClassifierOnCode, SelfExplainingEstimator):
         random_state: seed of split, order and noise, and of an autoencoder that has none of its own.
 
     Attributes:
-        classes_: the labels; autoencoder_: the autoencoder underneath; history_: every term of every epoch.
+        classes_: the labels; autoencoder_: the autoencoder underneath; history_: every term of every epoch;
+        target_name_: what y was called, None where it had no name.
 
     >>> from sklearn.datasets import load_digits
     >>> from isthmus import Trainer
@@ -292,6 +304,7 @@ class SelfExplainingClassifier(ClassifierOnCode, SelfExplainingEstimator):
             X = gather(X)
             x = self._form(X).begin(self, X)
             labels = self._labels(y, x)
+            self.target_name_ = named(y)
             weight = self._weights(sample_weight, labels, x)
             return self._fit_task(X, x, labels, weight, len(self.classes_), held_out=held_out, callbacks=callbacks)
 

@@ -13,7 +13,7 @@ from isthmus.architecture import Architecture
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.inputs import Array, gather, row_weights
 from isthmus.estimators.parameters import whole
-from isthmus.estimators.self_explaining import SelfExplainingEstimator
+from isthmus.estimators.self_explaining import SelfExplainingEstimator, named
 from isthmus.records import Rows
 from isthmus.training.callbacks import Callback
 from isthmus.training.trainer import Trainer
@@ -75,6 +75,7 @@ class SelfExplainingRegressor(RegressorMixin, SelfExplainingEstimator):
             X = gather(X)
             x = self._form(X).begin(self, X)
             targets = self._targets(y, x)
+            self.target_name_ = named(y)
             weight = row_weights(sample_weight, x)
             self.target_mean_ = np.average(targets, axis=0, weights=weight)
             spread = np.sqrt(np.average(np.square(targets - self.target_mean_), axis=0, weights=weight))
