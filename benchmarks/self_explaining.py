@@ -4,8 +4,8 @@ The paper (Alvarez-Melis & Jaakkola, 2018) prints errors below 1.3 % for all lam
 differentiate log-probabilities, fall from 98.8 % at 1e-4 to between 24 and 40 % at 1. Here lambda multiplies the
 squared Frobenius norm ||h^T J_theta||^2 of each picture, by its pixels in [0, 1], with no other factor. Encoder,
 decoder and relevances are strided convolutions, trained from random weights on all 60,000 pictures, a fifth of whose
-pixels are masked, in one fit; architecture, epochs and fidelity were chosen on 10,000 of the training pictures (trained on the others), once for all
-lambda.
+pixels are masked, in one fit; architecture, epochs and fidelity were chosen on 10,000 of the training pictures (trained
+on the others), once for all lambda.
 
 "Norm" is its mean over 1,000 test pictures, exactly; "Lipschitz" is the discrete number of Alvarez-Melis & Jaakkola,
 max ||theta - theta'|| / ||h - h'||, the median over 1,000 test pictures: *drawn* of eight neighbours within 0.1
