@@ -179,6 +179,8 @@ def test_questions_are_refused_by_name(fitted):
             question()
     with pytest.raises(ValueError, match="one class only"):
         classifier().fit(X, np.repeat("ash", len(X)))
+    with pytest.raises(ValueError, match="use SelfExplainingClassifier"):
+        SelfExplainingRegressor(quick(), trainer=SHORT).fit(X, Y)
 
 
 def test_a_refused_fit_costs_nothing(fitted):

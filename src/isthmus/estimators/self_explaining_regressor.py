@@ -86,7 +86,14 @@ class SelfExplainingRegressor(RegressorMixin, SelfExplainingEstimator):
     def _targets(self, y: Any, x: Array) -> Array:
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        y = _check_y(gather(y), multi_output=True, y_numeric=True, estimator=self)
+        y = gather(y)
+        try:
+            y = _check_y(y, multi_output=True, y_numeric=True, estimator=self)
+        except ValueError as error:
+            if "could not convert" not in str(error):
+                raise
+            remedy = "give targets as numbers, or use SelfExplainingClassifier"
+            raise ValueError(f"y holds what is no number ({error}); {remedy}") from None
         check_consistent_length(x, y)
         self._flat = y.ndim == 1
         return np.asarray(y.reshape(len(y), -1), dtype=np.float64)
