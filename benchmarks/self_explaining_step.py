@@ -1,4 +1,4 @@
-"""What does a step cost with the robustness penalty, and without? Interleaved rounds of whole epochs on made-up pictures.
+"""What does robustness cost in a step? Whole epochs with the penalty and without, interleaved, on made-up pictures.
 
 The penalty is one more backward pass through the relevance network, and a second derivative, whatever the number of
 classes and concepts; a Jacobian written out takes a pass for each of them (``passes``). Twenty concepts, ten classes,
