@@ -155,6 +155,7 @@ def test_a_change_of_concepts_is_legible(kind, request):
     fitted, X, _ = request.getfixturevalue(kind)
     shown = InterventionDisplay.from_estimator(fitted, first(X, 3), {0: 2.0, "concept 1": -1.0})
     assert shown.axes_.shape == (3,)
+    assert len({label.get_text() for label in shown.axes_[0].get_yticklabels()}) == len(shown.likeliest(0))
     after = [bar.get_width() for bar in shown.axes_[0].containers[1]]
     logits = shown.intervention.logits_after[0]
     probability = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()

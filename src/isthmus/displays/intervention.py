@@ -186,7 +186,7 @@ class InterventionDisplay:
         pair = [probabilities(logits) for logits in pair] if found.classes else pair
         for values, ink, thick, name in zip(pair, VERSIONS, (0.8, 0.4), ("before", "after"), strict=False):
             ax.barh(range(len(order)), values[order], thick, color=ink, label=name)
-        ax.set_yticks(range(len(order)), [shortened(str(found.outputs[i]), 16) for i in order])
+        ax.set_yticks(range(len(order)), told_apart([str(found.outputs[i]) for i in order]))
         ax.set_ylim(len(order) - 0.4, -0.6)
         if found.classes:
             ax.set_xlim(0, 1)
@@ -195,6 +195,14 @@ class InterventionDisplay:
         ax.tick_params(axis="y", length=0)
         ax.set_title("probability" if found.classes else "prediction", fontsize=7, loc="left")
         ax.legend(fontsize=6, frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.02, 0.96), borderaxespad=0.1)
+
+
+def told_apart(names: Sequence[str], length: int = 20) -> list[str]:
+    """Shorten names, at their beginnings where their ends tell them apart."""
+    short_ones = [shortened(name, length) for name in names]
+    if len(set(short_ones)) == len(set(names)):
+        return short_ones
+    return [name if len(name) <= length else f"…{name[1 - length :]}" for name in names]
 
 
 def probabilities(logits: Array) -> Array:
