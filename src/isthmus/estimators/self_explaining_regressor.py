@@ -26,9 +26,10 @@ class SelfExplainingRegressor(RegressorMixin, SelfExplainingEstimator):
     Contributions are in the targets' units, and the constant concept has their mean.
 
     >>> from sklearn.datasets import load_diabetes
-    >>> from isthmus import Trainer
+    >>> from isthmus import Autoencoder, Trainer
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = SelfExplainingRegressor(trainer=Trainer(epochs=30), random_state=0).fit(X, y)
+    >>> concepts = Autoencoder(5, scaling="standard", random_state=0)
+    >>> model = SelfExplainingRegressor(concepts, trainer=Trainer(epochs=30), random_state=0).fit(X, y)
     >>> model.score(X, y) > 0.4
     True
     """
