@@ -89,7 +89,7 @@ class SelfExplainingRegressor(RegressorMixin, SelfExplainingEstimator):
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         y = gather(y)
         try:
-            y = _check_y(y, multi_output=True, y_numeric=True, estimator=self)
+            y = _check_y(y, multi_output=True, y_numeric=True, estimator=self).astype(np.float64)
         except ValueError as error:
             if "could not convert" not in str(error):
                 raise
@@ -97,7 +97,7 @@ class SelfExplainingRegressor(RegressorMixin, SelfExplainingEstimator):
             raise ValueError(f"y holds what is no number ({error}); {remedy}") from None
         check_consistent_length(x, y)
         self._flat = y.ndim == 1
-        return np.asarray(y.reshape(len(y), -1), dtype=np.float64)
+        return np.asarray(y.reshape(len(y), -1))
 
     def _scaled(self, targets: Array) -> Array:
         return np.asarray((targets - self.target_mean_) / self.target_scale_)
