@@ -31,7 +31,7 @@ from torch.nn import functional as F
 from benchmarks.common import Bench, Column, Table
 from benchmarks.sets import present
 from benchmarks.tables import Array, htru2
-from isthmus import SelfExplainingClassifier
+from isthmus import SelfExplainingClassifier, Trainer
 from isthmus.estimators import audit
 from isthmus.explain.self_explaining import SelfExplaining, predicted
 from isthmus.noise import Noise
@@ -183,14 +183,16 @@ class LogitsClassifier(SelfExplainingClassifier):
 KINDS = {"": SelfExplainingClassifier, PUBLIC: PublicClassifier, THEIRS: LogitsClassifier}
 
 
-def measure(kind: type[SelfExplainingClassifier], data: Data, weight: float, seed: int) -> dict[str, Any]:
+def measure(
+    kind: type[SelfExplainingClassifier], data: Data, weight: float, seed: int, trainer: Trainer
+) -> dict[str, Any]:
     """Fit to one split and return what the table shows."""
     X, y = data
     train, test = train_test_split(np.arange(len(y)), test_size=0.1, random_state=seed)
     fit, (rows, labels) = (X.iloc[train], y[train]), (X.iloc[test], y[test])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = kind(robustness=weight, random_state=seed).fit(*fit)
+        model = kind(trainer=trainer, robustness=weight, random_state=seed).fit(*fit)
         scores = audit.Scores(model, labels)
         linear = audit.linear(model, scores, fit, rows)[audit.INPUT]
     told = model.explain(rows)
@@ -221,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 loaded = source()
                 for seed in bench.seeds(range(10)):
                     with bench.row(row, {"lambda": weight, "rows": len(loaded[1])}, seed) as values:
-                        values |= measure(kind, loaded, weight, seed)
+                        values |= measure(kind, loaded, weight, seed, Trainer(2 if bench.quick else 100))
 
 
 if __name__ == "__main__":

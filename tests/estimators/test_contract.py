@@ -37,7 +37,7 @@ def estimators():
     yield Autoencoder(architecture=Dense((6,)), trainer=whole)
     start = Autoencoder(architecture=Dense((12,)), trainer=FEW)
     yield FineTunedClassifier(start, trainer=Trainer(epochs=30, validation=0.0, optimiser=Adam(0.03)))
-    quickly = Trainer(epochs=30, validation=0.0, optimiser=Adam(0.03))
+    quickly = Trainer(epochs=8, validation=0.0, optimiser=Adam(0.05))
     for kind in (SelfExplainingClassifier, SelfExplainingRegressor):
         yield kind(start, relevances=Dense((8,), "silu"), trainer=quickly)
     for name in recipes.NAMES:
