@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from isthmus.noise import Noise
 from isthmus.records import repeated
+from isthmus.selected import Selected
 
 Gradients = dict[str, Tensor]
 
@@ -63,6 +64,13 @@ class Dirac(Posterior):
     def log_ratio(self, code: Tensor) -> Tensor:
         """Return zeros: nothing was drawn."""
         return code.new_zeros(len(code))
+
+
+@dataclass(frozen=True)
+class Few(Dirac):
+    """All mass on one code of which few units are active: ``mean`` holds their values alone, one after another."""
+
+    selected: Selected = field(kw_only=True)
 
 
 @dataclass(frozen=True)

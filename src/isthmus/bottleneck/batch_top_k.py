@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from isthmus.bottleneck import Bottleneck
 from isthmus.component import Memory, count
-from isthmus.posterior import Dirac, Gradients, Posterior
+from isthmus.posterior import Dirac, Few, Gradients, Posterior
 from isthmus.records import Pass, Shape, Spec, Terms
+from isthmus.selected import Selected, largest_of_all
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,8 +66,15 @@ class BatchTopK(Bottleneck):
 
     def _kept(self, features: Tensor) -> int:
         """Return how many numbers of a batch are kept."""
-        k = self.k or max(1, features.shape[1] // 8)
-        return k * len(features) * features[0, 0].numel()
+        return self.active(features.shape[1]) * len(features) * features[0, 0].numel()
+
+    def active(self, units: int) -> int:
+        """Return how many of so many units are active in a row, on average, while fitting."""
+        return self.k or max(1, units // 8)
+
+    def selected(self, features: Tensor, memory: Any) -> Selected:
+        """Return the active units of each row alone, while fitting, of features (rows, units)."""
+        return largest_of_all(features, self._kept(features))
 
     def pullback(self, gradients: Gradients, features: Tensor, posterior: Posterior) -> Tensor:
         """Return the gradient of the features: that of the selected units, and nothing for the rest."""
@@ -76,6 +84,8 @@ class BatchTopK(Bottleneck):
 
     def tally(self, p: Pass) -> dict[str, Tensor]:
         """Return rows times the value between the smallest that was kept and the largest that was not."""
+        if isinstance(p.posterior, Few):
+            return _between(p.posterior.selected)
         values, active = F.relu(p.features.detach()), p.posterior.active
         if active is None:
             return {}
@@ -103,3 +113,10 @@ class BatchTopK(Bottleneck):
     def told(self, memory: Any, found: dict[str, float]) -> None:
         """Raise the threshold where too many units of held-out rows are active, and lower it where too few are."""
         memory.correction.add_(0.3 * math.log(max(found["active"], 0.1))).clamp_(-1.0, 1.0)
+
+
+def _between(code: Selected) -> dict[str, Tensor]:
+    """Return the same of a code without its silent units."""
+    rows, high = code.values.new_tensor(float(len(code))), code.left
+    low = code.values.min() if len(code.values) else code.values.new_zeros(())
+    return {"threshold": rows * (low + (low if high is None else torch.minimum(high, low))) / 2, "rows": rows}

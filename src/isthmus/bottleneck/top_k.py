@@ -12,6 +12,7 @@ from isthmus.bottleneck import Bottleneck
 from isthmus.component import Memory, count
 from isthmus.posterior import Dirac, Gradients, Posterior
 from isthmus.records import Shape, Spec
+from isthmus.selected import Selected, largest
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,13 +49,24 @@ class TopK(Bottleneck):
 
     def __call__(self, features: Tensor, memory: Memory) -> Posterior:
         """Return a point mass at the selected features."""
-        k = self.k or max(1, features.shape[1] // 8)
-        k = k if memory.training or not self.k_use else self.k_use
+        k = self._kept(features, memory)
         kept = features.detach().topk(k, dim=1).indices
         active = torch.zeros_like(features).scatter_(1, kept, 1.0)
         if self.rectified:
             active = active * (features.detach() > 0)
         return Dirac(features * active, pre=features, active=active)
+
+    def _kept(self, features: Tensor, memory: Memory) -> int:
+        k = self.active(features.shape[1])
+        return k if memory.training or not self.k_use else self.k_use
+
+    def active(self, units: int) -> int:
+        """Return how many of so many units are active in a row while fitting."""
+        return self.k or max(1, units // 8)
+
+    def selected(self, features: Tensor, memory: Memory) -> Selected:
+        """Return the active units of each row alone, of features (rows, units)."""
+        return largest(features, self._kept(features, memory), positive=self.rectified)
 
     def pullback(self, gradients: Gradients, features: Tensor, posterior: Posterior) -> Tensor:
         """Return the gradient of the features: that of the selected units, and nothing for the rest."""

@@ -6,6 +6,7 @@ from isthmus.layers.activation import ACTIVATIONS, Function
 from isthmus.layers.chain import Chain, Dropout, Layer, Reshape, words
 from isthmus.layers.convolution import Adjoint, Convolution, Crop, Enlarge, Pool, Transposed
 from isthmus.layers.dictionary import Atoms, Centred
+from isthmus.layers.few import only, scaled, spoken_by, writes
 from isthmus.layers.linear import INITS, Linear, Shift, Tied, draw, weights
 from isthmus.layers.normalisation import NORMS, BatchNorm, LayerNorm, norm
 from isthmus.layers.products import HalfProducts, Products
@@ -43,8 +44,12 @@ __all__ = [
     "declares",
     "draw",
     "norm",
+    "only",
+    "scaled",
     "slot_of",
+    "spoken_by",
     "stacks",
     "weights",
     "words",
+    "writes",
 ]

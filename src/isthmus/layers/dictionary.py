@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.layers.chain import Layer
-from isthmus.layers.room import Room
+from isthmus.layers.room import Room, slot_of
 from isthmus.layers.walk import Back
 from isthmus.noise import Noise
+from isthmus.selected import projected
 
 
 class Centred(Layer):
@@ -46,6 +47,14 @@ class Centred(Layer):
 
         return room.linear(moved, weight, self.bias), back
 
+    def reads(self, x: Tensor) -> Tensor:
+        """Return what the weight multiplies."""
+        return x - self.centre
+
+    def settle_bias(self, g: Tensor) -> None:
+        """Add to the gradient of the centre what the bias' says of it."""
+        slot_of(self.centre).sub_(g @ self.weight)
+
     def extra_repr(self) -> str:
         """Show the sizes."""
         return f"{self.weight.shape[1]} -> {self.weight.shape[0]}, centred"
@@ -64,7 +73,8 @@ class Atoms(Layer):
         """Reserve the atoms; the centre is not registered twice."""
         super().__init__()
         self._reader = (reader,)
-        self.weight = nn.Parameter(torch.zeros(reader.weight.shape[1], units))
+        # An atom lies in one piece in memory: a sparse code reads few of them, and all need their lengths.
+        self.weight = nn.Parameter(torch.zeros(units, reader.weight.shape[1]).T)
 
     @property
     def bias(self) -> nn.Parameter:
@@ -93,6 +103,22 @@ class Atoms(Layer):
             return room.back(g, unit) if inputs else None
 
         return room.linear(x, unit, self.bias), back
+
+    def said(self) -> tuple[Tensor, Tensor]:
+        """Return what atoms are directions of, and one over the lengths."""
+        return self.weight.T.contiguous(), length(self.weight).squeeze(-2).reciprocal()
+
+    def slope(self) -> Tensor:
+        """Return where the gradient of the atoms is wanted."""
+        turned = slot_of(self.weight).T
+        return turned if turned.is_contiguous() else torch.empty_like(turned, memory_format=torch.contiguous_format)
+
+    def settle(self, slope: Tensor) -> None:
+        """Make it the projected gradient, (G_j - (G_j . d_j) d_j) / ||v_j||, where the weight's is wanted."""
+        rows, scale = self.said()
+        found = projected(slope, rows, scale)
+        if found.data_ptr() != slot_of(self.weight).data_ptr():
+            slot_of(self.weight).copy_(found.T)
 
     def reset(self, noise: Noise) -> None:
         """Draw directions at random, and let the encoder read along the same ones: W_enc = D^T."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.layers.chain import Layer
-from isthmus.layers.room import Room
+from isthmus.layers.room import Room, slot_of
 from isthmus.layers.walk import Back
 from isthmus.noise import Noise
 
@@ -76,6 +76,25 @@ class Linear(Layer):
 
         return room.linear(x, room.value(weight), bias), back
 
+    def said(self) -> tuple[Tensor, None]:
+        """Return the atoms."""
+        return self.weight.T.contiguous(), None
+
+    def slope(self) -> Tensor:
+        """Return where the gradient of the atoms is wanted."""
+        return torch.empty_like(self.weight.T, memory_format=torch.contiguous_format)
+
+    def settle(self, slope: Tensor) -> None:
+        """Bring the gradient of the atoms to the weight."""
+        slot_of(self.weight).copy_(slope.T)
+
+    def reads(self, x: Tensor) -> Tensor:
+        """Return what the weight multiplies."""
+        return x
+
+    def settle_bias(self, g: Tensor) -> None:
+        """Do nothing: no other parameter moves with the bias."""
+
     def native(self) -> list[Any]:
         """Give weight and bias."""
         return [("product", self.weight, self.bias)]
@@ -132,6 +151,19 @@ class Tied(Layer):
             return room.back(g, used.mT) if inputs else None
 
         return room.linear(x, used.mT, bias), back
+
+    def said(self) -> tuple[Tensor, None]:
+        """Return the atoms."""
+        return self.atoms, None
+
+    def slope(self) -> Tensor:
+        """Return where the gradient of the atoms is wanted: at the owner, which adds its own."""
+        slot = slot_of(self._owner[0].weight)
+        slot[self.atoms.shape[0] :].zero_()
+        return slot[: self.atoms.shape[0]]
+
+    def settle(self, slope: Tensor) -> None:
+        """Do nothing: the gradient is where it belongs."""
 
     def extra_repr(self) -> str:
         """Show the sizes."""

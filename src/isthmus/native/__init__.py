@@ -1,6 +1,6 @@
-"""An optional kernel in C that takes many steps of a dense net per call.
+"""Optional kernels in C: one takes many steps of a dense net per call, one works on codes of few active units.
 
-It is compiled when the package is installed where a compiler is (``python -m isthmus.native.build`` later on), and is
+They are one library. It is compiled when the package is installed where a compiler is (``python -m isthmus.native.build`` later on), and is
 never required: without it, the same steps are made of torch's calls.
 """
 
@@ -20,7 +20,10 @@ from torch import Tensor
 LIBRARY = Path(__file__).with_name("_dense.so")
 ACTIVATIONS = ("identity", "relu", "leaky_relu", "sigmoid", "tanh")
 LOSSES = ("squared error", "cross-entropy")
+FEW = ("sums", "dots", "project", "largest", "count", "above")
 DEEPEST = MOST_THREADS = 64
+# Numbers that are read by one thread sooner than a second one starts.
+ALONE = 2**18
 _LONG, _DOUBLE, _POINTER = ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 
 
@@ -65,6 +68,17 @@ class Job(ctypes.Structure):
     )
 
 
+class Few(ctypes.Structure):
+    """What the kernel for codes of few active units is asked to do; the fields are explained in ``few.c``."""
+
+    _fields_ = (
+        *((name, _LONG) for name in ("what", "threads", "rows", "width", "k")),
+        *((name, _POINTER) for name in ("starts", "units", "values", "dense", "left", "out")),
+        ("add", _LONG),
+        ("limit", _DOUBLE),
+    )
+
+
 @cache
 def library() -> Any:
     """Return the loaded kernel, None where it was not built or cannot be loaded."""
@@ -73,6 +87,8 @@ def library() -> Any:
         found.isthmus_room.argtypes, found.isthmus_room.restype = (_POINTER, _LONG, _LONG), _LONG
         found.isthmus_packs.argtypes, found.isthmus_packs.restype = (_POINTER, _LONG), _LONG
         found.isthmus_steps.argtypes, found.isthmus_steps.restype = (_POINTER,), ctypes.c_int32
+        found.isthmus_few.argtypes, found.isthmus_few.restype = (_POINTER,), ctypes.c_int32
+        found.isthmus_turn.argtypes, found.isthmus_turn.restype = (_POINTER,) * 4, None
     except (OSError, AttributeError):
         return None
     return found
@@ -93,3 +109,31 @@ def scratch(layers: Any, rows: int, threads: int) -> tuple[Tensor, Tensor]:
 def steps(job: Job) -> bool:
     """Take the steps of a job; False, with nothing done, where its threads could not be started."""
     return bool(library().isthmus_steps(ctypes.byref(job)) == 0)
+
+
+def knows(*tensors: Tensor) -> bool:
+    """Say whether the kernel for few active units reads these: it is there, and they are plain float32 matrices."""
+    return library() is not None and all(
+        t.dtype == torch.float32 and t.device.type == "cpu" and t.is_contiguous() for t in tensors
+    )
+
+
+def few(what: str, rows: int, width: int, *, work: int, k: int = 0, add: bool = False, limit: float = 0.0, **at: Tensor) -> None:
+    """Do one of ``FEW`` to tensors in one piece; ``work``, in numbers read, says whether threads are worth it.
+
+    Raises:
+        MemoryError: the kernel found no memory.
+    """
+    threads = min(torch.get_num_threads(), MOST_THREADS) if work > ALONE else 1
+    pointers = {name: t.data_ptr() for name, t in at.items()}
+    job = Few(what=FEW.index(what), threads=threads, rows=rows, width=width, k=k, add=add, limit=limit, **pointers)
+    if library().isthmus_few(ctypes.byref(job)):
+        raise MemoryError("no memory for the largest numbers of a row; use smaller batches")
+
+
+def turn(starts: Tensor, units: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return, for each unit, where it starts among the rows in which it is active; these rows; and their places."""
+    found, rows, places = units.new_empty(width + 1), torch.empty_like(units), torch.empty_like(units)
+    job = Few(rows=len(starts) - 1, width=width, starts=starts.data_ptr(), units=units.data_ptr())
+    library().isthmus_turn(ctypes.byref(job), *(t.data_ptr() for t in (found, rows, places)))
+    return found, rows, places

@@ -1,4 +1,4 @@
-"""Compile the kernel, where there is a compiler: run when the package is installed, and by ``python -m``.
+"""Compile the kernels, where there is a compiler: run when the package is installed, and by ``python -m``.
 
 No module of the package is imported here, so that an installation can run this file alone.
 """
@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SOURCE, LIBRARY = HERE / "dense.c", HERE / "_dense.so"
+SOURCES, LIBRARY = (HERE / "dense.c", HERE / "few.c"), HERE / "_dense.so"
 # Nothing of -ffast-math but what changes no result: it lets a library change how the whole process rounds.
 FLAGS = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-shared", "-fPIC", "-pthread")
 
@@ -28,7 +28,7 @@ def build(target: Path = LIBRARY, compiler: str | None = None) -> Path | None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / target.name
-        command = [*compiler.split(), *FLAGS, "-o", str(made), str(SOURCE), "-lm"]
+        command = [*compiler.split(), *FLAGS, "-o", str(made), *map(str, SOURCES), "-lm"]
         try:
             if subprocess.run(command, capture_output=True, check=False, timeout=300).returncode:
                 return None

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from isthmus.catalogue import name_of
 from isthmus.component import Memory, Schedule, count, number
-from isthmus.penalty import Penalty
+from isthmus.penalty import Apart, Penalty
 from isthmus.penalty.atoms import clean, half_square, spoken
+from isthmus.posterior import Few
 from isthmus.records import Batch, Pass, Shape, Spec
 
 FIRES = 1e-3
@@ -66,13 +67,34 @@ class Auxiliary(Penalty):
         values = heard(kept.values.masked_fill(kept.values == -torch.inf, 0.0))
         code = torch.zeros_like(p.code).scatter(1, kept.indices, values)
         error = (clean(p) - p.output).detach()
-        share = (dead.sum() / k).clamp(max=1.0).to(error.dtype)
+        share = (dead.sum().to(error.dtype) / k).clamp(max=1.0)
         return share * half_square(p, error - spoken(p, code, atoms))
+
+    def apart(self, p: Pass) -> Apart:
+        """Return the same, and its derivatives, without a look at units that are alive."""
+        dead, rows = self.dead(p.memory).nonzero().flatten(), len(p.batch.x)
+        if not len(dead):
+            return Apart(p.output.new_zeros(rows))
+        k = min(self.k or max(1, p.batch.x[0].numel() // 2), p.features.shape[1])
+        pre, atoms = p.features[:, dead], p.model.architecture.atoms(p.model.decoder)[dead]
+        on = torch.ones_like(pre)
+        if len(dead) > k:
+            on = torch.zeros_like(pre).scatter_(1, pre.topk(k, dim=1).indices, 1.0)
+        code = F.relu(pre) * on
+        away, share = clean(p) - p.output - spoken(p, code, atoms), min(len(dead) / k, 1.0)
+        said = -share * (away if p.batch.seen is None else away * p.batch.seen)
+        beside = p.model.reader.beside(p.corrupted)
+        said = p.shared(said if beside is None else said * beside[1]).flatten(1) * self.weight
+        return Apart(share * half_square(p, away), dead, (said @ atoms.T) * on, code.T @ said)
 
     def tally(self, p: Pass) -> dict[str, Tensor]:
         """Return how often each unit fired, and the number of rows."""
         memory: Any = p.memory
-        fired = (p.code.detach() > FIRES).reshape(len(p.code), -1).sum(0).to(memory.idle.dtype)
+        if isinstance(p.posterior, Few):
+            loud = p.posterior.selected.units[p.code > FIRES]
+            fired = torch.bincount(loud, minlength=len(memory.idle)).to(memory.idle.dtype)
+        else:
+            fired = (p.code.detach() > FIRES).reshape(len(p.code), -1).sum(0).to(memory.idle.dtype)
         return {"fired": fired, "rows": memory.idle.new_tensor(float(len(p.batch.x)))}
 
     def learn(self, memory: Any, tallies: dict[str, Tensor]) -> None:

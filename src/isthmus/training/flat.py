@@ -31,7 +31,7 @@ class Flat:
         self.whole.grad = self.gradient
         sizes = [p.numel() for p in self.parameters]
         views = [
-            [units_first(part, p.shape) for part, p in zip(whole.split(sizes), self.parameters, strict=True)]
+            [units_first(part, p) for part, p in zip(whole.split(sizes), self.parameters, strict=True)]
             for whole in (self.whole.data, self.gradient)
         ]
         self.slots: list[Tensor] = views[1]
@@ -43,7 +43,7 @@ class Flat:
         """Return the part of a tensor like the whole that belongs to a parameter, shaped as it is."""
         i = next(i for i, p in enumerate(self.parameters) if p is parameter)
         start = sum(p.numel() for p in self.parameters[:i])
-        return units_first(whole[start : start + parameter.numel()], parameter.shape)
+        return units_first(whole[start : start + parameter.numel()], parameter)
 
     def collect(self) -> None:
         """Move what autograd left at the parameters to their slots; a parameter without it has the gradient zero."""
@@ -64,18 +64,32 @@ class Flat:
     def release(self) -> None:
         """Give each parameter a tensor of its own."""
         for p in self.parameters:
-            p.data = p.data.clone(memory_format=torch.contiguous_format)
+            kept = torch.preserve_format if turned(p) else torch.contiguous_format
+            p.data = p.data.clone(memory_format=kept)
             p.grad = None
             del p.slot  # type: ignore[attr-defined]
 
 
+def turned(weight: Tensor) -> bool:
+    """Say whether a matrix lies in memory column after column, as atoms do."""
+    return weight.dim() == 2 and not weight.is_contiguous() and weight.T.is_contiguous()
+
+
 def units_last(weight: Tensor) -> Tensor:
-    """Return the weight of a convolution over pictures with its input units last, as processors convolve faster."""
+    """Return a weight as it lies in memory: of a convolution over pictures with its input units last, which is faster.
+
+    A matrix that lies column after column goes on doing so.
+    """
+    if turned(weight):
+        return weight.T
     return weight.permute(0, 2, 3, 1) if weight.dim() == 4 else weight
 
 
-def units_first(part: Tensor, shape: torch.Size) -> Tensor:
-    """Return numbers that lie as :func:`units_last` leaves them as a view of the weight's own shape."""
-    if len(shape) != 4:
-        return part.view(shape)
+def units_first(part: Tensor, like: Tensor, members: tuple[int, ...] = ()) -> Tensor:
+    """Return numbers that lie as :func:`units_last` leaves them as a view of a weight's own shape."""
+    shape = like.shape
+    if turned(like):
+        return part.view(*members, shape[1], shape[0]).mT
+    if len(shape) != 4 or members:
+        return part.view(*members, *shape)
     return part.view(shape[0], shape[2], shape[3], shape[1]).permute(0, 3, 1, 2)

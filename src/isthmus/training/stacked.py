@@ -14,7 +14,7 @@ from isthmus.layers import Products, Room
 from isthmus.noise import Noise
 from isthmus.objective import Objective
 from isthmus.records import Batch, Corrupted, Pass, Rows
-from isthmus.training.flat import Flat
+from isthmus.training.flat import Flat, units_first
 
 
 def interleaved(members: Sequence[Objective]) -> list[nn.Parameter]:
@@ -38,9 +38,9 @@ class Blocks:
         at = 0
         for i in range(0, len(flat.parameters), members):
             first = flat.parameters[i]
-            part, shape = slice(at, at + members * first.numel()), (members, *first.shape)
-            self.values[first] = flat.whole.data[part].view(shape)
-            self.slots[first] = flat.gradient[part].view(shape)
+            part = slice(at, at + members * first.numel())
+            self.values[first] = units_first(flat.whole.data[part], first, (members,))
+            self.slots[first] = units_first(flat.gradient[part], first, (members,))
             self.peers[first] = flat.parameters[i : i + members]
             at = part.stop
 

@@ -27,6 +27,8 @@ from isthmus.training.loop import Loop
 from isthmus.training.native import Native, unsuited
 from isthmus.training.optimiser import Adam, Optimiser
 from isthmus.training.phase import Phase
+from isthmus.training.sparse import Sparse, small
+from isthmus.training.sparse import unsuited as unknown
 from isthmus.training.together import fit_many
 
 SPLIT = 4
@@ -57,9 +59,9 @@ class Trainer(Component):
         precision: ``float32``, ``float64``, or ``bf16`` (bfloat16 products with float32 weights: faster on recent
             hardware, about three significant digits in activations).
         device: ``auto`` takes CUDA, then Apple's MPS, then the CPU; or a torch device name.
-        engine: how a step is executed: ``native`` by a kernel for plain dense nets, where it was built; ``explicit`` by
-            the derivatives that parts declare; ``autograd`` by torch's; ``auto`` is the first of these that knows every
-            part. ``compiled`` is autograd through ``torch.compile``, on request: seconds at the first steps, and a C++
+        engine: how a step is executed: ``native`` by a kernel for plain dense nets, where it was built; ``sparse``
+            without the silent units of a code of which few are active; ``explicit`` by the derivatives that parts
+            declare; ``autograd`` by torch's; ``auto`` is the first of these that knows every part and is not slower. ``compiled`` is autograd through ``torch.compile``, on request: seconds at the first steps, and a C++
             compiler. All look at the value of the loss in some steps of an epoch only.
         checkpoint_seconds: shortest time between two checkpoints, where a checkpoint file is asked for.
         pretraining: how the layers are trained one by one before the whole; None trains the whole from the start.
@@ -81,7 +83,7 @@ class Trainer(Component):
     clip: float = number(0.0, low=0.0)
     precision: str = choice("float32", ("float32", "float64", "bf16"))
     device: str = "auto"
-    engine: str = choice("auto", ("auto", "native", "explicit", "autograd", "compiled"))
+    engine: str = choice("auto", ("auto", "native", "sparse", "explicit", "autograd", "compiled"))
     checkpoint_seconds: float = number(30.0, low=0.0)
     pretraining: Greedy | None = None
 
@@ -115,9 +117,10 @@ class Trainer(Component):
         name = self.runs(task, rows).split()[0]
         if name == "native":
             return Native(task.unsupervised(), optimiser, products=Probed())
-        if name == "explicit":
+        if name in ("explicit", "sparse"):
             products = HalfProducts() if self.precision == "bf16" else Probed()
-            return Explicit(task.unsupervised(), optimiser, clip=self.clip, products=products)  # the task itself
+            declared = Sparse if name == "sparse" else Explicit
+            return declared(task.unsupervised(), optimiser, clip=self.clip, products=products)  # the task itself
         torchs = Compiled if name == "compiled" else Autograd
         return torchs(task, optimiser, clip=self.clip, precision=self.precision)
 
@@ -128,7 +131,7 @@ class Trainer(Component):
             ValueError: the explicit engine was asked for and cannot be.
         """
         why = task.needs_autograd
-        if self.engine in ("explicit", "native") and why:
+        if self.engine in ("explicit", "native", "sparse") and why:
             raise ValueError(f"engine={self.engine!r} cannot run this fit: {why}; use engine='auto'")
         if self.engine == "compiled":
             return "compiled (asked for)"
@@ -136,10 +139,25 @@ class Trainer(Component):
             return f"autograd ({why or 'asked for'})"
         if self.engine == "explicit":
             return "explicit (asked for)"
+        why = self._not_few(task, rows)
+        if self.engine == "sparse" and why:
+            raise ValueError(f"engine='sparse' cannot run this fit: {why}; use engine='auto'")
+        if not why:
+            return "sparse (asked for)" if self.engine == "sparse" else "sparse"
+        if hasattr(task.unsupervised().model.bottleneck, "selected") and self.engine == "auto":
+            return f"explicit (not sparse: {why})"
         why = self._no_kernel(task, rows)
         if self.engine == "native" and why:
             raise ValueError(f"engine='native' cannot run this fit: {why}; use engine='auto'")
         return f"explicit ({why})" if why else "native"
+
+    def _not_few(self, task: Task, rows: Source | None) -> str:
+        """Say why the sparse engine is not taken: it cannot, or, where nobody asked for it, it would not be faster."""
+        objective = task.unsupervised()
+        why = unknown(objective)
+        if why or self.engine == "sparse":
+            return why
+        return small(objective, self.rows_per_step(objective.model.spec.rows if rows is None else len(rows)))
 
     def _no_kernel(self, task: Task, rows: Source | None) -> str:
         if rows is not None and not (isinstance(rows, Rows) and rows.plain):
