@@ -13,6 +13,9 @@ from isthmus import native
 
 # Numbers that are looked at to guess a limit, and active units whose rows are gathered at once.
 LOOKED_AT, AT_ONCE = 2**16, 2**12
+# From so many units for each active one, and multiplications of a dense layer, the sparse way is faster (measured on
+# two cores).
+SHARE, LARGE = 16, 2**26
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,11 @@ class Selected:
         return Selected(starts, rows, self.values[places], len(self)), places
 
     def product(self, matrix: Tensor, out: Tensor | None = None, *, add: bool = False) -> Tensor:
-        """Return the code times a matrix, sum_j h_j matrix[j]; in ``out`` where given, added to what is there or not."""
+        """Return the code times a matrix, sum_j h_j matrix[j]; in ``out`` where given, or added to it."""
         out = self.values.new_empty(len(self), matrix.shape[1]) if out is None else out
         if native.knows(self.values, matrix, out):
             at = {"starts": self.starts, "units": self.units, "values": self.values, "dense": matrix, "out": out}
-            native.few("sums", *out.shape, work=len(self.units) * matrix.shape[1], add=add, **at)
+            native.few("sums", out.shape, at, work=len(self.units) * matrix.shape[1], add=add)
             return out
         found = F.embedding_bag(self.units, matrix, self.starts[:-1], per_sample_weights=self.values, mode="sum")
         return out.add_(found) if add else out.copy_(found)
@@ -87,7 +90,7 @@ class Selected:
         if native.knows(self.values, left, matrix):
             found = torch.empty_like(self.values)
             at = {"starts": self.starts, "units": self.units, "dense": matrix, "left": left, "out": found}
-            native.few("dots", *left.shape, work=len(self.units) * left.shape[1], **at)
+            native.few("dots", left.shape, at, work=len(self.units) * left.shape[1])
             return found
         pairs = zip(self.rows.split(AT_ONCE), self.units.split(AT_ONCE), strict=True)
         return torch.cat([torch.einsum("ic,ic->i", left[i], matrix[j]) for i, j in pairs])
@@ -98,7 +101,9 @@ def largest(features: Tensor, k: int, *, positive: bool) -> Selected:
     rows, width = features.shape
     if native.knows(features):
         units, values = torch.empty(rows * k, dtype=torch.int64), features.new_empty(rows * k)
-        native.few("largest", rows, width, work=features.numel(), k=k, units=units, values=values, dense=features)
+        native.few(
+            "largest", features.shape, {"units": units, "values": values, "dense": features}, work=features.numel(), k=k
+        )
     else:
         values, units = (t.flatten() for t in features.topk(k, dim=1, sorted=False))
     starts = torch.arange(0, rows * k + 1, k, device=features.device)
@@ -111,14 +116,24 @@ def above(features: Tensor, limit: float) -> Selected:
     rows, width = features.shape
     if native.knows(features):
         starts = torch.zeros(rows + 1, dtype=torch.int64)
-        native.few("count", rows, width, work=features.numel(), starts=starts, dense=features, limit=limit)
+        native.few("count", features.shape, {"starts": starts, "dense": features}, work=features.numel(), limit=limit)
         starts = starts.cumsum(0)
         units, values = torch.empty(int(starts[-1]), dtype=torch.int64), features.new_empty(int(starts[-1]))
         at = {"starts": starts, "units": units, "values": values, "dense": features}
-        native.few("above", rows, width, work=features.numel(), limit=limit, **at)
+        native.few("above", features.shape, at, work=features.numel(), limit=limit)
         return Selected(starts, units, values, width)
     on = ~(features < limit)
     return Selected(F.pad(on.sum(1).cumsum(0), (1, 0)), on.nonzero()[:, 1], features[on], width)
+
+
+def active(code: Tensor, most: int) -> Selected | None:
+    """Return the units of a code (rows, units) that are not zero; None where there are more than ``most``."""
+    if int(code.count_nonzero()) > most:
+        return None
+    if native.knows(code) and float(code.min()) >= 0:
+        return above(code, _after_zero(code.dtype))
+    on = code != 0
+    return Selected(F.pad(on.sum(1).cumsum(0), (1, 0)), on.nonzero()[:, 1], code[on], code.shape[1])
 
 
 def largest_of_all(features: Tensor, total: int) -> Selected:
@@ -143,7 +158,7 @@ def largest_of_all(features: Tensor, total: int) -> Selected:
 def projected(slope: Tensor, rows: Tensor, scale: Tensor) -> Tensor:
     """Return, in the place of each g of ``slope``, (g - (g . d) d) scale, for d = scale * row, of length one."""
     if native.knows(slope, rows, scale):
-        native.few("project", *rows.shape, work=rows.numel(), values=scale, dense=rows, out=slope)
+        native.few("project", rows.shape, {"values": scale, "dense": rows, "out": slope}, work=rows.numel())
         return slope
     along = torch.einsum("uc,uc->u", slope, rows) * scale.square()
     return slope.addcmul_(rows, along.unsqueeze(1), value=-1).mul_(scale.unsqueeze(1))

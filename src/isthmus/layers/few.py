@@ -1,9 +1,9 @@
 """Linear layers beside codes of which few units are active.
 
-The decoder's layer declares ``said() -> (rows, scale)``: the atoms, one row per unit in one piece, each to be multiplied
-by its scale, None for one; ``slope()``, where the gradient of the atoms is wanted, in one piece too; and
+The decoder's layer declares ``said() -> (rows, scale)``: the atoms, one row per unit in one piece, each to be
+multiplied by its scale, None for one; ``slope()``, where the gradient of the atoms is wanted, in one piece too; and
 ``settle(slope)``, which brings it to the weight's slot once it is complete. The encoder's layer declares ``reads(x)``,
-what its weight multiplies, and ``settle_bias(g)``, which is told the gradient of its bias and adds what follows from it.
+what its weight multiplies, and ``settle_bias(g)``, which is told the gradient of its bias and adds what follows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Optional kernels in C: one takes many steps of a dense net per call, one works on codes of few active units.
 
-They are one library. It is compiled when the package is installed where a compiler is (``python -m isthmus.native.build`` later on), and is
-never required: without it, the same steps are made of torch's calls.
+They are one library. It is compiled when the package is installed where a compiler is (``python -m
+isthmus.native.build`` later on), and is never required: without it, the same steps are made of torch's calls.
 """
 
 from __future__ import annotations
@@ -118,15 +118,26 @@ def knows(*tensors: Tensor) -> bool:
     )
 
 
-def few(what: str, rows: int, width: int, *, work: int, k: int = 0, add: bool = False, limit: float = 0.0, **at: Tensor) -> None:
-    """Do one of ``FEW`` to tensors in one piece; ``work``, in numbers read, says whether threads are worth it.
+def few(
+    what: str,
+    shape: Sequence[int],
+    at: dict[str, Tensor],
+    *,
+    work: int,
+    k: int = 0,
+    add: bool = False,
+    limit: float = 0.0,
+) -> None:
+    """Do one of ``FEW`` to (rows, width) numbers; ``work``, how many are read, says whether threads are worth it.
 
     Raises:
         MemoryError: the kernel found no memory.
     """
     threads = min(torch.get_num_threads(), MOST_THREADS) if work > ALONE else 1
     pointers = {name: t.data_ptr() for name, t in at.items()}
-    job = Few(what=FEW.index(what), threads=threads, rows=rows, width=width, k=k, add=add, limit=limit, **pointers)
+    job = Few(
+        what=FEW.index(what), threads=threads, rows=shape[0], width=shape[1], k=k, add=add, limit=limit, **pointers
+    )
     if library().isthmus_few(ctypes.byref(job)):
         raise MemoryError("no memory for the largest numbers of a row; use smaller batches")
 

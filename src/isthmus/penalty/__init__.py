@@ -18,7 +18,7 @@ Gradients = dict[str | Tensor, Tensor]
 class Apart:
     """A penalty where few units of a code are active, and what it asks of some units: none where ``units`` is None.
 
-    ``features`` and ``atoms`` are the weighted derivatives of its mean over rows, by these units' features and atoms.
+    ``features`` and ``atoms`` are the derivatives of its mean over rows, by these units' features and atoms.
     """
 
     value: Tensor
@@ -33,8 +33,8 @@ class Penalty(Component):
 
     A concrete penalty declares ``weight: float | Schedule`` first. It may declare ``pullback(p) -> Gradients``, the
     derivative of its mean over rows, where ``p.shared`` gives each row its share of the mean; without it autograd
-    differentiates it alone, which only takes longer. One that can do without the silent units of a code of which few are
-    active declares ``apart(p) -> Apart``; a fit with one that does not writes all of them out.
+    differentiates it alone, which only takes longer. One that can do without the silent units of a code of which few
+    are active declares ``apart(p) -> Apart``; a fit with one that does not writes all of them out.
     """
 
     kind: ClassVar[str] = "penalty"

@@ -84,7 +84,7 @@ class Auxiliary(Penalty):
         away, share = clean(p) - p.output - spoken(p, code, atoms), min(len(dead) / k, 1.0)
         said = -share * (away if p.batch.seen is None else away * p.batch.seen)
         beside = p.model.reader.beside(p.corrupted)
-        said = p.shared(said if beside is None else said * beside[1]).flatten(1) * self.weight
+        said = p.shared(said if beside is None else said * beside[1]).flatten(1)
         return Apart(share * half_square(p, away), dead, (said @ atoms.T) * on, code.T @ said)
 
     def tally(self, p: Pass) -> dict[str, Tensor]:

@@ -91,5 +91,5 @@ def units_first(part: Tensor, like: Tensor, members: tuple[int, ...] = ()) -> Te
     if turned(like):
         return part.view(*members, shape[1], shape[0]).mT
     if len(shape) != 4 or members:
-        return part.view(*members, *shape)
+        return part.view((*members, *shape))
     return part.view(shape[0], shape[2], shape[3], shape[1]).permute(0, 3, 1, 2)

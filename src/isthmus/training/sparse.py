@@ -12,19 +12,15 @@ from isthmus.noise import Noise
 from isthmus.objective import Objective
 from isthmus.posterior import Few
 from isthmus.records import Batch, Pass, Terms
-from isthmus.selected import Selected
+from isthmus.selected import LARGE, SHARE, Selected
 from isthmus.training.explicit import Bound, Explicit, Narrow
-
-# From so many units for each active one, and multiplications of a dense layer in a step, the sparse way is faster;
-# measured on two cores, with and without the kernel.
-SHARE, LARGE = 16, 2**26
 
 
 def unsuited(task: Objective) -> str:
     """Say why the sparse engine cannot walk through a task; empty where it can."""
     model, part = task.model, task.model.bottleneck
     parameters = task.trained()
-    dense = [name for name, penalty in task.penalties.items() if not hasattr(penalty, "apart")]
+    dense = [type(penalty).__name__ for penalty in task.penalties.values() if not hasattr(penalty, "apart")]
     reasons = {
         f"{type(part).__name__} does not select units": not hasattr(part, "selected"),
         "units of a code map have places": len(model.code_shape) != 1,
@@ -59,7 +55,7 @@ class Sparse(Explicit):
     name = "sparse"
 
     def _ahead(self, batch: Batch, noise: Noise, epoch: float, bound: Bound) -> tuple[Pass, Narrow]:
-        o, model = self.objective, self.objective.model
+        model = self.objective.model
         corrupted = self._corrupted(batch, noise, epoch)
         inputs = model.stem(corrupted)
         fixed = batch.fixed and inputs is batch.x
@@ -84,16 +80,15 @@ class Sparse(Explicit):
         out = self._likelihood(p, bound)
         g = (out if bound.gain is None else out * bound.gain).flatten(1).contiguous()
         code: Selected = p.posterior.selected  # type: ignore[attr-defined]
-        asked = [penalty.apart(p.of(self.objective.memory_of(name))) for name, penalty in penalties.items()]
-        asked = [a for a in asked if a.units is not None]
+        asked = self._asked(p, penalties)
         into, from_code = only(p.model.encoder), writes(p.model.decoder)
         by_unit, places = code.turned()
         # The decoder: of the atoms, then of the active numbers.
         rows, scale = from_code.said()
         slope = by_unit.product(g, out=from_code.slope())
         inward = by_unit.dots(rows, g)
-        for a in asked:
-            slope.index_add_(0, a.units, a.atoms)
+        for unit, weight, _, atoms in asked:
+            slope.index_add_(0, unit, atoms, alpha=weight)
         from_code.settle(slope)
         if from_code.bias is not None:
             torch.sum(g, 0, out=slot_of(from_code.bias))
@@ -103,12 +98,21 @@ class Sparse(Explicit):
         x, slot = into.reads(p.inputs.flatten(1)), slot_of(into.weight)
         by_unit.of(inward).product(x, out=slot, add=slot.data_ptr() == slope.data_ptr())
         bias = x.new_zeros(code.width).index_add_(0, units, inward)
-        for a in asked:
-            slot.index_add_(0, a.units, a.features.T @ x)
-            bias.index_add_(0, a.units, a.features.sum(0))
+        for unit, weight, pull, _ in asked:
+            slot.index_add_(0, unit, pull.T @ x, alpha=weight)
+            bias.index_add_(0, unit, pull.sum(0), alpha=weight)
         if into.bias is not None:
             slot_of(into.bias).copy_(bias)
         into.settle_bias(bias)
+
+    def _asked(self, p: Pass, penalties: dict[str, Any]) -> list[tuple[Tensor, float, Tensor, Tensor]]:
+        """Return units, weight, and derivatives by their features and atoms, of each penalty that has some."""
+        found = []
+        for name, penalty in penalties.items():
+            a = penalty.apart(p.of(self.objective.memory_of(name)))
+            if a.units is not None:
+                found.append((a.units, float(penalty.weight), a.features, a.atoms))
+        return found
 
 
 def _no_narrow(found: Any) -> Tensor:

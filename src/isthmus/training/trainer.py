@@ -61,7 +61,8 @@ class Trainer(Component):
         device: ``auto`` takes CUDA, then Apple's MPS, then the CPU; or a torch device name.
         engine: how a step is executed: ``native`` by a kernel for plain dense nets, where it was built; ``sparse``
             without the silent units of a code of which few are active; ``explicit`` by the derivatives that parts
-            declare; ``autograd`` by torch's; ``auto`` is the first of these that knows every part and is not slower. ``compiled`` is autograd through ``torch.compile``, on request: seconds at the first steps, and a C++
+            declare; ``autograd`` by torch's; ``auto`` is the first of these that knows every part and is not slower.
+            ``compiled`` is autograd through ``torch.compile``, on request: seconds at the first steps, and a C++
             compiler. All look at the value of the loss in some steps of an epoch only.
         checkpoint_seconds: shortest time between two checkpoints, where a checkpoint file is asked for.
         pretraining: how the layers are trained one by one before the whole; None trains the whole from the start.
