@@ -15,7 +15,7 @@ from isthmus.layers import spoken_by, writes
 from isthmus.noise import Noise
 from isthmus.posterior import Posterior
 from isthmus.records import Batch, Corrupted, Pass, Shape, Spec, repeated
-from isthmus.selected import LARGE, SHARE, Selected, active
+from isthmus.selected import LARGE, Selected, active, share
 from isthmus.stem import stem_of
 
 STEM = 9
@@ -76,7 +76,7 @@ class Autoencoder(nn.Module):
         layer: Any = writes(self.decoder) if code.dim() == 2 and code.device.type == "cpu" else None
         if layer is None or code.numel() * math.prod(self.outputs) < LARGE or code.dtype != layer.weight.dtype:
             return None
-        return active(code, code.numel() // SHARE)
+        return active(code, code.numel() // share(code))
 
     def forward(
         self,

@@ -13,9 +13,9 @@ from isthmus import native
 
 # Numbers that are looked at to guess a limit, and active units whose rows are gathered at once.
 LOOKED_AT, AT_ONCE = 2**16, 2**12
-# From so many units for each active one, and multiplications of a dense layer, the sparse way is faster (measured on
-# two cores).
-SHARE, LARGE = 16, 2**26
+# Multiplications of a dense layer from which on the sparse way is worth its calls, and units for each active one from
+# which on it is faster, with the kernel and without; measured on two cores.
+LARGE, SHARES = 2**24, (16, 32)
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,11 @@ class Selected:
             return found
         pairs = zip(self.rows.split(AT_ONCE), self.units.split(AT_ONCE), strict=True)
         return torch.cat([torch.einsum("ic,ic->i", left[i], matrix[j]) for i, j in pairs])
+
+
+def share(t: Tensor) -> int:
+    """Return how many units there have to be for each active one, for numbers like these."""
+    return SHARES[0] if native.knows(t.new_empty(0)) else SHARES[1]
 
 
 def largest(features: Tensor, k: int, *, positive: bool) -> Selected:

@@ -208,7 +208,7 @@ def said(bottleneck, *penalties, units=512, rows=4096, architecture=None, **sett
     return Trainer(batch_size=4096, **settings).runs(Objective(model, Normal(), penalties))
 
 
-def test_the_trainer_takes_it_where_it_wins_and_says_why_not():
+def test_the_trainer_takes_it_where_it_wins_and_says_why_not(monkeypatch):
     assert said(TopK(8)) == said(BatchTopK(8), Auxiliary()) == "sparse"
     assert said(TopK(8), engine="sparse", rows=64) == "sparse (asked for)"
     assert said(TopK(8), rows=64) == "explicit (not sparse: steps are small)"
@@ -216,6 +216,9 @@ def test_the_trainer_takes_it_where_it_wins_and_says_why_not():
     assert said(BatchTopK(8), Nested()) == "explicit (not sparse: every unit is needed by Nested)"
     deep = said(TopK(8), architecture=Dense((32,)))
     assert deep == "explicit (not sparse: the decoder is not one linear layer)"
+    monkeypatch.setattr(native, "library", lambda: None)
+    assert said(TopK(16)) == "sparse"
+    assert said(TopK(17)) == "explicit (not sparse: 17 of 512 units are not few)"
     with pytest.raises(ValueError, match=r"engine='sparse' cannot run this fit: JumpReLU does not select .*'auto'"):
         said(JumpReLU(), engine="sparse")
     with pytest.raises(ValueError, match=r"every unit is needed by L1; use engine='auto'"):

@@ -12,7 +12,7 @@ from isthmus.noise import Noise
 from isthmus.objective import Objective
 from isthmus.posterior import Few
 from isthmus.records import Batch, Pass, Terms
-from isthmus.selected import LARGE, SHARE, Selected
+from isthmus.selected import LARGE, Selected, share
 from isthmus.training.explicit import Bound, Explicit, Narrow
 
 
@@ -37,9 +37,9 @@ def unsuited(task: Objective) -> str:
 def small(task: Objective, rows: int) -> str:
     """Say why steps of so many rows are too small for the sparse engine to be faster; empty where they are not."""
     part: Any = task.model.bottleneck
-    (units,), outputs = task.model.code_shape, writes(task.model.decoder).weight.shape[0]
-    active = part.active(units)
-    if units < SHARE * active:
+    (units,), weight = task.model.code_shape, writes(task.model.decoder).weight
+    active, outputs = part.active(units), weight.shape[0]
+    if units < share(weight.new_empty(0)) * active:
         return f"{active} of {units} units are not few"
     return "steps are small" if rows * units * outputs < LARGE else ""
 
