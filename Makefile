@@ -17,7 +17,7 @@ help:
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt scripts/setup hatch_build.py src/isthmus/native/dense.c
+$(STAMP): pyproject.toml constraints.txt scripts/setup hatch_build.py src/isthmus/native/dense.c src/isthmus/native/few.c
 	scripts/setup .venv -e '.[dev]'
 	@touch $@
 
