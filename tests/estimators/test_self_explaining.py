@@ -216,3 +216,11 @@ def test_an_audit_refits_and_speaks_of_targets():
     assert audit.rows == len(X) // 2
     assert {"black box", "random concepts"} <= set(audit.baselines)
     assert 0 <= audit.seeds[0] <= 1
+
+
+def test_what_an_autoencoder_was_fitted_with_does_not_stay():
+    """Rows that its own fit left out for their loss count again."""
+    start = quick(3, trainer=Trainer(2, trim=0.4)).fit(X)
+    assert start.objective_.trim == 0.4
+    assert classifier(start).fit(X, Y).task_.objective.trim == 0
+    assert classifier(start, trainer=Trainer(2, trim=0.2)).fit(X, Y).task_.objective.trim == 0.2

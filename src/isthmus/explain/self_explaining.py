@@ -167,7 +167,8 @@ class SelfExplaining(Task):
         if self.frozen:
             with torch.no_grad():
                 return self.model(batch), {}, {}
-        self.objective.epochs = self.epochs
+        # The trainer sets these on the task; an autoencoder that was fitted before has those of its own fit.
+        self.objective.epochs, self.objective.trim = self.epochs, self.trim
         p = self.objective.run(batch, noise, epoch)
         terms, tallies = self.objective.terms(p, epoch)
         return p, {name: self.fidelity * t for name, t in terms.items()}, tallies
