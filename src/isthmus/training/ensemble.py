@@ -15,7 +15,7 @@ from isthmus.noise import Noise
 from isthmus.objective import Objective, Task
 from isthmus.records import Batch, Corrupted, Pass, Tallies, Terms, mean_over_rows
 from isthmus.training.engine import all_finite
-from isthmus.training.explicit import Bound, Explicit, Gradients, Narrow, merge
+from isthmus.training.explicit import Bound, Explicit, Gradients, merge
 from isthmus.training.optimiser import Optimiser
 from isthmus.training.stacked import Blocks, Noises, Stacked, apart, interleaved, joined, pieces
 
@@ -100,19 +100,18 @@ class Ensemble(Explicit):
         bound.room.noise = noise
         self.products.begin()
         try:
-            p, _ = self._ahead(batch, noise, math.inf, bound)
+            p = self._ahead(batch, noise, math.inf, bound)
             return self._valued(p, self._penalties(math.inf), True)[1]
         finally:
             self.products.end()
 
     # -- there ------------------------------------------------------------------------------------------------------
 
-    def _ahead(self, batch: Batch, noise: Noise, epoch: float, bound: Bound) -> tuple[Pass, Narrow]:
+    def _ahead(self, batch: Batch, noise: Noise, epoch: float, bound: Bound) -> Pass:
         if self.changing:
             self.parts = [{name: part.at(epoch) for name, part in own.items()} for own in self.each]
         self._alone_passes = None
-        p, narrow = super()._ahead(batch, noise, epoch, bound)
-        return replace(p, members=len(self.members)), narrow
+        return replace(super()._ahead(batch, noise, epoch, bound), members=len(self.members))
 
     def _corrupted(self, batch: Batch, noise: Noise, epoch: float) -> Corrupted:
         if self.parts[0]["corruption"].by_row:

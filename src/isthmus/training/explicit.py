@@ -32,6 +32,8 @@ class Bound:
         self.paths: list[Path] = []
         # What the decoded part of outputs is multiplied by, where some of the inputs are carried past the code.
         self.gain: Tensor | None = None
+        # How gradients of this step's code come back to the features; an engine that goes another way sets none.
+        self.narrow: Narrow | None = None
         self.slots: list[Tensor] = []
 
     def path(self, i: int, network: Any, x: Tensor, *, inputs: bool, fixed: bool = False) -> Path:
@@ -93,10 +95,10 @@ class Explicit(Engine):
         bound.room.noise = noise
         self.products.begin()
         try:
-            p, narrow = self._ahead(batch, noise, epoch, bound)
+            p = self._ahead(batch, noise, epoch, bound)
             penalties = self._penalties(epoch)
             p, means = self._valued(self._trimmed(p, penalties, epoch), penalties, valued)
-            self._back(p, penalties, narrow, bound)
+            self._back(p, penalties, bound)
         finally:
             self.products.end()
         return means, self._tallies(p, epoch)
@@ -112,20 +114,19 @@ class Explicit(Engine):
 
     # -- there ------------------------------------------------------------------------------------------------------
 
-    def _ahead(self, batch: Batch, noise: Noise, epoch: float, bound: Bound) -> tuple[Pass, Narrow]:
+    def _ahead(self, batch: Batch, noise: Noise, epoch: float, bound: Bound) -> Pass:
         o, model = self.objective, self.objective.model
         corrupted = self._corrupted(batch, noise, epoch)
         inputs = model.stem(corrupted)
         fixed = batch.fixed and inputs is batch.x
         features = bound.path(0, model.encoder, inputs, inputs=False, fixed=fixed).ahead()
-        posterior, code, narrow = self._narrow(features, noise, epoch)
+        posterior, code, bound.narrow = self._narrow(features, noise, epoch)
         output = bound.path(1, model.decoder, code, inputs=True, fixed=code is features).ahead()
         beside = model.reader.beside(corrupted)
         if beside is not None:
             carried, bound.gain = (repeated(t, o.draws) for t in beside)
             output = carried + bound.gain * output
-        p = Pass(model, batch, corrupted, inputs, features, posterior, code, output, o.draws, model.memory, noise)
-        return p, narrow
+        return Pass(model, batch, corrupted, inputs, features, posterior, code, output, o.draws, model.memory, noise)
 
     def _penalties(self, epoch: float) -> dict[str, Any]:
         return {name: self._now(name, epoch) for name in self.objective.penalties}
@@ -186,7 +187,7 @@ class Explicit(Engine):
 
     # -- and back ---------------------------------------------------------------------------------------------------
 
-    def _back(self, p: Pass, penalties: dict[str, Any], narrow: Narrow, bound: Bound) -> None:
+    def _back(self, p: Pass, penalties: dict[str, Any], bound: Bound) -> None:
         found: Gradients = {"output": self._likelihood(p, bound)}
         self._ask(found, p, penalties, self.objective)
         parameters = {name: found.pop(name) for name in list(found) if isinstance(name, Tensor)}
@@ -196,7 +197,8 @@ class Explicit(Engine):
             out = out * bound.gain
         g = decoder.back(bound.slot(0, out))
         merge(found, {"code": torch.zeros_like(p.code) if g is None else g}, p, 1.0)
-        merge(found, {"features": narrow(found)}, p, 1.0)
+        if bound.narrow is not None:
+            merge(found, {"features": bound.narrow(found)}, p, 1.0)
         encoder.back(bound.slot(1, found["features"]))
         self._add_the_rest(parameters, bound.room)
 

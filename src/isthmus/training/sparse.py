@@ -13,7 +13,7 @@ from isthmus.objective import Objective
 from isthmus.posterior import Few
 from isthmus.records import Batch, Pass, Terms
 from isthmus.selected import LARGE, Selected, share
-from isthmus.training.explicit import Bound, Explicit, Narrow
+from isthmus.training.explicit import Bound, Explicit
 
 
 def unsuited(task: Objective) -> str:
@@ -54,7 +54,7 @@ class Sparse(Explicit):
 
     name = "sparse"
 
-    def _ahead(self, batch: Batch, noise: Noise, epoch: float, bound: Bound) -> tuple[Pass, Narrow]:
+    def _ahead(self, batch: Batch, noise: Noise, epoch: float, bound: Bound) -> Pass:
         model = self.objective.model
         corrupted = self._corrupted(batch, noise, epoch)
         inputs = model.stem(corrupted)
@@ -67,8 +67,7 @@ class Sparse(Explicit):
             carried, bound.gain = beside
             output = carried + bound.gain * output
         posterior = Few(code.values, pre=features, selected=code)
-        p = Pass(model, batch, corrupted, inputs, features, posterior, code.values, output, 1, model.memory, noise)
-        return p, _no_narrow
+        return Pass(model, batch, corrupted, inputs, features, posterior, code.values, output, 1, model.memory, noise)
 
     def _terms(self, p: Pass, penalties: dict[str, Any]) -> Terms:
         terms = {"reconstruction": self.objective.reconstruction(p)}
@@ -76,7 +75,7 @@ class Sparse(Explicit):
             terms[name] = penalty.weight * penalty.apart(p.of(self.objective.memory_of(name))).value
         return terms
 
-    def _back(self, p: Pass, penalties: dict[str, Any], narrow: Narrow, bound: Bound) -> None:
+    def _back(self, p: Pass, penalties: dict[str, Any], bound: Bound) -> None:
         out = self._likelihood(p, bound)
         g = (out if bound.gain is None else out * bound.gain).flatten(1).contiguous()
         code: Selected = p.posterior.selected  # type: ignore[attr-defined]
@@ -113,7 +112,3 @@ class Sparse(Explicit):
             if a.units is not None:
                 found.append((a.units, float(penalty.weight), a.features, a.atoms))
         return found
-
-
-def _no_narrow(found: Any) -> Tensor:
-    raise NotImplementedError("the sparse engine goes back through the bottleneck by itself")
