@@ -1,0 +1,61 @@
+// Where the page's bytes come from: the file itself, or the server that shows it.
+import type { Page } from "../contract";
+
+export interface Source {
+  /** Bytes by name, unpacked. */
+  bytes(name: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** Keep a concept's name in the model; null where the page cannot. */
+  rename: ((unit: number, name: string) => Promise<void>) | null;
+}
+
+export async function unpacked(gzip: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = new Blob([gzip]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+function decoded(base64: string): Uint8Array<ArrayBuffer> {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
+/** Blobs written into the page as scripts that no browser runs. */
+export class Embedded implements Source {
+  readonly rename = null;
+
+  async bytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    const element = document.querySelector(`script[data-blob="${CSS.escape(name)}"]`);
+    if (element === null) throw new Error(`the page holds no ${name}; write the report again`);
+    return unpacked(decoded(element.textContent.trim()));
+  }
+}
+
+/** Blobs that a server on this machine gives, as `isthmus explore` does. */
+export class Served implements Source {
+  constructor(private readonly root: string) {}
+
+  async bytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    const answer = await fetch(`${this.root}/blobs/${encodeURIComponent(name)}`);
+    if (!answer.ok) throw new Error(`the server gave no ${name} (${answer.status}); is isthmus explore still running?`);
+    return new Uint8Array(await answer.arrayBuffer());
+  }
+
+  readonly rename = async (unit: number, name: string): Promise<void> => {
+    const answer = await fetch(`${this.root}/concepts/${unit}`, {
+      method: "PUT",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ name }),
+    });
+    if (!answer.ok) throw new Error(await answer.text());
+  };
+}
+
+export function source(): Source {
+  const served = document.querySelector<HTMLMetaElement>('meta[name="isthmus-server"]');
+  return served === null ? new Embedded() : new Served(served.content);
+}
+
+export async function page(from: Source): Promise<Page> {
+  return JSON.parse(new TextDecoder().decode(await from.bytes("page"))) as Page;
+}
