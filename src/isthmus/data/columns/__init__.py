@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from isthmus.component import Part
 from isthmus.data.columns.facts import Facts
@@ -71,6 +73,26 @@ class Codec:
     def spread(self, U: Array, deviations: Array) -> Array:
         """Return the deviation of the column, in its unit, where its variables deviate by so much: NaN for levels."""
         return np.full(len(U), np.nan)
+
+    def variables_of(self, cells: Tensor) -> Tensor:
+        """Return the variables, (rows, variables), of cells: what :meth:`encode` does once cells are numbers.
+
+        A cell is a float64: a number as it is, a level by its place, a date by its seconds since 1970, NaN where it is
+        missing. In torch, so that it can be part of a graph.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define variables_of")  # abstract
+
+    def cells_of(self, variables: Tensor) -> Tensor:
+        """Return the cells, (rows,), of variables: what :meth:`decode` does before cells are more than numbers."""
+        raise NotImplementedError(f"{type(self).__name__} must define cells_of")  # abstract
+
+    def log_slopes_of(self, variables: Tensor) -> Tensor:
+        """Return what :meth:`log_slope` does, of every variable."""
+        return torch.zeros_like(variables)
+
+    def described(self) -> dict[str, Any]:
+        """Return, for JSON, what it takes to make cells of what a person writes, and back."""
+        return {}
 
     def told(self, value: Any) -> str:
         """Write a value for a person."""
