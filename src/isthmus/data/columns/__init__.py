@@ -74,16 +74,24 @@ class Codec:
         """Return the deviation of the column, in its unit, where its variables deviate by so much: NaN for levels."""
         return np.full(len(U), np.nan)
 
-    def variables_of(self, cells: Tensor) -> Tensor:
-        """Return the variables, (rows, variables), of cells: what :meth:`encode` does once cells are numbers.
+    def cells(self, values: Any) -> Array:
+        """Return an Arrow or numpy column as cells, (rows,): one float64 each, NaN where one is missing.
 
-        A cell is a float64: a number as it is, a level by its place, a date by its seconds since 1970, NaN where it is
-        missing. In torch, so that it can be part of a graph.
+        A cell is a number as it is, the place of a level among its column's, or the seconds of a date since 1970.
+
+        Raises:
+            ValueError: values that this column cannot hold.
         """
+        out = np.empty((len(values), len(self.variables)))
+        self.encode(values, out)
+        return out[:, 0]
+
+    def variables_of(self, cells: Tensor) -> Tensor:
+        """Return the variables of cells, (rows, variables), in torch: it becomes a part of graphs."""
         raise NotImplementedError(f"{type(self).__name__} must define variables_of")  # abstract
 
     def cells_of(self, variables: Tensor) -> Tensor:
-        """Return the cells, (rows,), of variables: what :meth:`decode` does before cells are more than numbers."""
+        """Return the cells of variables, (rows,): what :meth:`decode` does before they are written as their type."""
         raise NotImplementedError(f"{type(self).__name__} must define cells_of")  # abstract
 
     def log_slopes_of(self, variables: Tensor) -> Tensor:
