@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,12 +53,10 @@ class Report:
     def html(self) -> str:
         """Return the page."""
         page = resources.files("isthmus.report").joinpath("assets/page.html").read_text(encoding="utf-8")
-        scripts = (
-            f'<script type="text/plain" data-blob="{html.escape(name)}">{base64.b64encode(content).decode()}</script>'
-            for name, content in self.blobs.packed.items()
-        )
         title = f"<title>{html.escape(self.page.title)}</title>"
-        return page.replace("<title>isthmus</title>", title, 1).replace("<!--isthmus:blobs-->", "\n".join(scripts), 1)
+        return page.replace("<title>isthmus</title>", title, 1).replace(
+            "<!--isthmus:blobs-->", "\n".join(self.blobs.scripts()), 1
+        )
 
     def write(self, path: str | Path) -> Path:
         """Write the page to a file, and return its path.
@@ -151,6 +148,8 @@ def _graphs(model: Any, blobs: Blobs, size: str) -> tuple[dict[str, Graph], str,
 def _exported(model: Any) -> Iterator[tuple[str, tuple[bytes, int]]]:
     """Give the graphs of a model, each with the width of its input."""
     inner = getattr(model, "autoencoder_", model)
+    if not hasattr(model, "graphs"):
+        raise ValueError(f"there are no graphs of a {type(model).__name__} yet")
     for name in model.graphs():
         if name != "encoder":  # the score holds it
             codes = name == "decoder" or name.endswith("from_code")
