@@ -16,6 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus import Autoencoder, Trainer, load
 from isthmus.data.codec import TableCodec
+from isthmus.export import Columns
 from isthmus.parts import Dense, Hiding
 
 SCHEMA = {
@@ -143,22 +144,16 @@ def test_what_columns_are_is_told_in_json(model):
 
 def test_a_codec_in_torch_does_what_it_does_in_numpy(model):
     codec = model.form_.table
+    table_of = Columns(codec)
     for given in (X, unseen(X), table(50, seed=3)):
-        U, cells = codec.encode(given), torch.from_numpy(codec.cells(given))
-        for i, (one, place) in enumerate(zip(codec.columns, codec.slices, strict=True)):
-            found = one.variables_of(cells[:, i])
-            assert_allclose(found, U[:, place], rtol=1e-9, atol=1e-9, err_msg=one.name)
-            slopes = one.log_slopes_of(found).numpy()
-            here = ~np.isnan(U[:, place])
-            assert_allclose(slopes[here], np.broadcast_to(one.log_slope(U[:, place]), slopes.shape)[here], atol=1e-9)
-            back = one.cells(pa.array(decoded(one, U[:, place]))).astype(float)
-            here = ~np.isnan(back)  # what was never seen does not come back
-            assert_allclose(one.cells_of(found)[here], back[here], rtol=1e-9, atol=1e-6, err_msg=one.name)
-
-
-def decoded(codec, U):
-    found = codec.decode(U)
-    return found if isinstance(found, list) else found.tolist()
+        U, cells = codec.encode(given), codec.cells(given)
+        found = table_of.variables(torch.from_numpy(cells))
+        assert_allclose(found, U, rtol=1e-9, atol=1e-9)
+        assert_allclose(table_of.log_slopes(found), codec.log_slopes(U), atol=1e-9)
+        assert_allclose(table_of.by_column(found.nan_to_num()), codec.by_column(np.nan_to_num(U)))
+        back = codec.cells(codec.decode(U, like=given))
+        here = ~np.isnan(back)  # what was never seen does not come back
+        assert_allclose(table_of.cells(found).numpy()[here], back[here], rtol=1e-9, atol=1e-6)
 
 
 @drawn(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30), st.floats(-1e7, 1e7))
@@ -167,5 +162,5 @@ def test_numbers_of_any_scale_go_there_and_back(values, x):
         codec = TableCodec.fit(pa.table({"c": values}), {"c": f"number:scale={scale}"}).columns[0]
         U = np.empty((1, 1))
         codec.encode(np.array([x]), U)
-        found = codec.variables_of(torch.tensor([x], dtype=torch.float64))
-        assert_allclose(found, U, rtol=1e-7, atol=1e-7)
+        found = codec.variables_of([codec], torch.tensor([[x]], dtype=torch.float64))
+        assert_allclose(found[:, :, 0], U, rtol=1e-7, atol=1e-7)
