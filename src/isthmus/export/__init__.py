@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 from isthmus.export.cells import Cells, Columns, Shifted
+from isthmus.export.detector import Denoiser, Detector, Filler, Measured
 from isthmus.export.graphs import Answers, Decoder, Encoder, Score, used
 from isthmus.export.tracing import traced
 
-__all__ = ["Answers", "Cells", "Columns", "Decoder", "Encoder", "Score", "Shifted", "traced", "used"]
+__all__ = [
+    "Answers",
+    "Cells",
+    "Columns",
+    "Decoder",
+    "Denoiser",
+    "Detector",
+    "Encoder",
+    "Filler",
+    "Measured",
+    "Score",
+    "Shifted",
+    "traced",
+    "used",
+]

@@ -98,7 +98,9 @@ class Columns(Cells):
 
     def variables(self, rows: Tensor) -> Tensor:
         """Read every column."""
-        found = [type(some[0]).variables_of(some, rows.index_select(1, columns)).flatten(1) for some, columns in self.groups]
+        found = [
+            type(some[0]).variables_of(some, rows.index_select(1, columns)).flatten(1) for some, columns in self.groups
+        ]
         return torch.cat(found, 1).index_select(1, self.order)
 
     def cells(self, variables: Tensor) -> Tensor:
@@ -126,4 +128,4 @@ class Columns(Cells):
 
 def chosen(values: Tensor, places: Tensor) -> Tensor:
     """Return the values at places, (rows, *places.shape), of every row."""
-    return values.index_select(1, places.flatten()).unflatten(1, places.shape)
+    return values.index_select(1, places.flatten()).reshape(-1, *places.shape)
