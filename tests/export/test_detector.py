@@ -29,7 +29,7 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module", params=[*CASES][:3] + [pytest.param("table", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["split", "cross", "pictures", pytest.param("table", marks=pytest.mark.slow)])
 def fitted(request):
     X, settings = CASES[request.param]
     detector = AnomalyDetector(**SMALL, **settings).fit(X)
