@@ -14,6 +14,7 @@ export class Flat implements Plot {
   private selected = new Set<number>();
   private colours: Look = { background: "#fff", ink: "#000", accent: "#00f" };
   private asked = 0;
+  private painted: Promise<void> | null = null;
   private readonly ended = new AbortController();
 
   constructor(
@@ -83,14 +84,15 @@ export class Flat implements Plot {
 
   /** Draw before the next frame, once for however many reasons. */
   private paint(): Promise<void> {
-    cancelAnimationFrame(this.asked);
-    return new Promise((done) => {
+    this.painted ??= new Promise((done) => {
       this.asked = requestAnimationFrame(() => {
+        this.painted = null;
         this.now();
         this.events.moved();
         done();
       });
     });
+    return this.painted;
   }
 
   private now(): void {
