@@ -255,7 +255,8 @@ export interface Concepts {
  * A self-explaining model: what it predicts, and what the page needs to show why.
  *
  * Without graphs, the rows of ``rows`` have their contributions, (rows, outputs, concepts + 1); the last concept is
- * the constant.
+ * the constant. ``low``, ``high`` and ``spread`` are of each concept in the rows of the fit: the ends between which
+ * counterfactuals stay (quantiles 0.005 and 0.995), and the standard deviation that a change is measured in.
  */
 export interface Prediction {
   target: string;
@@ -267,6 +268,9 @@ export interface Prediction {
   contributions: Packed;
   predicted: Packed;
   confidence: Packed | null;
+  low: number[];
+  high: number[];
+  spread: number[];
   reads: string;
   verdicts: Verdict[];
 }

@@ -275,7 +275,8 @@ class Prediction:
     """A self-explaining model: what it predicts, and what the page needs to show why.
 
     Without graphs, the rows of ``rows`` have their contributions, (rows, outputs, concepts + 1); the last concept is
-    the constant.
+    the constant. ``low``, ``high`` and ``spread`` are of each concept in the rows of the fit: the ends between which
+    counterfactuals stay (quantiles 0.005 and 0.995), and the standard deviation that a change is measured in.
     """
 
     target: str
@@ -287,6 +288,9 @@ class Prediction:
     contributions: Packed
     predicted: Packed  # (rows of the page,) class numbers or numbers
     confidence: Packed | None  # (rows of the page,)
+    low: list[float]
+    high: list[float]
+    spread: list[float]
     reads: str  # inputs or code
     verdicts: list[Verdict]  # of the audit
 
