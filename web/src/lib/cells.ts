@@ -14,7 +14,8 @@ export function short(value: number | null, digits = 3): string {
   if (value === null || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-4 || size >= 1e9)) return value.toExponential(digits - 1).replace("-", "−").replace("e+", "e");
+  if (size === 0) return "0";
+  if (size < 1e-4 || size >= 1e9) return value.toExponential(digits - 1).replace("-", "−").replace("e+", "e");
   const whole = size >= 10 ** (digits - 1);
   const shape = whole ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits };
   return value.toLocaleString("en-US", shape).replace("-", "−");
@@ -64,7 +65,7 @@ export function dateText(seconds: number, step: number, format: string): string 
   const iso = date.toISOString();
   const [day, time] = [iso.slice(0, iso.indexOf("T")), iso.slice(iso.indexOf("T") + 1)];
   if (step >= DAY && step % DAY === 0) return day;
-  return `${day} ${step >= 1 ? time.slice(0, 8) : time.slice(0, 12)}`;
+  return `${day} ${step >= 1 || date.getUTCMilliseconds() === 0 ? time.slice(0, 8) : time.slice(0, 12)}`;
 }
 
 /** A number of a column: whole where all are, else with decimals that tell a thousandth of its range. */
@@ -82,7 +83,7 @@ function numberText(column: Column, value: number): string {
 function levelText(column: Column, value: number): string {
   const at = Math.round(value);
   const level = column.levels[at];
-  if (level !== undefined) return String(level);
+  if (level !== undefined) return String(level) || "(empty)";
   return column.kind === "hashed" ? `bucket ${at}` : UNSEEN;
 }
 

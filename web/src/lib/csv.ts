@@ -28,10 +28,23 @@ function safe(text: string): string {
   return /[",\n\r]/.test(kept) ? `"${kept.replaceAll('"', '""')}"` : kept;
 }
 
-/** Give the person a file. */
-export function download(name: string, text: string, type = "text/csv"): void {
+/** Pieces of a file: a line of names, then a line per row. One text might be longer than a browser lets it be. */
+export function* csv(names: readonly string[], rows: Iterable<readonly (string | number)[]>): Generator<string> {
+  let block = line(names) + "\r\n";
+  for (const row of rows) {
+    block += line(row) + "\r\n";
+    if (block.length > 1 << 20) {
+      yield block;
+      block = "";
+    }
+  }
+  yield block;
+}
+
+/** Give the person a file, whose text may come in pieces. */
+export function download(name: string, text: string | Iterable<string>, type = "text/csv"): void {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
+  link.href = URL.createObjectURL(new Blob(typeof text === "string" ? [text] : [...text], { type: `${type};charset=utf-8` }));
   link.download = name;
   link.click();
   // Browsers begin to save before they return to the page's work.
