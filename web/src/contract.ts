@@ -18,7 +18,7 @@ export interface Packed {
  * A column of the data: its kind, its levels, how its cells are written, and what values it has.
  *
  * Kinds are number, count, category, binary, constant, hashed and date. ``format`` and ``unit`` are those of the
- * codec, ``step`` is a date's in seconds or the distance that all its numbers are multiples of (0 where there is none).
+ * codec, ``step`` is a date's in seconds, 1 of whole numbers, else 0.
  */
 export interface Column {
   name: string;
@@ -146,7 +146,7 @@ export interface Reconstructions {
 }
 
 /**
- * A number of the code: its name, quantiles 0, 0.01, 0.25, 0.5, 0.75, 0.99 and 1 over rows, how often it is not 0.
+ * A number of the code: its name, quantiles 0, 0.01, 0.25, 0.5, 0.75, 0.99 and 1, and how often it is not 0.
  */
 export interface Unit {
   number: number;

@@ -186,6 +186,19 @@ class TableCodec:
             codec.encode(values, out[:, place])
         return out
 
+    def read(self, X: Any) -> Array:
+        """Return the cells of a table, (rows, columns), float64; NaN where a value is missing.
+
+        Numbers are as they are, levels by their places, dates in seconds since 1970.
+
+        Raises:
+            ValueError: other columns than those of the fit, or values that they cannot hold.
+        """
+        frame = framed(X)
+        self._refuse_drift(frame)
+        read = (codec.read(values) for codec, (_, values) in zip(self.columns, frame.columns(), strict=True))
+        return np.stack(list(read), 1)
+
     def decode(self, U: Array, like: Any = None) -> Any:
         """Return the table of variables, with the types of ``like`` (or of the fit's table) and its index."""
         values = {codec.name: codec.decode(U[:, place]) for codec, place in self._placed()}

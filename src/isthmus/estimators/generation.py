@@ -27,12 +27,12 @@ def sample(model: Autoencoder, n: Any, random_state: Any, mean: bool) -> Any:
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n_samples={n!r} is not a number of rows; give a whole number from 1 up")
     noise = Noise(model._noise.branch(DRAW).seed if random_state is None else seed_of(random_state))
-    codes = _codes(model, int(n), noise)
+    codes = new_codes(model, int(n), noise)
     values = model.form_.restore(model.answers.decode(codes) if mean else model.answers.draw(codes, noise))
     return values.reshape(n, *model.row_shape_) if isinstance(values, np.ndarray) else values
 
 
-def _codes(model: Autoencoder, n: int, noise: Noise) -> Array:
+def new_codes(model: Autoencoder, n: int, noise: Noise) -> Array:
     """Draw codes from the prior, where codes have one, else from a mixture fitted to those of training rows."""
     if "density" in model.parts_.bottleneck.provides:
         drawn = noise.normal(torch.empty(n, model._n_features_out))

@@ -1,9 +1,9 @@
 """What the page is told: one tree of plain values, and arrays beside it; ``web/src/contract.ts`` is written from this.
 
-Rows of the page are counted from 0 in ``Data.cells``; ``Data.numbers`` says which rows of the data they are. A *cell* is
-one number per column of the data, as ONNX graphs take and give them: a number as it is, a level by its place among the
-column's levels (as many as there are for one that the fit did not see), a date in seconds since 1970-01-01, NaN where
-it is missing.
+Rows of the page are counted from 0 in ``Data.cells``; ``Data.numbers`` says which rows of the data they are. A *cell*
+is one number per column of the data, as ONNX graphs take and give them: a number as it is, a level by its place among
+the column's levels (as many as there are for one that the fit did not see), a date in seconds since 1970-01-01, NaN
+where it is missing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Column:
     """A column of the data: its kind, its levels, how its cells are written, and what values it has.
 
     Kinds are number, count, category, binary, constant, hashed and date. ``format`` and ``unit`` are those of the
-    codec, ``step`` is a date's in seconds or the distance that all its numbers are multiples of (0 where there is none).
+    codec, ``step`` is a date's in seconds, 1 of whole numbers, else 0.
     """
 
     name: str
@@ -163,14 +163,16 @@ class Reconstructions:
 
 @dataclass(frozen=True)
 class Unit:
-    """A number of the code: its name, quantiles 0, 0.01, 0.25, 0.5, 0.75, 0.99 and 1 over rows, how often it is not 0."""
+    """A number of the code: its name, quantiles 0, 0.01, 0.25, 0.5, 0.75, 0.99 and 1, and how often it is not 0."""
 
     number: int
     name: str
     quantiles: list[float]
     rate: float
     share: float  # of the variance of codes
-    effect: float  # mean absolute change of a reconstruction between the quantiles 0.01 and 0.99, in spreads of the data
+    effect: (
+        float  # mean absolute change of a reconstruction between the quantiles 0.01 and 0.99, in spreads of the data
+    )
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ export function read(bytes: Uint8Array<ArrayBuffer>, packed: Packed): Numbers {
     const small = stored instanceof Uint8Array || stored instanceof Uint16Array;
     return { values: small ? Int32Array.from(stored) : stored, shape: packed.shape };
   }
-  const values = new Float32Array(stored.length);
+  // Whole steps of a byte come back as the very numbers that they were.
+  const values = new Float64Array(stored.length);
   const missing = packed.type === "uint8" ? 255 : 65535;
   const columns = packed.step.length;
   for (let i = 0; i < stored.length; i++) {

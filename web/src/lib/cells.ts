@@ -64,7 +64,7 @@ export function dateText(seconds: number, step: number, format: string): string 
   const iso = date.toISOString();
   const [day, time] = [iso.slice(0, iso.indexOf("T")), iso.slice(iso.indexOf("T") + 1)];
   if (step >= DAY && step % DAY === 0) return day;
-  return `${day} ${step >= 1 ? time.slice(0, 8) : time.slice(0, 12)}`;
+  return `${day} ${step >= 1 || date.getUTCMilliseconds() === 0 ? time.slice(0, 8) : time.slice(0, 12)}`;
 }
 
 /** A number of a column: whole where all are, else with decimals that tell a thousandth of its range. */
@@ -82,7 +82,7 @@ function numberText(column: Column, value: number): string {
 function levelText(column: Column, value: number): string {
   const at = Math.round(value);
   const level = column.levels[at];
-  if (level !== undefined) return String(level);
+  if (level !== undefined) return String(level) || "(empty)";
   return column.kind === "hashed" ? `bucket ${at}` : UNSEEN;
 }
 

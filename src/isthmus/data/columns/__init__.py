@@ -60,6 +60,17 @@ class Codec:
         """
         raise NotImplementedError(f"{type(self).__name__} must define encode")  # abstract
 
+    def read(self, values: Any) -> Array:
+        """Return one number per cell of a column, (rows,): a level's place among the levels; NaN where one is missing.
+
+        Raises:
+            ValueError: values that this column cannot hold.
+        """
+        out = np.empty((len(values), len(self.variables)))
+        self.encode(values, out)
+        first: Array = out[:, 0]
+        return first
+
     def decode(self, U: Array) -> Any:
         """Return the values of variables, (rows, variables), as a masked array of numbers or a list with None."""
         raise NotImplementedError(f"{type(self).__name__} must define decode")  # abstract

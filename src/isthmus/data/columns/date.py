@@ -78,6 +78,10 @@ class DateCodec(Codec):
             period, start = CYCLES[cycle]
             out[:, i] = 2 * np.pi * (((time - start) / period) % 1.0) - np.pi
 
+    def read(self, values: Any) -> Array:
+        """Return seconds since 1970."""
+        return seconds(parsed(self.name, values, self.format))
+
     def decode(self, U: Array) -> Any:
         """Return times as numpy's dates, or as text where they came as such: to a day, a second or a microsecond."""
         time = self.centre + self.factor * U[:, 0]

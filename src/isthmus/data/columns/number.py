@@ -93,6 +93,10 @@ class NumberCodec(Codec):
         x = np.arcsinh(x / self.unit) if self.scale == "log" else x
         out[:, 0] = (x - self.centre) / self.factor
 
+    def read(self, values: object) -> Array:
+        """Return the numbers as they are."""
+        return numbers(self.name, values)
+
     def decode(self, U: Array) -> Array:
         """Scale back; whole numbers stay whole."""
         if self.scale == "quantile":

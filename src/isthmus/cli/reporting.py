@@ -1,0 +1,91 @@
+"""The command that writes a page on a model and rows, or its numbers as JSON or Markdown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from isthmus.cli import rows
+from isthmus.cli.options import Reading
+
+if TYPE_CHECKING:
+    from isthmus.data import Data
+
+OnOutput = Annotated[Path | None, Parameter(name=["--out", "-o"])]
+Format = Literal["html", "json", "markdown"]
+Size = Literal["auto", "small", "usual", "large"]
+
+
+def report(
+    model: Path,
+    data: str,
+    /,
+    *,
+    out: OnOutput = None,
+    format: Format = "html",
+    size: Size = "auto",
+    shape: str | None = None,
+    reading: Reading = Reading(),  # noqa: B008  (frozen)
+) -> None:
+    """Write one page that shows what MODEL does with the rows of DATA: a file to open in any browser, or to send.
+
+    It holds the summary, rows and what comes back, the map of codes, the decoder to play with, concepts, predictions
+    and their reasons, and anomalies, as far as the model has them. Nothing is loaded from elsewhere or sent anywhere.
+
+    Args:
+        model: folder of a saved model: an autoencoder, an anomaly detector or one that predicts.
+        data: rows like those of the fit; with --label they are coloured by it.
+        out: the page, report.html if not given; of json and markdown the standard output.
+        format: html for the page, json or markdown for its summary alone.
+        size: small pages weigh at most 1 MB and do not decode, usual ones 6 MB, large ones 20 MB; auto is usual, or
+            large where the model needs it. Where not all rows fit, a sample is shown.
+        shape: draw flat rows as pictures, CHANNELSxHEIGHTxWIDTH.
+        reading: how DATA is read.
+    """
+    fitted = rows.fitted_at(model)
+    X, y, name = read(fitted, data, reading)
+    sizes = rows.sizes(shape, "shape")
+    if format == "html":
+        from isthmus.report import report as made
+
+        found = made(fitted, X, y, name=name, label=reading.label or "", shape=sizes, size=size)
+        path = found.write(out if out is not None else Path("report.html"))
+        live = "" if not found.page.live else f"\n{found.page.live}"
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, open it in a browser{live}")
+        return
+    from isthmus.report import given, markdown, summarise, to_dict
+
+    summary = summarise(given(fitted, X, y, name=name, label=reading.label or "", shape=sizes))
+    text = markdown(summary) if format == "markdown" else json.dumps(to_dict(summary), indent=2)
+    if out is None:
+        print(text)
+        return
+    from isthmus.data import atomic
+
+    with atomic(out) as beside:
+        beside.write_text(text + "\n", encoding="utf-8")
+    print(out)
+
+
+def read(fitted: Any, data: str, reading: Reading) -> tuple[Any, Any, str]:
+    """Return rows as a model takes them, their labels, and what the source is called."""
+    reading = rows.labelled(fitted, data, reading)
+    types = rows.types_of(fitted)
+    found = rows.read(data, reading, types=types if types is not None or not rows.predicts(fitted) else {})
+    return taken(fitted, found), found.y, Path(data).name or data
+
+
+def taken(fitted: Any, found: Data) -> Any:
+    """Return rows as the model takes them: the columns of the fit, as it had them."""
+    if rows.predicts(fitted):
+        from isthmus.cli import explaining
+
+        return explaining.taken(fitted, found)
+    names = getattr(fitted, "feature_names_in_", None)
+    if found.table is not None and names is not None and set(names) <= set(found.table.column_names):
+        return replace(found, table=found.table.select([str(name) for name in names])).rows
+    return found.rows

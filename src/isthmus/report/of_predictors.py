@@ -1,0 +1,123 @@
+"""Self-explaining models: what they predict, and what makes it up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from isthmus.report.contract import Beside, Measure, Part, Prediction, Summary, Verdict
+from isthmus.report.packing import Array, Blobs
+from isthmus.report.rows import Given, Shown
+from isthmus.report.summary import curves, of_autoencoder
+
+EXPLAINED, AUDITED = 200, 5000
+
+
+def summary(found: Given) -> Summary:
+    """Summarise a self-explaining model: its audit where there are labels, and the autoencoder underneath."""
+    model = found.model
+    below = of_autoencoder(replace(found, model=found.autoencoder))
+    classes = hasattr(model, "classes_")
+    audit = audited(found)
+    what = f"{len(model.classes_)} classes" if classes else "a number"
+    measures = [] if audit is None else list(_audit(audit))
+    return Summary(
+        model="classifier" if classes else "regressor",
+        title=f"A self-explaining model: {what} by {model.n_concepts_} concepts",
+        trained_on=below.trained_on,
+        parts=[*below.parts, *_weights(model)],
+        measures=[*measures, *below.measures],
+        curves=curves(model.history_),
+        best_epoch=float(model.best_epoch_),
+        verdicts=[*said(audit), *below.verdicts],
+    )
+
+
+def audited(found: Given) -> Any:
+    """Return the audit of a model, or None without labels of every class that it knows."""
+    if found.y is None:
+        return None
+    some = np.sort(np.random.default_rng(0).permutation(len(found))[:AUDITED])
+    try:
+        return found.model.audit(found.some(some), found.y[some])
+    except ValueError:
+        return None  # labels that the fit did not know, or too few of a class
+
+
+def said(audit: Any) -> list[Verdict]:
+    """Return what an audit says, as verdicts."""
+    if audit is None:
+        return []
+    made = []
+    for sentence in audit.verdict:
+        warns = sentence.startswith("warning: ")
+        text = sentence.removeprefix("warning: ")
+        made.append(Verdict("warning" if warns else "note", f"{text[0].upper()}{text[1:]}."))
+    return made
+
+
+def _weights(model: Any) -> list[Part]:
+    network = Part("relevances", f"{model._network()!r}, which read the {model.reads}")
+    text = f"robustness {model.robustness:g}, conciseness {model.conciseness:g}, fidelity {model.fidelity:g}"
+    return [network, Part("weights", text)]
+
+
+def _audit(audit: Any) -> Any:
+    scale, unit = (100.0, "%") if audit.measure == "accuracy" else (1.0, "")
+    others = [Beside(name, scale * value) for name, value in audit.baselines.items()]
+    text = f"on {audit.rows:,} rows; baselines were fitted to other rows of the same data"
+    yield Measure(audit.measure, scale * audit.score, unit, others, "high", text)
+    without = [Beside(f"with {name}", scale * value) for name, value in audit.leakage.items()]
+    text = "what is left of the score when concepts or relevances are taken away; it should fall"
+    yield Measure(f"{audit.measure} that concepts carry", scale * audit.score, unit, without, "", text)
+    text = "how many concepts make up 95 % of what speaks for a prediction, mean over rows"
+    yield Measure("concepts per explanation", audit.conciseness, "concepts", [], "low", text)
+
+
+class PredictionWriter:
+    """Predicts every row, and takes some predictions apart."""
+
+    def __init__(self, found: Given, codes: Array) -> None:
+        """Predict."""
+        self.found, self.model = found, found.model
+        self.classes = hasattr(self.model, "classes_")
+        logits = self.model._predicted(found.X)
+        self.predicted = self.model.predict(found.X) if self.classes else logits[:, 0]
+        self.confidence = self.model.predict_proba(found.X).max(1) if self.classes else None
+        self.rows = self._picked()
+
+    def _picked(self) -> Array:
+        """Return the rows that pages without graphs explain: the least sure first, then others at even steps."""
+        rows = len(self.found)
+        if self.confidence is None:
+            return np.unique(np.linspace(0, rows - 1, min(rows, EXPLAINED)).astype(int))
+        unsure = np.argsort(self.confidence, kind="stable")[: EXPLAINED // 2]
+        return np.unique(np.concatenate([unsure, np.linspace(0, rows - 1, min(rows, EXPLAINED // 2)).astype(int)]))
+
+    @property
+    def wanted(self) -> Array:
+        """The rows that are explained."""
+        return self.rows
+
+    def write(self, shown: Shown, blobs: Blobs) -> Prediction:
+        """Return the section."""
+        told = self.model.explain(self.found.some(self.rows), probes=0)
+        names = [str(label) for label in told.outputs]
+        predicted = np.searchsorted(self.model.classes_, self.predicted) if self.classes else self.predicted
+        keep = blobs.whole if self.classes else blobs.single
+        sure = self.confidence
+        return Prediction(
+            target=str(self.model.target_name_ or self.found.label),
+            classes=names if self.classes else [],
+            outputs=names,
+            unit="logit" if self.classes else "its own unit",
+            rows=shown.place(self.rows),
+            relevances=blobs.single("prediction/relevances", told.relevances.transpose(0, 2, 1)),
+            contributions=blobs.single("prediction/contributions", told.contributions.transpose(0, 2, 1)),
+            predicted=keep("prediction/predicted", shown.take(np.asarray(predicted))),
+            confidence=None if sure is None else blobs.single("prediction/confidence", shown.take(sure)),
+            reads=self.model.reads,
+            verdicts=[],
+        )

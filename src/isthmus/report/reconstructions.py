@@ -1,0 +1,78 @@
+"""Rows and what comes back: the best, some typical ones and the worst."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from isthmus.corruption import Clean
+from isthmus.estimators.inference import batch_of
+from isthmus.noise import Noise
+from isthmus.report.contract import Reconstructions
+from isthmus.report.packing import Array, Blobs
+from isthmus.report.rows import Given, Shown
+
+EACH = 6
+
+
+class ReconstructionsWriter:
+    """Finds rows to look at by how well they come back."""
+
+    def __init__(self, found: Given) -> None:
+        """Measure every row."""
+        self.found = found
+        model = found.autoencoder
+        self.nats = found.kind == "table" and found.codec is not None
+        errors = model.feature_errors(found.X) if self.nats else None
+        self.error = errors.sum(1) if errors is not None else self._squared(found.X).sum(1)
+        order = np.argsort(self.error, kind="stable")
+        middle = order[len(order) // 2 - EACH // 2 :] if len(order) > EACH else order
+        picks = {"best": order[:EACH], "typical": middle[:EACH], "worst": order[::-1][:EACH]}
+        self.rows = np.concatenate(list(picks.values()))
+        self.groups = [name for name, rows in picks.items() for _ in rows]
+
+    def _squared(self, X: Any) -> Array:
+        back = self.found.cells_of(self.found.autoencoder.reconstruct(X))
+        squared: Array = np.square(self.found.cells_of(X) - back)
+        return squared
+
+    @property
+    def wanted(self) -> Array:
+        """The rows that the page has to show."""
+        return self.rows
+
+    def write(self, shown: Shown, blobs: Blobs) -> Reconstructions:
+        """Return the section."""
+        some = self.found.some(self.rows)
+        model = self.found.autoencoder
+        corruption = model.parts_.corruption
+        damaged = None if corruption == Clean() else self._damaged(some)
+        surprise = model.feature_errors(some) if self.nats else self._squared(some)
+        return Reconstructions(
+            rows=shown.place(self.rows),
+            groups=self.groups,
+            corrupted=None if damaged is None else blobs.cells("reconstructions/corrupted", damaged),
+            corruption="" if damaged is None else repr(corruption),
+            reconstruction=blobs.cells("reconstructions/back", self.found.cells_of(model.reconstruct(some))),
+            surprise=blobs.single("reconstructions/surprise", surprise),
+            unit="nats" if self.nats else "squared error",
+            error=blobs.single("reconstructions/error", shown.take(self.error)),
+            error_unit="nats per row" if self.nats else "squared error per row",
+        )
+
+    @torch.no_grad()
+    def _damaged(self, some: Any) -> Array:
+        """Return rows as the encoder saw such at the end of the fit: damaged, in the caller's units."""
+        model = self.found.autoencoder
+        objective = model.answers.objective(torch.float64)
+        x = model.scaling_.forward(model._checked(some).astype(np.float64))
+        batch = batch_of(model.spec_, torch.from_numpy(x).reshape(-1, *model.spec_.shape))
+        memory = objective.memory_of("corruption")
+        damaged = objective.corruption.at(math.inf)(batch, Noise(0), memory)
+        flat = damaged.x.flatten(1)
+        if damaged.seen is not None:
+            flat = flat.masked_fill(damaged.seen.flatten(1) == 0, torch.nan)
+        return self.found.cells_of(model.form_.restore(model.scaling_.inverse(flat.numpy())))
