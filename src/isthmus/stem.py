@@ -72,7 +72,7 @@ class Stem(nn.Module):
         """Return the noise level of every row, (rows, 1, ...): the least where none is known."""
         known: Tensor | None = getattr(batch, "level", None)
         if known is None:
-            known = batch.x.new_full((len(batch.x),), self.spec.level)
+            known = batch.x.new_full((batch.x.shape[0],), self.spec.level)
         return known.reshape(-1, *[1] * (batch.x.dim() - 1))
 
     def beside(self, corrupted: Batch | Corrupted) -> tuple[Tensor, Tensor] | None:

@@ -179,25 +179,27 @@ class TableCodec:
         Raises:
             ValueError: other columns than those of the fit, or values that they cannot hold.
         """
-        frame = framed(X)
-        self._refuse_drift(frame)
+        frame = self._framed(X)
         out = np.empty((frame.rows, len(self.variables)))
         for codec, place, (_, values) in zip(self.columns, self.slices, frame.columns(), strict=True):
             codec.encode(values, out[:, place])
         return out
 
-    def read(self, X: Any) -> Array:
-        """Return the cells of a table, (rows, columns), float64; NaN where a value is missing.
+    def cells(self, X: Any) -> Array:
+        """Return the cells of a table, (rows, columns), float64: what a graph of a model reads.
 
-        Numbers are as they are, levels by their places, dates in seconds since 1970.
+        Numbers and counts are as they are, levels their places, dates seconds since 1970; NaN is a missing one.
 
         Raises:
             ValueError: other columns than those of the fit, or values that they cannot hold.
         """
+        columns = zip(self.columns, self._framed(X).columns(), strict=True)
+        return np.stack([codec.cells(values) for codec, (_, values) in columns], 1)
+
+    def _framed(self, X: Any) -> Frame:
         frame = framed(X)
         self._refuse_drift(frame)
-        read = (codec.read(values) for codec, (_, values) in zip(self.columns, frame.columns(), strict=True))
-        return np.stack(list(read), 1)
+        return frame
 
     def decode(self, U: Array, like: Any = None) -> Any:
         """Return the table of variables, with the types of ``like`` (or of the fit's table) and its index."""
@@ -218,6 +220,11 @@ class TableCodec:
     def spreads(self, U: Array, deviations: Array) -> Array:
         """Return how far values deviate, in the table's units, (rows, columns); NaN where they are levels."""
         return np.stack([codec.spread(U[:, place], deviations[place]) for codec, place in self._placed()], 1)
+
+    def described(self) -> list[dict[str, Any]]:
+        """Return, for JSON, what it takes to make cells of what a person writes, and back, column by column."""
+        pairs = zip(self.columns, self.kinds, strict=True)
+        return [{"name": codec.name, "kind": kind} | codec.described() for codec, kind in pairs]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; the template's types are an Arrow table's bytes."""

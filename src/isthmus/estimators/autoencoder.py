@@ -19,6 +19,7 @@ from isthmus.corruption import Corruption
 from isthmus.data.arrays import Scaling
 from isthmus.estimators import assembly, generation
 from isthmus.estimators.evaluation import Evaluation, evaluate
+from isthmus.estimators.exporting import ExportedAutoencoder
 from isthmus.estimators.forms import form_of
 from isthmus.estimators.imputation import deviations, impute, some
 from isthmus.estimators.inference import Inference, rows_of
@@ -41,7 +42,7 @@ from isthmus.training.trainer import Trainer
 SAMPLE, HIDE = 6, 10
 
 
-class Autoencoder(Named, ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParameters):
+class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParameters):
     """An autoencoder from six parts, as a transformer, a density and a generator.
 
     J = E_x E_{x~ ~ C(x~|x)} [-log p(x | g(h))] + sum_i w_i Omega_i,  h ~ q(h | x~) = bottleneck(f(x~)).

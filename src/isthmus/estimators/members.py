@@ -190,7 +190,7 @@ def denoised(recipe: Recipe, probes: Tensor, objective: Objective, x: Tensor) ->
     batch = batch_of(objective.model.spec, x)
 
     def residual(noisy: Tensor, level: float) -> Tensor:
-        corrupted = Corrupted(noisy, batch.seen, level=noisy.new_full((len(noisy),), level))
+        corrupted = Corrupted(noisy, batch.seen, level=noisy.new_full((noisy.shape[0],), level))
         away = batch.x - objective.model.forward(batch, corrupted).output
         return away if batch.seen is None else away * batch.seen
 

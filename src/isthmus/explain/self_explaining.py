@@ -115,7 +115,7 @@ class SelfExplaining(Task):
     def concepts(p: Pass) -> Tensor:
         """Return the concepts of a pass, (rows, concepts + 1): the mean of each row's posterior, and 1."""
         code = p.posterior.mean.flatten(1)
-        return torch.cat([code, code.new_ones(len(code), 1)], dim=1)
+        return torch.cat([code, code.new_ones(code.shape[0], 1)], dim=1)
 
     def looked_at(self, p: Pass, concepts: Tensor) -> Tensor:
         """Return what relevances depend on, which they can be differentiated by."""

@@ -92,7 +92,7 @@ class Reshape(Layer):
 
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Reshape rows."""
-        return x.reshape(len(x), *self.shape)
+        return x.reshape(x.shape[0], *self.shape)
 
     def vjp(self, x: Tensor, room: Room, inputs: bool) -> tuple[Tensor, Back]:
         """Reshape there and back; rows of a buffer lie in one piece, so nothing is copied."""

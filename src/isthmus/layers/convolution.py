@@ -184,7 +184,7 @@ class Crop(Layer):
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Cut and reshape."""
         x = x[(slice(None), slice(None), *(slice(n) for n in self.places))]
-        return x.reshape(len(x), -1)[:, : math.prod(self.outputs)].reshape(len(x), *self.outputs)
+        return x.reshape(x.shape[0], -1)[:, : math.prod(self.outputs)].reshape(x.shape[0], *self.outputs)
 
     def extra_repr(self) -> str:
         """Show the shape of a row."""

@@ -95,4 +95,4 @@ class Categorical(Likelihood):
 
 def by_variable(output: Tensor, variables: int) -> Tensor:
     """Give levels an axis of their own: ``(rows, variables, levels, *places)``."""
-    return output.reshape(len(output), variables, -1, *output.shape[2:])
+    return output.reshape(output.shape[0], variables, -1, *output.shape[2:])

@@ -81,6 +81,6 @@ class VonMises(Likelihood):
 
 def _pointed(output: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return both outputs of every variable, and their length, which is never quite zero so that it has a slope."""
-    pairs = output.reshape(len(output), -1, 2, *output.shape[2:])
+    pairs = output.reshape(output.shape[0], -1, 2, *output.shape[2:])
     a, b = pairs[:, :, 0], pairs[:, :, 1]
     return a, b, (a.square() + b.square() + 1e-12).sqrt()

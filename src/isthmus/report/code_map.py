@@ -33,7 +33,7 @@ class CodeMapWriter:
             share, places = components(standardised(self.found))
             planes.append(self._plane("principal components of the data", share, places, shown, blobs, "map/data"))
         score = None if self.score is None else blobs.single("map/score", shown.take(self.score))
-        code = blobs.single("map/codes", shown.take(self.codes))
+        code = blobs.codes("map/codes", shown.take(self.codes))
         return CodeMap(code, planes, score, self.score_name)
 
     def _plane(self, name: str, share: Array, places: Array, shown: Shown, blobs: Blobs, blob: str) -> Plane:

@@ -56,7 +56,7 @@ class DecoderWriter:
             units=self._units(),
             mean=self.codes.mean(0).tolist(),
             steps=blobs.single("decoder/steps", steps),
-            frames=None if frames is None else blobs.cells("decoder/frames", frames),
+            frames=None if frames is None else blobs.looked_at("decoder/frames", frames, self.found.kind),
             samples=None if samples is None else blobs.single("decoder/samples", samples),
             sampled_from=told,
             whole=bool((self.codes >= 0).all()),

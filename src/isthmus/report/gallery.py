@@ -6,7 +6,7 @@ import numpy as np
 
 from isthmus.explain import Passport, Passports, passports
 from isthmus.explain.activity import BANDS
-from isthmus.report.contract import Band, Concept, Concepts, Label, Near, Packed
+from isthmus.report.contract import Band, Concept, Concepts, Label, Near
 from isthmus.report.packing import Array, Blobs
 from isthmus.report.rows import Given, Shown
 
@@ -42,12 +42,8 @@ class GalleryWriter:
             atom_unit=self.cards[0].atom_units,
             where=blobs.single("concepts/where", np.stack([card.where for card in self.cards])),
             steps=blobs.single("concepts/steps", np.stack([card.steps for card in self.cards])),
-            traversal=self._looked_at(traversal, blobs),
+            traversal=blobs.looked_at("concepts/traversal", traversal, self.found.kind),
         )
-
-    def _looked_at(self, traversal: Array, blobs: Blobs) -> Packed:
-        picture = self.found.kind in ("image", "signal")
-        return (blobs.pixels if picture else blobs.single)("concepts/traversal", traversal)
 
     def _concept(self, card: Passport, shown: Shown) -> Concept:
         return Concept(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.estimators.interventions import RANGE
 from isthmus.report.contract import Beside, Measure, Part, Prediction, Summary, Verdict
 from isthmus.report.packing import Array, Blobs
 from isthmus.report.rows import Given, Shown
@@ -107,7 +108,8 @@ class PredictionWriter:
         names = [str(label) for label in told.outputs]
         predicted = np.searchsorted(self.model.classes_, self.predicted) if self.classes else self.predicted
         keep = blobs.whole if self.classes else blobs.single
-        sure = self.confidence
+        sure, known = self.confidence, self.model.known_concepts_.astype(np.float64)
+        low, high = np.percentile(known, RANGE, axis=0)
         return Prediction(
             target=str(self.model.target_name_ or self.found.label),
             classes=names if self.classes else [],
@@ -118,6 +120,9 @@ class PredictionWriter:
             contributions=blobs.single("prediction/contributions", told.contributions.transpose(0, 2, 1)),
             predicted=keep("prediction/predicted", shown.take(np.asarray(predicted))),
             confidence=None if sure is None else blobs.single("prediction/confidence", shown.take(sure)),
+            low=low.tolist(),
+            high=high.tolist(),
+            spread=np.maximum(known.std(0), 1e-6).tolist(),
             reads=self.model.reads,
             verdicts=[],
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,8 +29,8 @@ MEGABYTE = 1_000_000
 # What a page of each size may weigh; the smallest has no room for what runs graphs.
 SIZES = {"small": 1 * MEGABYTE, "usual": 6 * MEGABYTE, "large": 20 * MEGABYTE}
 RUNTIME = ("runtime.mjs", "runtime.wasm")
-# Rows of a page, rows by which their size is estimated, and bytes of what sections hold beside rows.
-LEAST, MOST, PROBED, BESIDE = 500, 100_000, 400, 300_000
+# The fewest and most rows of a page, and how often it is composed until it fits.
+LEAST, MOST, TRIES = 300, 100_000, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +53,10 @@ class Report:
     def html(self) -> str:
         """Return the page."""
         page = resources.files("isthmus.report").joinpath("assets/page.html").read_text(encoding="utf-8")
-        scripts = (
-            f'<script type="text/plain" data-blob="{html.escape(name)}">{base64.b64encode(content).decode()}</script>'
-            for name, content in self.blobs.packed.items()
-        )
         title = f"<title>{html.escape(self.page.title)}</title>"
-        return page.replace("<title>isthmus</title>", title, 1).replace("<!--isthmus:blobs-->", "\n".join(scripts), 1)
+        return page.replace("<title>isthmus</title>", title, 1).replace(
+            "<!--isthmus:blobs-->", "\n".join(self.blobs.scripts()), 1
+        )
 
     def write(self, path: str | Path) -> Path:
         """Write the page to a file, and return its path.
@@ -110,7 +107,7 @@ def report(
     found = of_rows.given(_known(model), X, y, name=name, label=label, shape=shape)
     blobs = Blobs()
     graphs, live, most = _graphs(model, blobs, size)
-    return _composed(found, blobs, graphs, live, most - blobs.size)
+    return _fitted(found, blobs, graphs, live, most)
 
 
 def _known(model: Any) -> Any:
@@ -151,6 +148,8 @@ def _graphs(model: Any, blobs: Blobs, size: str) -> tuple[dict[str, Graph], str,
 def _exported(model: Any) -> Iterator[tuple[str, tuple[bytes, int]]]:
     """Give the graphs of a model, each with the width of its input."""
     inner = getattr(model, "autoencoder_", model)
+    if not hasattr(model, "graphs"):
+        raise ValueError(f"there are no graphs of a {type(model).__name__} yet")
     for name in model.graphs():
         if name != "encoder":  # the score holds it
             codes = name == "decoder" or name.endswith("from_code")
@@ -160,12 +159,37 @@ def _exported(model: Any) -> Iterator[tuple[str, tuple[bytes, int]]]:
         yield "score", (inner.to_onnx("score"), inner.n_features_in_)
 
 
-def _composed(found: Given, blobs: Blobs, graphs: dict[str, Graph], live: str, room: int) -> Report:
-    """Write every section that the model and the rows have."""
-    writers = _writers(found, live=bool(graphs))
-    shown = Shown.of(len(found), _fitting(found, writers, room), (writer.wanted for writer in writers.values()))
+def _fitted(found: Given, blobs: Blobs, graphs: dict[str, Graph], live: str, most: int) -> Report:
+    """Compose the page, of as many rows as fit."""
+    writers, summary = _writers(found, live=bool(graphs)), summarise(found)
+    page = resources.files("isthmus.report").joinpath("assets/page.html").stat().st_size  # type: ignore[attr-defined]
+    room, rows = most - page - blobs.size, min(len(found), MOST)
+    before = (0, 0)
+    for _ in range(TRIES):
+        own = Blobs()
+        made = _composed(found, writers, summary, graphs, live, rows, own)
+        if own.size <= room or rows <= LEAST:
+            break
+        # What a row takes is known from the second try on; at first all of the page counts as rows.
+        per_row = (before[1] - own.size) / (before[0] - rows) if before[0] > rows else own.size / rows
+        before = (rows, own.size)
+        rows = max(LEAST, int(rows - 1.02 * (own.size - room) / per_row))
+    blobs.packed |= own.packed
+    return Report(made, blobs)
+
+
+def _composed(
+    found: Given,
+    writers: dict[str, Any],
+    summary: Summary,
+    graphs: dict[str, Graph],
+    live: str,
+    rows: int,
+    blobs: Blobs,
+) -> Page:
+    """Write every section, with so many rows."""
+    shown = Shown.of(len(found), rows, (writer.wanted for writer in writers.values()))
     sections = {name: writer.write(shown, blobs) for name, writer in writers.items()}
-    summary = summarise(found)
     page = Page(
         format=FORMAT,
         version=isthmus.__version__,
@@ -178,7 +202,7 @@ def _composed(found: Given, blobs: Blobs, graphs: dict[str, Graph], live: str, r
         **{name: sections.get(name) for name in SECTIONS},
     )
     blobs.page(page)
-    return Report(page, blobs)
+    return page
 
 
 SECTIONS = ("reconstructions", "code_map", "decoder", "concepts", "prediction", "anomalies")
@@ -203,16 +227,6 @@ def _writers(found: Given, *, live: bool) -> dict[str, Any]:
     if found.model is not model:
         made["prediction"] = PredictionWriter(found, codes)
     return made
-
-
-def _fitting(found: Given, writers: dict[str, Any], room: int) -> int:
-    """Return how many rows fit, by the size of some."""
-    few = Shown.of(len(found), PROBED, ())
-    probe = Blobs()
-    of_rows.data(found, few, probe, (0.0, 1.0))
-    writers["code_map"].write(few, probe)
-    per_row = max(1.0, probe.size / len(few))
-    return int(np.clip((room - BESIDE) / per_row, LEAST, MOST))
 
 
 def _limits(found: Given) -> tuple[float, float]:

@@ -50,13 +50,14 @@ class ReconstructionsWriter:
         model = self.found.autoencoder
         corruption = model.parts_.corruption
         damaged = None if corruption == Clean() else self._damaged(some)
+        back = self.found.cells_of(model.reconstruct(some))
         surprise = model.feature_errors(some) if self.nats else self._squared(some)
         return Reconstructions(
             rows=shown.place(self.rows),
             groups=self.groups,
             corrupted=None if damaged is None else blobs.cells("reconstructions/corrupted", damaged),
             corruption="" if damaged is None else repr(corruption),
-            reconstruction=blobs.cells("reconstructions/back", self.found.cells_of(model.reconstruct(some))),
+            reconstruction=blobs.looked_at("reconstructions/back", back, self.found.kind),
             surprise=blobs.single("reconstructions/surprise", surprise),
             unit="nats" if self.nats else "squared error",
             error=blobs.single("reconstructions/error", shown.take(self.error)),

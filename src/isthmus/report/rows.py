@@ -76,7 +76,7 @@ class Given:
             return values.astype(np.float64)
         import pyarrow as pa
 
-        read = (codec.read(pa.array(values[:, i].tolist())) for i, codec in enumerate(self.codec.columns))
+        read = (codec.cells(pa.array(values[:, i].tolist())) for i, codec in enumerate(self.codec.columns))
         return np.stack([np.asarray(column, np.float64) for column in read], 1)
 
 
@@ -127,7 +127,7 @@ def shape_of(model: Any, X: Any, width: int) -> tuple[int, ...]:
 def cells_of(codec: TableCodec | None, X: Any) -> Array:
     """Return the cells of rows, (rows, columns)."""
     if codec is not None:
-        return codec.read(X)
+        return codec.cells(X)
     if hasattr(X, "columns"):
         columns = X.columns if hasattr(X, "column_names") else [X[name] for name in X.columns]
         return np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])

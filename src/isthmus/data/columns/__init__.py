@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from isthmus.component import Part
 from isthmus.data.columns.facts import Facts
@@ -60,17 +62,6 @@ class Codec:
         """
         raise NotImplementedError(f"{type(self).__name__} must define encode")  # abstract
 
-    def read(self, values: Any) -> Array:
-        """Return one number per cell of a column, (rows,): a level's place among the levels; NaN where one is missing.
-
-        Raises:
-            ValueError: values that this column cannot hold.
-        """
-        out = np.empty((len(values), len(self.variables)))
-        self.encode(values, out)
-        first: Array = out[:, 0]
-        return first
-
     def decode(self, U: Array) -> Any:
         """Return the values of variables, (rows, variables), as a masked array of numbers or a list with None."""
         raise NotImplementedError(f"{type(self).__name__} must define decode")  # abstract
@@ -82,6 +73,34 @@ class Codec:
     def spread(self, U: Array, deviations: Array) -> Array:
         """Return the deviation of the column, in its unit, where its variables deviate by so much: NaN for levels."""
         return np.full(len(U), np.nan)
+
+    def cells(self, values: Any) -> Array:
+        """Return an Arrow or numpy column as cells, (rows,): one float64 each, NaN where one is missing.
+
+        A cell is a number as it is, the place of a level among its column's, or the seconds of a date since 1970.
+
+        Raises:
+            ValueError: values that this column cannot hold.
+        """
+        out = np.empty((len(values), len(self.variables)))
+        self.encode(values, out)
+        return out[:, 0]
+
+    def variables_of(self, cells: Tensor) -> Tensor:
+        """Return the variables of cells, (rows, variables), in torch: it becomes a part of graphs."""
+        raise NotImplementedError(f"{type(self).__name__} must define variables_of")  # abstract
+
+    def cells_of(self, variables: Tensor) -> Tensor:
+        """Return the cells of variables, (rows,): what :meth:`decode` does before they are written as their type."""
+        raise NotImplementedError(f"{type(self).__name__} must define cells_of")  # abstract
+
+    def log_slopes_of(self, variables: Tensor) -> Tensor:
+        """Return what :meth:`log_slope` does, of every variable."""
+        return torch.zeros_like(variables)
+
+    def described(self) -> dict[str, Any]:
+        """Return, for JSON, what it takes to make cells of what a person writes, and back."""
+        return {}
 
     def told(self, value: Any) -> str:
         """Write a value for a person."""

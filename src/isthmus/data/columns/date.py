@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from isthmus.data.columns import Codec, Kind
 from isthmus.data.columns.facts import DAY, Facts, plain, seconds
-from isthmus.data.columns.number import refuse_other
+from isthmus.data.columns.number import refuse_other, typical
 from isthmus.data.record import Array
 from isthmus.records import Column
 
@@ -78,10 +80,6 @@ class DateCodec(Codec):
             period, start = CYCLES[cycle]
             out[:, i] = 2 * np.pi * (((time - start) / period) % 1.0) - np.pi
 
-    def read(self, values: Any) -> Array:
-        """Return seconds since 1970."""
-        return seconds(parsed(self.name, values, self.format))
-
     def decode(self, U: Array) -> Any:
         """Return times as numpy's dates, or as text where they came as such: to a day, a second or a microsecond."""
         time = self.centre + self.factor * U[:, 0]
@@ -93,10 +91,39 @@ class DateCodec(Codec):
         found[missing] = np.datetime64("NaT")
         return self._written(found) if self.unit == "text" else found
 
+    def cells(self, values: Any) -> Array:
+        """Return seconds since 1970."""
+        return seconds(parsed(self.name, values, self.format))
+
+    def variables_of(self, cells: Tensor) -> Tensor:
+        """Scale seconds since 1970, and find the place in each cycle."""
+        found = [(cells - self.centre) / self.factor]
+        for cycle in self.cycles:
+            period, start = CYCLES[cycle]
+            turns = (cells - start) / period
+            found.append(2 * np.pi * (turns - turns.floor()) - np.pi)
+        return torch.stack(found, 1)
+
+    def cells_of(self, variables: Tensor) -> Tensor:
+        """Return seconds since 1970: to a day, a second or a microsecond."""
+        first, last = LIMITS["ns" if self.unit == "ns" else ""]
+        time = (self.centre + self.factor * variables[:, 0]).clamp(first, last)
+        return (time / self.step).round() * self.step
+
+    def log_slopes_of(self, variables: Tensor) -> Tensor:
+        """Return the scale of seconds; angles are in radians."""
+        slopes = torch.from_numpy(self.log_slope(np.empty(0)))
+        return slopes.expand(variables.shape[0], -1)
+
+    def described(self) -> dict[str, Any]:
+        """Say how dates are written, and that cells are seconds."""
+        told = {"format": self.format or _plain(self.step), "step": self.step, "unit": "seconds since 1970-01-01"}
+        return told | {"text": self.unit == "text", "typical": typical(self)}
+
     def _written(self, times: Array) -> list[str | None]:
         """Return times as text: in the format that they are read in, else as far as they say something."""
-        plain = "%Y-%m-%d" if self.step == DAY else "%Y-%m-%d %H:%M:%S" if self.step == 1 else "%Y-%m-%d %H:%M:%S.%f"
-        return [None if time is None else time.strftime(self.format or plain) for time in times.tolist()]
+        form = self.format or _plain(self.step)
+        return [None if time is None else time.strftime(form) for time in times.tolist()]
 
     def log_slope(self, U: Array) -> Array:
         """Return the scale of seconds; angles are in radians."""
@@ -110,6 +137,11 @@ class DateCodec(Codec):
         """Write a date as far as it says something."""
         text = str(value).replace("T", " ")
         return text.removesuffix(" 00:00:00.000000").removesuffix(" 00:00:00").removesuffix(".000000")
+
+
+def _plain(step: float) -> str:
+    """Return the format of dates that are multiples of a step."""
+    return "%Y-%m-%d" if step == DAY else "%Y-%m-%d %H:%M:%S" if step == 1 else "%Y-%m-%d %H:%M:%S.%f"
 
 
 def parsed(name: str, values: Any, format: str = "") -> Any:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from isthmus.component import count
 from isthmus.data.columns import Codec, Kind
@@ -167,6 +169,20 @@ class LevelCodec(Codec):
         numbers = np.where(np.isnan(U[:, 0]), len(self.levels), U[:, 0]).astype(int).clip(0, len(self.levels))
         return [known[i] for i in numbers]
 
+    def variables_of(self, cells: Tensor) -> Tensor:
+        """Take every place that no level has for a level that was never seen."""
+        new = self.variables[0].levels
+        known = (cells >= 0) & (cells < len(self.levels))
+        return torch.where(known | cells.isnan(), cells, new).unsqueeze(1)
+
+    def cells_of(self, variables: Tensor) -> Tensor:
+        """Return the place of a level; that behind the last where it was never seen."""
+        return variables[:, 0].clamp(0, len(self.levels))
+
+    def described(self) -> dict[str, Any]:
+        """Give the levels, by their place, and the place of all others."""
+        return {"levels": list(self.levels), "unseen": len(self.levels)}
+
 
 def _floats(values: Any) -> Any:
     """Return Arrow numbers as float64, and anything else as it is."""
@@ -211,6 +227,18 @@ class HashedCodec(Codec):
     def decode(self, U: Array) -> list[Any]:
         """Return the most frequent text of each bucket."""
         return [None if np.isnan(u) else self.best[int(u)] for u in U[:, 0]]
+
+    def variables_of(self, cells: Tensor) -> Tensor:
+        """Leave the number of a bucket as it is."""
+        return cells.unsqueeze(1)
+
+    def cells_of(self, variables: Tensor) -> Tensor:
+        """Leave the number of a bucket as it is."""
+        return variables[:, 0]
+
+    def described(self) -> dict[str, Any]:
+        """Say how text is hashed, and give the most frequent text of each bucket as its level."""
+        return {"hash": "crc32", "buckets": self.buckets, "levels": list(self.best)}
 
 
 def _bucket(value: Any, buckets: int) -> int:

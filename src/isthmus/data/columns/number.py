@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from isthmus.component import choice
 from isthmus.data.columns import Codec, Kind
@@ -93,10 +96,6 @@ class NumberCodec(Codec):
         x = np.arcsinh(x / self.unit) if self.scale == "log" else x
         out[:, 0] = (x - self.centre) / self.factor
 
-    def read(self, values: object) -> Array:
-        """Return the numbers as they are."""
-        return numbers(self.name, values)
-
     def decode(self, U: Array) -> Array:
         """Scale back; whole numbers stay whole."""
         if self.scale == "quantile":
@@ -122,6 +121,43 @@ class NumberCodec(Codec):
         either = [self.__class__.decode(self._unrounded, U[:, :1] + sign * deviations[:1]) for sign in (1, -1)]
         return (either[0] - either[1]) / 2
 
+    def cells(self, values: object) -> Array:
+        """Return the numbers."""
+        return numbers(self.name, values)
+
+    def variables_of(self, cells: Tensor) -> Tensor:
+        """Scale."""
+        if self.scale == "quantile":
+            return _line(cells, self.knots, self.scores).unsqueeze(1)
+        x = cells
+        if self.scale == "log":  # arsinh in double precision, which not every runtime has
+            size = (x / self.unit).abs()
+            x = torch.log1p(size + size.square() / (1 + (1 + size.square()).sqrt())) * x.sign()
+        return ((x - self.centre) / self.factor).unsqueeze(1)
+
+    def cells_of(self, variables: Tensor) -> Tensor:
+        """Scale back; whole numbers stay whole."""
+        if self.scale == "quantile":
+            x = _line(variables[:, 0], self.scores, self.knots)
+        else:
+            x = self.centre + self.factor * variables[:, 0]
+            x = self.unit * (x.exp() - (-x).exp()) / 2 if self.scale == "log" else x
+        return x.round() if self.whole else x
+
+    def log_slopes_of(self, variables: Tensor) -> Tensor:
+        """Return minus the logarithm of what one unit of the variable is in the column's."""
+        if self.scale == "quantile":
+            slopes = torch.from_numpy(np.log(np.diff(self.scores) / np.diff(self.knots)))
+            return slopes[_place(variables, self.scores)]
+        if self.scale == "log":
+            x = self.centre + self.factor * variables
+            return -(self.factor * self.unit * (x.exp() + (-x).exp()) / 2).log()
+        return torch.full_like(variables, -float(np.log(self.factor)))
+
+    def described(self) -> dict[str, Any]:
+        """Say whether only whole numbers came, and where most of them are."""
+        return {"whole": self.whole, "scale": self.scale, "typical": typical(self)}
+
     @property
     def _unrounded(self) -> NumberCodec:
         return NumberCodec(self.name, self.scale, self.centre, self.factor, self.unit, self.knots, self.scores)
@@ -134,6 +170,18 @@ def _bent(x: Array, knots: Array, values: Array) -> Array:
         slope = (values[end] - values[beside]) / (knots[end] - knots[beside])
         found = np.where(outside, values[end] + slope * (x - knots[end]), found)
     return np.where(np.isnan(x), np.nan, found)
+
+
+def _place(x: Tensor, knots: Array) -> Tensor:
+    """Return the number of the stretch between two knots that numbers lie in; the outermost ones have no end."""
+    return (x.unsqueeze(-1) > torch.from_numpy(knots[1:-1])).sum(-1)
+
+
+def _line(x: Tensor, knots: Array, values: Array) -> Tensor:
+    """Do what :func:`_bent` does: what is outside goes on as the outermost stretches do."""
+    place = _place(x, knots)
+    start, height = torch.from_numpy(knots[:-1])[place], torch.from_numpy(values[:-1])[place]
+    return height + torch.from_numpy(np.diff(values) / np.diff(knots))[place] * (x - start)
 
 
 @dataclass(frozen=True, repr=False)
@@ -184,9 +232,27 @@ class CountCodec(Codec):
         """Round expected counts."""
         return np.round(np.maximum(U[:, 0], 0))
 
+    def variables_of(self, cells: Tensor) -> Tensor:
+        """Leave counts as they are."""
+        return cells.unsqueeze(1)
+
+    def cells_of(self, variables: Tensor) -> Tensor:
+        """Round expected counts."""
+        return variables[:, 0].clamp_min(0).round()
+
+    def described(self) -> dict[str, Any]:
+        """Say that only whole numbers from 0 up can come."""
+        return {"whole": True, "low": 0}
+
     def spread(self, U: Array, deviations: Array) -> Array:
         """Return the deviation of a count."""
         return np.full(len(U), deviations[0])
+
+
+def typical(codec: Codec) -> list[float]:
+    """Return a low, a middle and a high cell: of variables of -2, 0 and 2."""
+    some = torch.tensor([[-2.0], [0.0], [2.0]], dtype=torch.float64)
+    return [float(cell) for cell in codec.cells_of(some.expand(-1, len(codec.variables)))]
 
 
 def refuse_other(name: str, facts: Facts, types: tuple[str, ...], kind: str) -> None:

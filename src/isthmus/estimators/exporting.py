@@ -1,0 +1,157 @@
+"""Fitted estimators as ONNX graphs: which there are, what each is made of, and a folder of all of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from isthmus import export
+from isthmus.component import suggest
+from isthmus.estimators.inputs import Array, gather
+
+if TYPE_CHECKING:
+    from isthmus.estimators.autoencoder import Autoencoder
+
+COLUMNS = "columns.json"
+Made = tuple[nn.Module, dict[str, Tensor]]
+Makers = Mapping[str, Callable[[], Made]]
+ROWS = 2
+
+
+class Exported:
+    """What makes ONNX graphs of a fitted estimator.
+
+    Graphs have an open number of rows and hold the whole way from the caller's units to the caller's units. Their input
+    ``rows`` is float64, (rows, n_features_in_), as :meth:`cells` returns it: pictures flat, and of a table one number
+    per column. They refuse nothing: what the estimator would refuse gives numbers without a meaning.
+    """
+
+    n_features_in_: int
+
+    def _makers(self) -> Makers:
+        """Return what makes each graph, the one that says most first."""
+        raise NotImplementedError  # abstract
+
+    def cells(self, X: Any) -> Array:
+        """Return rows as graphs read them, (rows, n_features_in_), float64.
+
+        Numbers are as they are, levels their places among those of :meth:`describe_columns`, dates seconds since 1970,
+        missing cells NaN.
+
+        Raises:
+            ValueError: rows unlike those of the fit.
+        """
+        raise NotImplementedError  # abstract
+
+    def describe_columns(self) -> list[dict[str, Any]]:
+        """Return, for JSON, what it takes to make :meth:`cells` of what a person writes, and back, by column.
+
+        ``name`` and ``kind`` always; of levels ``levels``, whose places are the cells, and ``unseen``, the place of all
+        others; of hashed text ``hash`` and ``buckets``: the cell is the crc32 of its UTF-8 bytes modulo the number of
+        buckets; of dates the ``format`` and ``step`` of what is decoded, in seconds; of numbers whether they are
+        ``whole``; of numbers and dates a low, a middle and a high cell, ``typical``.
+        """
+        raise NotImplementedError  # abstract
+
+    def graphs(self) -> tuple[str, ...]:
+        """Return the names of the graphs that :meth:`to_onnx` can write, the one that says most first."""
+        return tuple(self._makers())
+
+    def to_onnx(self, graph: str | None = None, path: str | Path | None = None) -> bytes:
+        """Return a graph of the fitted model as the bytes of an ONNX file of opset 20, in one piece.
+
+        Args:
+            graph: one of :meth:`graphs`; None is the first.
+            path: a file to write it to, too.
+
+        Raises:
+            ImportError: the extra ``isthmus[onnx]`` is not installed.
+            ValueError: there is no such graph, or a part of it cannot be one.
+        """
+        makers = self._makers()
+        name = next(iter(makers)) if graph is None else graph
+        if name not in makers:
+            raise ValueError(f"graph={graph!r} is none of this model; {suggest(str(graph), list(makers))}")
+        module, inputs = makers[name]()
+        found = export.traced(name, module, **inputs)
+        if path is not None:
+            Path(path).write_bytes(found)
+        return found
+
+    def export(self, folder: str | Path, *graphs: str) -> Path:
+        """Write graphs to a folder, ``score.onnx`` and so on, and what :meth:`describe_columns` returns beside them.
+
+        Args:
+            folder: made where it is not there.
+            graphs: some of :meth:`graphs`; none are all.
+
+        Raises:
+            ImportError: the extra ``isthmus[onnx]`` is not installed.
+            ValueError: there is no such graph, a part of it cannot be one, or the folder cannot be written to.
+        """
+        made = {name: self.to_onnx(name) for name in graphs or self.graphs()}
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, graph in made.items():
+                (folder / f"{name}.onnx").write_bytes(graph)
+            text = json.dumps(self.describe_columns(), indent=1, ensure_ascii=False)
+            (folder / COLUMNS).write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise ValueError(f"cannot write graphs to {folder} ({error.strerror}); choose another folder") from error
+        return folder
+
+
+class ExportedAutoencoder(Exported):
+    """The graphs of an autoencoder: ``score``, which answers everything of rows, ``encoder`` and ``decoder``."""
+
+    def cells(self, X: Any) -> Array:
+        rows, codec = gather(X), self._fitted.form_.table
+        x = self._fitted._admitted(rows)
+        return x.astype(np.float64) if codec is None else codec.cells(rows)
+
+    def describe_columns(self) -> list[dict[str, Any]]:
+        codec = self._fitted.form_.table
+        return plain_columns(self, self._fitted.row_shape_) if codec is None else codec.described()
+
+    @property
+    def _fitted(self) -> Autoencoder:
+        check_is_fitted(self, "objective_")
+        return self  # type: ignore[return-value]
+
+    def _makers(self) -> Makers:
+        model = self._fitted
+
+        def answers(kind: type[export.Answers]) -> Made:
+            made = kind(cells_of(model), export.used(model.objective_))
+            return made, {"rows": rows_like(self)}
+
+        def decoder() -> Made:
+            return answers(export.Decoder)[0], {"code": torch.zeros(ROWS, model._n_features_out)}
+
+        return {"score": lambda: answers(export.Score), "encoder": lambda: answers(export.Encoder), "decoder": decoder}
+
+
+def rows_like(model: Exported) -> Tensor:
+    """Return rows as an example for tracing."""
+    return torch.zeros(ROWS, model.n_features_in_, dtype=torch.float64)
+
+
+def plain_columns(model: Any, shape: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Return the names of numbers: those of the fit, or their places in a row of a shape."""
+    places = [list(place) if len(shape) > 1 else place[0] for place in np.ndindex(*shape)]
+    names = getattr(model, "feature_names_in_", [f"x{place}" for place in places])
+    return [{"name": str(name), "kind": "number"} for name in names]
+
+
+def cells_of(model: Autoencoder) -> export.Cells:
+    """Return the way from an autoencoder's cells to variables."""
+    codec = model.form_.table
+    return export.Shifted(model.scaling_) if codec is None else export.Columns(codec)
