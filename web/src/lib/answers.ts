@@ -47,9 +47,14 @@ async function scored(live: Live, cells: Float64Array): Promise<Answers> {
   return { ...(await live.run("decoder", Float32Array.from(code))), ...found };
 }
 
+/** Whether the page's detector reads single rows, which one of a series does not: it reads windows. */
+export function explains(live: Live, columns: number): boolean {
+  return live.has("detector") && live.width("detector") === columns;
+}
+
 /** Ask the detector for a row's score and reasons; null where the page holds none. */
 export async function explain(live: Live, cells: Float64Array): Promise<(Explained & { p: number }) | null> {
-  if (!live.has("detector")) return null;
+  if (!explains(live, cells.length)) return null;
   const found = await live.run("detector", cells);
   const data = (name: string): Cells | null => found[name]?.data ?? null;
   return {
