@@ -3,7 +3,7 @@ import type { Anomalies } from "../contract";
 import { row as rowOf, type Numbers } from "../lib/arrays";
 import { pValue, ranked } from "../lib/alarms";
 import type { Context } from "../lib/context";
-import { line } from "../lib/csv";
+import { csv } from "../lib/csv";
 import { reasons, type Explained } from "../lib/reasons";
 
 export interface Found {
@@ -71,14 +71,15 @@ export function labelOf(context: Context, found: Found, row: number): string {
 }
 
 /** All rows with their scores, alarms at a threshold and reasons, the strangest first. */
-export function table(context: Context, found: Found, threshold: number): string {
+export function table(context: Context, found: Found, threshold: number): Generator<string> {
   const columns = context.page.data.columns;
   const rows = found.order.map((row) => {
     const told = kept(found, row);
     const score = found.score[row] as number;
-    return line([found.numbers.values[row] as number, score, found.p[row] as number, score > threshold ? 1 : 0, told ? reasons(columns, told).join("; ") : ""]);
+    const alarm = score > threshold ? "1" : "0";
+    return [String(found.numbers.values[row]), String(score), String(found.p[row]), alarm, told ? reasons(columns, told).join("; ") : ""];
   });
-  return `${["row,score,p_value,alarm,reasons", ...rows].join("\n")}\n`;
+  return csv(["row", "score", "p_value", "alarm", "reasons"], rows);
 }
 
 /** A p-value where the detector gives none. */

@@ -14,7 +14,8 @@ export function short(value: number | null, digits = 3): string {
   if (value === null || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-4 || size >= 1e9)) return value.toExponential(digits - 1).replace("-", "−").replace("e+", "e");
+  if (size === 0) return "0";
+  if (size < 1e-4 || size >= 1e9) return value.toExponential(digits - 1).replace("-", "−").replace("e+", "e");
   const whole = size >= 10 ** (digits - 1);
   const shape = whole ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits };
   return value.toLocaleString("en-US", shape).replace("-", "−");
