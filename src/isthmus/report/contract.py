@@ -249,7 +249,7 @@ class Concept:
     name: str
     rate: float
     quantiles: list[float]  # 0, 0.05, 0.25, 0.5, 0.75, 0.95, 1
-    bands: list[Band]
+    bands: list[Band]  # the strongest first
     contrast: list[int]  # rows of the page that are alike but where it is not active
     labels: list[Label]
     nearest: list[Near]
@@ -265,7 +265,7 @@ class Concepts:
     concepts: list[Concept]
     atoms: Packed  # (units, columns): what one step of the unit writes
     atom_unit: str
-    where: Packed  # (units, columns): share of the column's change that the unit accounts for
+    where: Packed  # (units, columns): mean change when the unit is taken away, over rows in which it is active
     steps: Packed  # (units, steps)
     traversal: Packed  # (units, steps, columns)
 

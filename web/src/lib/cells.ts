@@ -71,7 +71,7 @@ export function dateText(seconds: number, step: number, format: string): string 
 /** A number of a column: whole where all are, else with decimals that tell a thousandth of its range. */
 function numberText(column: Column, value: number): string {
   if (!Number.isFinite(value)) return String(value);
-  if (column.step >= 1) return String(Math.round(value));
+  if (column.step >= 1 || column.kind === "count") return String(Math.round(value));
   const range = column.low !== null && column.high !== null ? column.high - column.low : Math.abs(value);
   const size = Math.abs(value);
   if (size !== 0 && (size >= 1e9 || (size < 1e-4 && range < 1e-2))) return value.toExponential(3);

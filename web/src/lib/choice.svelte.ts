@@ -10,6 +10,7 @@ export class Choice {
   names = $state<Record<number, string>>({});
 
   constructor(page: Page) {
+    for (const unit of page.decoder?.units ?? []) this.names[unit.number] = unit.name;
     for (const concept of page.concepts?.concepts ?? []) this.names[concept.unit] = concept.name;
     this.row = page.anomalies?.rows[0] ?? page.reconstructions?.rows[0] ?? 0;
   }

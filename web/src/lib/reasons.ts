@@ -36,5 +36,6 @@ export function share(told: Explained, j: number): number {
 
 /** The reasons of a row: 'age is 93, expected 41 (22 to 60): 63 % of the score'. */
 export function reasons(columns: Column[], told: Explained, most = 3): string[] {
-  return strongest(told.contributions, most).map((j) => `${cellReason(columns, told, j)}: ${share(told, j)} % of the score`);
+  const worth = strongest(told.contributions, most).filter((j, k) => k === 0 || share(told, j) > 0);
+  return worth.map((j) => `${cellReason(columns, told, j)}: ${share(told, j)} % of the score`);
 }
