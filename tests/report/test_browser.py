@@ -82,7 +82,7 @@ def test_no_page_is_wider_than_its_window(kind, width, visit):
 
 def answered(page, graph, values, kind="Float32Array"):
     """Ask a graph in the page."""
-    asked = "async ([graph, values]) => { const found = await isthmus.live.run(graph, %s.from(values));" % kind
+    asked = f"async ([graph, values]) => {{ const found = await isthmus.live.run(graph, {kind}.from(values));"
     told = "return Object.fromEntries(Object.entries(found).map(([name, { data }]) => [name, Array.from(data)])); }"
     return page.evaluate(asked + told, [graph, [float(value) for value in np.ravel(values)]])
 

@@ -16,4 +16,8 @@ const ALL: (Part & { shown: (page: Page) => boolean })[] = [
   { id: "anomalies", title: "Anomalies", shown: (page) => page.anomalies !== null },
 ];
 
-export const parts = (page: Page): Part[] => ALL.filter((part) => part.shown(page)).map(({ id, title }) => ({ id, title }));
+/** A model without a code, as some detectors are, has a map of its rows all the same. */
+export const mapTitle = (page: Page): string => (page.code_map?.code.shape[1] === 0 ? "Map of rows" : "Code map");
+
+export const parts = (page: Page): Part[] =>
+  ALL.filter((part) => part.shown(page)).map(({ id, title }) => ({ id, title: id === "code-map" ? mapTitle(page) : title }));
