@@ -19,7 +19,7 @@ from isthmus.cli.explaining import explain
 from isthmus.cli.fitting import fit
 from isthmus.cli.imputing import impute
 from isthmus.cli.listing import parts
-from isthmus.cli.reporting import report
+from isthmus.cli.reporting import explore, report
 from isthmus.cli.using import encode, evaluate, reconstruct, sample, score
 
 INTERRUPTED = 130
@@ -37,6 +37,7 @@ Begin with: isthmus fit digits -o model --figures figures""",
 COMMANDS: tuple[Callable[..., int | None], ...] = (
     fit,
     report,
+    explore,
     encode,
     reconstruct,
     score,

@@ -71,6 +71,34 @@ def report(
     print(out)
 
 
+def explore(
+    model: Path,
+    data: str,
+    /,
+    *,
+    port: int = 0,
+    shape: str | None = None,
+    reading: Reading = Reading(),  # noqa: B008
+) -> None:
+    """Show the page of MODEL and DATA in a browser, with all rows, and save the names that concepts are given there.
+
+    The page is that of isthmus report without its limits; it answers to this machine only, until Ctrl-C.
+
+    Args:
+        model: folder of a saved model; names of concepts are saved into it.
+        data: rows like those of the fit; with --label they are coloured by it.
+        port: of the address; any that is free if not given.
+        shape: draw flat rows as pictures, CHANNELSxHEIGHTxWIDTH.
+        reading: how DATA is read.
+    """
+    from isthmus.service.explorer import Explorer, serve
+
+    fitted = rows.fitted_at(model)
+    X, y, name = read(fitted, data, reading)
+    settings = {"name": name, "label": reading.label or "", "shape": rows.sizes(shape, "shape")}
+    serve(Explorer(fitted, X, y, model, **settings), port)
+
+
 def read(fitted: Any, data: str, reading: Reading) -> tuple[Any, Any, str]:
     """Return rows as a model takes them, their labels, and what the source is called."""
     reading = rows.labelled(fitted, data, reading)

@@ -27,10 +27,10 @@ from isthmus.report.summary import summarise
 
 MEGABYTE = 1_000_000
 # What a page of each size may weigh; the smallest has no room for what runs graphs.
-SIZES = {"small": 1 * MEGABYTE, "usual": 6 * MEGABYTE, "large": 20 * MEGABYTE}
+SIZES = {"small": 1 * MEGABYTE, "usual": 6 * MEGABYTE, "large": 20 * MEGABYTE, "whole": 1 << 62}
 RUNTIME = ("runtime.mjs", "runtime.wasm")
-# The fewest and most rows of a page, and how often it is composed until it fits.
-LEAST, MOST, TRIES = 300, 100_000, 4
+# The fewest rows of a page, and how often it is composed until it fits.
+LEAST, TRIES = 300, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +50,14 @@ class Report:
         """What was trained, on what, and how well."""
         return self.page.summary
 
-    def html(self) -> str:
-        """Return the page."""
+    def html(self, server: str | None = None) -> str:
+        """Return the page: with everything inside, or as a page that asks a ``server`` for it."""
         page = resources.files("isthmus.report").joinpath("assets/page.html").read_text(encoding="utf-8")
+        scripts = self.blobs.scripts() if server is None else ()
+        head = "" if server is None else f'<meta name="isthmus-server" content="{html.escape(server)}" />'
+        page = page.replace("<!--isthmus:head-->", head, 1)
         title = f"<title>{html.escape(self.page.title)}</title>"
-        return page.replace("<title>isthmus</title>", title, 1).replace(
-            "<!--isthmus:blobs-->", "\n".join(self.blobs.scripts()), 1
-        )
+        return page.replace("<title>isthmus</title>", title, 1).replace("<!--isthmus:blobs-->", "\n".join(scripts), 1)
 
     def write(self, path: str | Path) -> Path:
         """Write the page to a file, and return its path.
@@ -90,6 +91,7 @@ def report(
         shape: draw flat rows as pictures, (channels, height, width), or signals, (channels, length).
         size: ``small`` pages weigh at most 1 MB and do not decode, ``usual`` ones 6 MB, ``large`` ones 20 MB. ``auto``
             is usual, or large where the graphs of the model need it. Where not all rows fit, a sample is shown.
+            ``whole`` has no limit.
 
     Raises:
         ValueError: an estimator that is not fitted or of no known kind, rows unlike those of the fit, or a model too
@@ -137,7 +139,8 @@ def _graphs(model: Any, blobs: Blobs, size: str) -> tuple[dict[str, Graph], str,
     for name, (content, _) in made.items():
         room.add(f"graphs/{name}", content)
     page = 300_000
-    fits = [label for label, most in SIZES.items() if room.size + page < most and size in ("auto", label)]
+    asked = ("usual", "large") if size == "auto" else (size,)
+    fits = [label for label in asked if room.size + page < SIZES[label]]
     if not fits:
         told = f"The graphs of this model take {room.size / MEGABYTE:.0f} MB, more than a page may have; "
         return {}, f"{told}isthmus explore shows them.", SIZES["usual" if size == "auto" else size]
@@ -163,7 +166,7 @@ def _fitted(found: Given, blobs: Blobs, graphs: dict[str, Graph], live: str, mos
     """Compose the page, of as many rows as fit."""
     writers, summary = _writers(found, live=bool(graphs)), summarise(found)
     page = resources.files("isthmus.report").joinpath("assets/page.html").stat().st_size  # type: ignore[attr-defined]
-    room, rows = most - page - blobs.size, min(len(found), MOST)
+    room, rows = most - page - blobs.size, len(found)
     before = (0, 0)
     for _ in range(TRIES):
         own = Blobs()

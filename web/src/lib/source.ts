@@ -58,7 +58,7 @@ export class Served implements Source {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ name }),
     });
-    if (!answer.ok) throw new Error(await answer.text());
+    if (!answer.ok) throw new Error(((await answer.json()) as { detail: string }).detail);
   };
 }
 

@@ -1,0 +1,1 @@
+"""What answers over HTTP: the explorer of a model, on this machine."""
