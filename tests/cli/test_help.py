@@ -41,7 +41,7 @@ def test_version(shell):
     assert shell("--version").out.strip() == isthmus.__version__
 
 
-COMMANDS = ["fit", "encode", "reconstruct", "score", "sample", "evaluate", "concepts", "parts"]
+COMMANDS = ["fit", "encode", "reconstruct", "score", "sample", "evaluate", "concepts", "export", "parts"]
 COMMANDS += ["bench speed", "bench concepts"]
 
 

@@ -16,6 +16,7 @@ from isthmus.cli.benching import bench
 from isthmus.cli.concepts import concepts
 from isthmus.cli.config import ConfigFile, Environment
 from isthmus.cli.explaining import explain
+from isthmus.cli.exporting import export
 from isthmus.cli.fitting import fit
 from isthmus.cli.imputing import impute
 from isthmus.cli.listing import parts
@@ -46,6 +47,7 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     evaluate,
     explain,
     concepts,
+    export,
     parts,
 )
 for place, command in enumerate(COMMANDS):

@@ -18,6 +18,7 @@ from isthmus.corruption.noise import Hiding, NoiseLevels
 from isthmus.estimators import plan
 from isthmus.estimators.assembly import Parts, part_of
 from isthmus.estimators.explanation import Explanation, explained
+from isthmus.estimators.exporting_detector import ExportedDetector
 from isthmus.estimators.inputs import Array, gather
 from isthmus.estimators.members import Members, Recipe
 from isthmus.estimators.parameters import PartParameters, seed_of, whole
@@ -36,7 +37,7 @@ UNITS, WIDTH, STEPS, BATCH = 64, 128, 400, 128
 CLEAN_LEVELS, ROBUST_LEVELS = (0.2, 0.4, 0.65, 1.0, 1.5), (0.3, 0.5, 0.7, 1.0, 1.4, 2.0)
 
 
-class AnomalyDetector(OutlierMixin, PartParameters):
+class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
     r"""Finds rows unlike those of the fit, with p-values that keep their promise and reasons that add up to the score.
 
     Denoising autoencoders that know their noise level (``NoiseLevels``) are fitted to the rows. Their residual at a

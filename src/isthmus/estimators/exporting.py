@@ -31,6 +31,14 @@ class Exported:
     Graphs have an open number of rows and hold the whole way from the caller's units to the caller's units. Their input
     ``rows`` is float64, (rows, n_features_in_), as :meth:`cells` returns it: pictures flat, and of a table one number
     per column. They refuse nothing: what the estimator would refuse gives numbers without a meaning.
+
+    >>> from isthmus import Autoencoder, Trainer
+    >>> X = np.random.default_rng(0).normal(size=(60, 4))
+    >>> model = Autoencoder(2, trainer=Trainer(epochs=1), random_state=0).fit(X)
+    >>> model.graphs()
+    ('score', 'encoder', 'decoder')
+    >>> len(model.to_onnx("decoder")) > 1000
+    True
     """
 
     n_features_in_: int

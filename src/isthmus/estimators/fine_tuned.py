@@ -8,6 +8,7 @@ from typing import Any, Self
 from isthmus.corruption import Clean, Corruption
 from isthmus.estimators.assembly import part_of
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.exporting_on_code import ExportedOnCode
 from isthmus.estimators.inputs import gather
 from isthmus.estimators.on_code import ClassifierOnCode, refuse_no_switch, refuse_weight
 from isthmus.estimators.parameters import whole
@@ -19,7 +20,7 @@ from isthmus.training.trainer import Trainer
 FINE = 8
 
 
-class FineTunedClassifier(ClassifierOnCode):
+class FineTunedClassifier(ExportedOnCode, ClassifierOnCode):
     """-log softmax(W h(x) + b)_y, trained through the encoder of an autoencoder (Vincent et al., 2010).
 
     Args:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from isthmus import export
+from isthmus.data.arrays import Scaling
 from isthmus.data.codec import TableCodec, declared, facts_of
 from isthmus.data.columns.number import Number
 from isthmus.data.frames import framed
@@ -26,10 +28,11 @@ class Reading:
     """A table or an array of numbers: variables by the codec.
 
     ``floor`` is the share of the mean surprise of all columns that is added to that of each, before a cell is measured
-    by it.
+    by it; ``by_row`` says that rows are answered one by one.
     """
 
     floor = FLOOR
+    by_row: ClassVar[bool] = True
 
     def __init__(self, codec: TableCodec, *, plain: bool = False) -> None:
         """Hold the codec; ``plain`` says that rows are arrays of numbers, as scikit-learn checks them."""
@@ -71,6 +74,28 @@ class Reading:
         """Where the variables of each column are."""
         return self.codec.slices
 
+    @property
+    def hidden(self) -> Sequence[Any]:
+        """The variables that are hidden at once where expectations are asked, by column."""
+        return self.slices
+
+    @property
+    def ordered(self) -> list[bool]:
+        """Whether what a column holds can lie between two of its kind."""
+        return [codec.variables[0].kind in ("number", "count") for codec in self.codec.columns]
+
+    def in_graphs(self) -> export.Cells:
+        """Return the way between cells and variables as a part of a graph."""
+        return export.Columns(self.codec)
+
+    def cells(self, detector: Any, X: Any) -> Array:
+        """Return rows as graphs read them."""
+        return self.codec.cells(validated(detector, X, reset=False, finite=False) if self.plain else X)
+
+    def described(self) -> list[dict[str, Any]]:
+        """Return what is to be known of cells."""
+        return self.codec.described()
+
     def cut(self, x: Array, split: plan.Split) -> tuple[Array, list[Array], list[Array]]:
         """Return the rows that members are fitted to, and by member those of the fit and those held out of it."""
         return x, split.fits, split.held
@@ -92,7 +117,7 @@ class Reading:
 
     def expected(self, members: Members, x: Array, wanted: Array) -> tuple[Array, Array, Array]:
         """Return what is expected of the variables of wanted cells where their column is hidden, and its range."""
-        return ranges(members, hidden_expectations(members, x, self.slices, wanted))
+        return ranges(members, hidden_expectations(members, x, self.hidden, wanted))
 
     def nearest(self, x: Array, known: Array, numbers: Array) -> Array:
         """Return the numbers of the known rows most like each row."""
@@ -105,8 +130,7 @@ class Reading:
     def objects(self, U: Array, *, ranges: bool = False) -> Array:
         """Return variables as cells, (rows, columns); of ``ranges`` only what can lie between two of its kind."""
         found = []
-        for codec, place in zip(self.codec.columns, self.codec.slices, strict=True):
-            ordered = codec.variables[0].kind in ("number", "count")
+        for codec, place, ordered in zip(self.codec.columns, self.codec.slices, self.ordered, strict=True):
             found.append([None] * len(U) if ranges and not ordered else _listed(codec.decode(U[:, place])))
         return _objects(found)
 
@@ -145,9 +169,12 @@ class Pictures(Reading):
         Raises:
             ValueError: rows of another shape or number of entries, or holes.
         """
+        return self._scaled(self._flat(detector, X))
+
+    def _flat(self, detector: Any, X: Any) -> Array:
         if len(X.shape) > 2 and row_shape(X) != self.shape:
             raise ValueError(f"rows of X have the shape {row_shape(X)}, those of the fit had {self.shape}; transpose X")
-        return self._scaled(validated(detector, X, reset=False))
+        return validated(detector, X, reset=False)
 
     def _scaled(self, x: Array) -> Array:
         return (x.astype(np.float64) - self.centre) / self.factor
@@ -168,12 +195,34 @@ class Pictures(Reading):
         return tuple(slice(i, i + 1) for i in range(len(self.centre)))
 
     @property
+    def hidden(self) -> Sequence[Any]:
+        """Tiles, since the entries beside one give it away."""
+        return self.tiles
+
+    @property
     def tiles(self) -> list[Array]:
         """Return the entries of each tile of height and width, four by four, through all channels."""
         grid = np.arange(len(self.centre)).reshape((1, *self.shape))
         bands = np.array_split(grid, min(TILES, grid.shape[-2]), axis=-2)
         found = [tile for band in bands for tile in np.array_split(band, min(TILES, grid.shape[-1]), axis=-1)]
         return [tile.ravel() for tile in found]
+
+    @property
+    def ordered(self) -> list[bool]:
+        """All entries are."""
+        return [True] * len(self.centre)
+
+    def in_graphs(self) -> export.Cells:
+        """Return the scaling as a part of a graph."""
+        return export.Shifted(Scaling("common", self.centre, np.full(len(self.centre), self.factor)))
+
+    def cells(self, detector: Any, X: Any) -> Array:
+        """Return flat rows."""
+        return self._flat(detector, X).astype(np.float64)
+
+    def described(self) -> list[dict[str, Any]]:
+        """Name the entries."""
+        return [{"name": name, "kind": "number"} for name in self.names]
 
     def expected(self, members: Members, x: Array, wanted: Array) -> tuple[Array, Array, Array]:
         """Return what is expected of entries where their tile is hidden, since those beside one give it away."""

@@ -19,6 +19,7 @@ from isthmus.architecture.dense import Dense
 from isthmus.estimators.assembly import part_of
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.concept_explanation import ConceptExplanation, explained
+from isthmus.estimators.exporting_on_code import ExportedSelfExplaining
 from isthmus.estimators.forms import form_of
 from isthmus.estimators.inputs import Array, gather, row_shape, row_weights
 from isthmus.estimators.interventions import Counterfactual, Intervention, counterfactual, intervened
@@ -43,7 +44,7 @@ def named(y: Any) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-class SelfExplainingEstimator(OnCode):
+class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
     """What classifier and regressor share: concepts, relevances, explanations."""
 
     relevances: Architecture | None

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
+import torch
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import _check_y, check_consistent_length
 
+from isthmus import export
 from isthmus.architecture import Architecture
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.inputs import Array, gather, row_weights
@@ -111,6 +113,9 @@ class SelfExplainingRegressor(RegressorMixin, SelfExplainingEstimator):
         relevances = relevances * self.target_scale_.astype(relevances.dtype)
         relevances[:, -1] += self.target_mean_.astype(relevances.dtype)
         return relevances
+
+    def _units_of_outputs(self) -> export.Units:
+        return export.Units(torch.from_numpy(self.target_mean_), torch.from_numpy(self.target_scale_))
 
     def __sklearn_tags__(self) -> Any:
         """Say that there may be several targets."""

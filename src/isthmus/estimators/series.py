@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class Series(Reading):
         codec: scales channels.
         windows: their size, and how many points lie between two that are scored.
     """
+
+    by_row: ClassVar[bool] = False
 
     def __init__(self, codec: TableCodec, windows: Windows) -> None:
         """Hold how channels are scaled and windows cut."""

@@ -3,7 +3,27 @@
 from __future__ import annotations
 
 from isthmus.export.cells import Cells, Columns, Shifted
+from isthmus.export.detector import Denoiser, Detector, Filler, Measured
 from isthmus.export.graphs import Answers, Decoder, Encoder, Score, used
+from isthmus.export.predictions import Classes, FromCode, Prediction, Units
 from isthmus.export.tracing import traced
 
-__all__ = ["Answers", "Cells", "Columns", "Decoder", "Encoder", "Score", "Shifted", "traced", "used"]
+__all__ = [
+    "Answers",
+    "Cells",
+    "Classes",
+    "Columns",
+    "Decoder",
+    "Denoiser",
+    "Detector",
+    "Encoder",
+    "Filler",
+    "FromCode",
+    "Measured",
+    "Prediction",
+    "Score",
+    "Shifted",
+    "Units",
+    "traced",
+    "used",
+]

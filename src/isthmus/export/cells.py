@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -67,36 +67,65 @@ class Shifted(Cells):
 
 
 class Columns(Cells):
-    """A table: every column by its codec.
+    """A table: every column by its codec, those that are alike at once.
 
     Args:
         codec: the table's.
     """
 
+    order: Tensor
+    written: Tensor
+    firsts: Tensor
+    padded: Tensor
+
     def __init__(self, codec: TableCodec) -> None:
-        """Keep the codecs and where the variables of each are."""
+        """Group the codecs, and keep where the variables of each are."""
         super().__init__()
-        self.codecs, self.slices = codec.columns, codec.slices
+        groups: dict[Any, list[int]] = {}
+        for i, one in enumerate(codec.columns):
+            groups.setdefault((type(one), one.alike), []).append(i)
+        self.groups = [([codec.columns[i] for i in places], torch.tensor(places)) for places in groups.values()]
+        ranges = [range(place.start, place.stop) for place in codec.slices]
+        self.places = [torch.tensor([list(ranges[i]) for i in places]) for places in groups.values()]
+        read = torch.cat([places.flatten() for places in self.places])
+        self.register_buffer("order", read.argsort())
+        self.register_buffer("written", torch.cat([columns for _, columns in self.groups]).argsort())
+        self.register_buffer("firsts", torch.tensor([each.start for each in ranges]))
+        # Behind the last variable is a zero, for columns that have fewer than others.
+        widest, end = max(map(len, ranges)), len(read)
+        padded = [[*each, *[end] * (widest - len(each))] for each in ranges]
+        self.register_buffer("padded", torch.tensor(padded))
 
     def variables(self, rows: Tensor) -> Tensor:
         """Read every column."""
-        return torch.cat([codec.variables_of(rows[:, i]) for i, codec in enumerate(self.codecs)], 1)
+        found = [
+            type(some[0]).variables_of(some, rows.index_select(1, columns)).flatten(1) for some, columns in self.groups
+        ]
+        return torch.cat(found, 1).index_select(1, self.order)
 
     def cells(self, variables: Tensor) -> Tensor:
         """Write every column."""
-        placed = zip(self.codecs, self.slices, strict=True)
-        return torch.stack([codec.cells_of(variables[:, place]) for codec, place in placed], 1)
+        pairs = zip(self.groups, self.places, strict=True)
+        found = [type(some[0]).cells_of(some, chosen(variables, places)) for (some, _), places in pairs]
+        return torch.cat(found, 1).index_select(1, self.written)
 
     def log_slopes(self, variables: Tensor) -> Tensor:
         """Ask every column."""
-        placed = zip(self.codecs, self.slices, strict=True)
-        found = torch.cat([codec.log_slopes_of(variables[:, place]) for codec, place in placed], 1)
-        return found.masked_fill(variables.isnan(), 0.0)
+        pairs = zip(self.groups, self.places, strict=True)
+        found = [type(some[0]).log_slopes_of(some, chosen(variables, places)).flatten(1) for (some, _), places in pairs]
+        return torch.cat(found, 1).index_select(1, self.order).masked_fill(variables.isnan(), 0.0)
 
     def by_column(self, values: Tensor) -> Tensor:
         """Add up the variables of each column."""
-        return torch.stack([values[:, place].sum(1) for place in self.slices], 1)
+        if self.padded.shape[1] == 1:
+            return values
+        return chosen(torch.cat([values, torch.zeros_like(values[:, :1])], 1), self.padded).sum(2)
 
     def first(self, values: Tensor) -> Tensor:
         """Take the first variable of each column."""
-        return torch.stack([values[:, place.start] for place in self.slices], 1)
+        return values.index_select(1, self.firsts)
+
+
+def chosen(values: Tensor, places: Tensor) -> Tensor:
+    """Return the values at places, (rows, *places.shape), of every row."""
+    return values.index_select(1, places.flatten()).reshape(-1, *places.shape)

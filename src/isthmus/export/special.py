@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 # Abramowitz & Stegun (1964), "Handbook of Mathematical Functions", 9.8.1 and 9.8.2: right to 2e-7.
 _KNEE = 3.75
@@ -17,9 +18,12 @@ _FAR = (0.39894228, 0.01328592, 0.00225319, -0.00157565, 0.00916281, -0.02057706
 _SHIFT, _STIRLING = 8, (1 / 12, -1 / 360, 1 / 1260)
 
 
-def replacements() -> dict[Any, Callable[..., Tensor]]:
-    """Return what stands for which of torch's operators in a graph."""
-    return {torch.ops.aten.lgamma.default: lgamma, torch.ops.aten.special_i0e.default: i0e}
+class Replaced(TorchFunctionMode):
+    """While it is on, what ONNX lacks is computed by what it has."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call what stands for a function."""
+        return _INSTEAD.get(func, func)(*args, **(kwargs or {}))
 
 
 def i0e(x: Tensor) -> Tensor:
@@ -47,8 +51,7 @@ def lgamma(x: Tensor) -> Tensor:
     inverse = 1 / shifted
     stirling = (shifted - 0.5) * shifted.log() - shifted + math.log(2 * math.pi) / 2
     found = stirling + inverse * _polynomial(_STIRLING, inverse.square())
-    for k in range(_SHIFT):
-        found = found - (one + k).log()
+    found = found - (one.unsqueeze(-1) + torch.arange(_SHIFT)).log().sum(-1)
     # The sine is taken of what is left of a whole number, which it does not depend on but for its sign.
     part = given - given.round()
     reflected = math.log(math.pi) - (part * math.pi).sin().abs().log() - found
@@ -56,7 +59,14 @@ def lgamma(x: Tensor) -> Tensor:
 
 
 def _polynomial(coefficients: tuple[float, ...], x: Tensor) -> Tensor:
-    found = torch.full_like(x, coefficients[-1])
-    for coefficient in reversed(coefficients[:-1]):
-        found = found * x + coefficient
-    return found
+    # By powers, which are few nodes of a graph where Horner's rule is many.
+    powers = x.unsqueeze(-1) ** torch.arange(len(coefficients), dtype=x.dtype)
+    return (powers * torch.tensor(coefficients, dtype=x.dtype)).sum(-1)
+
+
+_INSTEAD: dict[Any, Callable[..., Tensor]] = {
+    torch.lgamma: lgamma,
+    Tensor.lgamma: lgamma,
+    torch.special.gammaln: lgamma,
+    torch.special.i0e: i0e,
+}

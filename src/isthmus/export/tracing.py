@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isthmus.export.special import replacements
+from isthmus.export.special import Replaced
 
 OPSET = 20
 MISSING = "writing ONNX graphs needs onnx and onnxscript; pip install 'isthmus[onnx]'"
@@ -71,9 +71,8 @@ def _program(name: str, module: nn.Module, inputs: dict[str, Tensor]) -> Any:
     shapes = {key: {0: batch} for key in inputs}
     try:
         # With gradients on, no part looks at values for a quicker way to the same numbers.
-        with torch.enable_grad():
-            program = torch.export.export(module, (), kwargs=inputs, dynamic_shapes=shapes, strict=False)
-        return program.run_decompositions(replacements())
+        with torch.enable_grad(), Replaced():
+            return torch.export.export(module, (), kwargs=inputs, dynamic_shapes=shapes, strict=False)
     except Exception as error:
         if _said(error).startswith("Constraints violated"):
             culprit, reason = _fixing(module, inputs, shapes), "it fixes the number of rows"

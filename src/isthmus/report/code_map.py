@@ -8,7 +8,8 @@ from isthmus.report.contract import CodeMap, Plane
 from isthmus.report.packing import Array, Blobs
 from isthmus.report.rows import Given, Shown
 
-ROWS = 20_000
+# Rows that components are measured on, and the smaller side of a matrix that is decomposed as a whole.
+ROWS, DENSE = 20_000, 128
 
 
 class CodeMapWriter:
@@ -49,16 +50,26 @@ def components(values: Array) -> tuple[Array, Array]:
     values = values.astype(np.float64)
     centre = values.mean(0)
     some = values if len(values) <= ROWS else values[np.random.default_rng(0).permutation(len(values))[:ROWS]]
-    moments = np.cov(some - centre, rowvar=False).reshape(values.shape[1], -1) if len(some) > 1 else np.zeros((1, 1))
-    spread, axes = np.linalg.eigh(moments)
-    first = axes[:, ::-1][:, :2]
+    spread, first = leading(some - centre)
     # A sign that does not depend on the linear algebra of a machine: the largest entry is positive.
     first = first * np.sign(first[np.abs(first).argmax(0), np.arange(first.shape[1])])
     places = np.zeros((len(values), 2))
     places[:, : first.shape[1]] = (values - centre) @ first
     share = np.zeros(2)
-    share[: first.shape[1]] = spread[::-1][:2] / max(spread.sum(), 1e-300)
+    share[: first.shape[1]] = spread / max(float(np.square(some - centre).sum()), 1e-300)
     return share.clip(0, 1), places
+
+
+def leading(x: Array) -> tuple[Array, Array]:
+    """Return the two largest squared singular values of centred rows, and their directions, (columns, 2)."""
+    if min(x.shape) <= DENSE:
+        values, axes = np.linalg.svd(x, full_matrices=False)[1:]
+        return np.square(values[:2]), axes[:2].T
+    from scipy.sparse.linalg import svds
+
+    # Few steps of Lanczos' method instead of all directions; from ones, so that it finds the same each time.
+    values, axes = svds(x, k=2, v0=np.ones(min(x.shape)), return_singular_vectors="vh")[1:]
+    return np.square(values[::-1]), axes[::-1].T
 
 
 def standardised(found: Given) -> Array:

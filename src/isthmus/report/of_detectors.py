@@ -18,8 +18,7 @@ EXPLAINED, NEAR, FEW = 100, 3, 100
 def summary(found: Given) -> Summary:
     """Summarise a detector: how it was calibrated, and how many rows it would name."""
     model = found.model
-    scores = model.anomaly_score(found.X)
-    p = model.p_values(found.X)
+    scores, p = found.scores
     alarms = float(100 * (scores > -model.offset_).mean())
     expected = Beside("expected if all are normal", 100 * model.alarm_rate)
     measures = [
@@ -97,8 +96,7 @@ class AnomaliesWriter:
     def __init__(self, found: Given) -> None:
         """Score."""
         self.found, self.model = found, found.model
-        self.score = self.model.anomaly_score(found.X)
-        self.p_value = self.model.p_values(found.X)
+        self.score, self.p_value = found.scores
         self.rows = np.argsort(-self.score, kind="stable")[:EXPLAINED]
 
     @property

@@ -93,8 +93,8 @@ class Blobs:
     def codes(self, name: str, values: Array) -> Packed:
         """Keep codes; zeros of sparse ones stay zeros."""
         values = np.asarray(values, np.float64)
-        negative, zeros = bool((values < 0).any()), bool((values == 0).mean() > 0.01) if values.size else False
-        return self.single(name, values) if negative and zeros else self.fine(name, values)
+        sparse = values.size == 0 or bool((values == 0).mean() > 0.01 and (values < 0).any())
+        return self.single(name, values) if sparse else self.fine(name, values)
 
     def looked_at(self, name: str, values: Array, kind: str) -> Packed:
         """Keep rows that are only looked at: pictures and signals in bytes, tables as they are."""

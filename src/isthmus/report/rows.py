@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from isthmus.data.codec import TableCodec
 from isthmus.estimators.inputs import gather, row_shape
+from isthmus.estimators.series import channels
 from isthmus.report.contract import Column, Data, Labels
 from isthmus.report.packing import Array, Blobs
 
@@ -60,6 +62,12 @@ class Given:
             return "image" if len(self.shape) == 3 else "signal"
         return "table" if self.codec is not None or hasattr(self.X, "columns") else "numbers"
 
+    @cached_property
+    def scores(self) -> tuple[Array, Array]:
+        """Anomaly scores and p-values of all rows, which a detector takes its time for."""
+        found = self.model.reading_.scored(self.model.members_, self.model._read(self.X))
+        return found[0].sum(1), self.model._p_values(*found)
+
     def some(self, rows: Any) -> Any:
         """Return some rows as the model takes them."""
         if hasattr(self.X, "iloc"):
@@ -87,10 +95,12 @@ def given(model: Any, X: Any, y: Any = None, *, name: str = "data", label: str =
         ValueError: no rows, labels that are not one per row, or a shape that does not hold a row.
     """
     X = gather(X)
+    if getattr(model, "window", None) is not None:
+        X = channels(X)
+    if not X.shape[0]:
+        raise ValueError(f"{name} has no rows; give rows like those of the fit")
     codec = codec_of(model)
     cells = cells_of(codec, X)
-    if not len(cells):
-        raise ValueError(f"{name} has no rows; give rows like those of the fit")
     found = tuple(shape) if shape is not None else shape_of(model, X, cells.shape[1])
     if int(np.prod(found)) != cells.shape[1]:
         raise ValueError(f"shape={found} does not hold the {cells.shape[1]} numbers of a row; correct shape")

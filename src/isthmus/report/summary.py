@@ -27,7 +27,7 @@ def summarise(found: Given) -> Summary:
     >>> summarise(given(model, X)).measures[0].name
     'squared error per row'
     """
-    if len(found) > MEASURED:
+    if len(found) > MEASURED and found.autoencoder is not None:
         some = np.sort(np.random.default_rng(0).permutation(len(found))[:MEASURED])
         y = None if found.y is None else found.y[some]
         found = replace(found, X=found.some(some), y=y, cells=found.cells[some])

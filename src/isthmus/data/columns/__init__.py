@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -86,15 +87,26 @@ class Codec:
         self.encode(values, out)
         return out[:, 0]
 
-    def variables_of(self, cells: Tensor) -> Tensor:
-        """Return the variables of cells, (rows, variables), in torch: it becomes a part of graphs."""
-        raise NotImplementedError(f"{type(self).__name__} must define variables_of")  # abstract
+    @property
+    def alike(self) -> Hashable:
+        """What codecs of one class have in common that are computed together."""
+        return self.name
 
-    def cells_of(self, variables: Tensor) -> Tensor:
-        """Return the cells of variables, (rows,): what :meth:`decode` does before they are written as their type."""
-        raise NotImplementedError(f"{type(self).__name__} must define cells_of")  # abstract
+    @classmethod
+    def variables_of(cls, codecs: Sequence[Any], cells: Tensor) -> Tensor:
+        """Return the variables, (rows, columns, variables), of cells, (rows, columns), of codecs that are alike.
 
-    def log_slopes_of(self, variables: Tensor) -> Tensor:
+        In torch, so that it can be a part of a graph; what :meth:`encode` does is the same.
+        """
+        raise NotImplementedError(f"{cls.__name__} must define variables_of")  # abstract
+
+    @classmethod
+    def cells_of(cls, codecs: Sequence[Any], variables: Tensor) -> Tensor:
+        """Return the cells, (rows, columns), of variables: what :meth:`decode` does before it writes them."""
+        raise NotImplementedError(f"{cls.__name__} must define cells_of")  # abstract
+
+    @classmethod
+    def log_slopes_of(cls, codecs: Sequence[Any], variables: Tensor) -> Tensor:
         """Return what :meth:`log_slope` does, of every variable."""
         return torch.zeros_like(variables)
 
@@ -105,3 +117,14 @@ class Codec:
     def told(self, value: Any) -> str:
         """Write a value for a person."""
         return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def each(codecs: Sequence[Codec], name: str) -> Tensor:
+    """Return a number of every codec, (columns,)."""
+    return torch.tensor([float(getattr(codec, name)) for codec in codecs], dtype=torch.float64)
+
+
+def typical(codec: Codec) -> list[float]:
+    """Return a low, a middle and a high cell: of variables of -2, 0 and 2."""
+    some = torch.tensor([-2.0, 0.0, 2.0], dtype=torch.float64).reshape(3, 1, 1)
+    return codec.cells_of([codec], some.expand(-1, -1, len(codec.variables)))[:, 0].tolist()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.data.columns import Codec, Kind
+from isthmus.data.columns import Codec, Kind, each, typical
 from isthmus.data.columns.facts import DAY, Facts, plain, seconds
-from isthmus.data.columns.number import refuse_other, typical
+from isthmus.data.columns.number import refuse_other
 from isthmus.data.record import Array
 from isthmus.records import Column
 
@@ -95,25 +96,35 @@ class DateCodec(Codec):
         """Return seconds since 1970."""
         return seconds(parsed(self.name, values, self.format))
 
-    def variables_of(self, cells: Tensor) -> Tensor:
+    @property
+    def alike(self) -> Hashable:
+        """Dates of the same cycles are."""
+        return self.cycles
+
+    @classmethod
+    def variables_of(cls, codecs: Sequence[Self], cells: Tensor) -> Tensor:
         """Scale seconds since 1970, and find the place in each cycle."""
-        found = [(cells - self.centre) / self.factor]
-        for cycle in self.cycles:
+        found = [(cells - each(codecs, "centre")) / each(codecs, "factor")]
+        for cycle in codecs[0].cycles:
             period, start = CYCLES[cycle]
             turns = (cells - start) / period
             found.append(2 * np.pi * (turns - turns.floor()) - np.pi)
-        return torch.stack(found, 1)
+        return torch.stack(found, 2)
 
-    def cells_of(self, variables: Tensor) -> Tensor:
+    @classmethod
+    def cells_of(cls, codecs: Sequence[Self], variables: Tensor) -> Tensor:
         """Return seconds since 1970: to a day, a second or a microsecond."""
-        first, last = LIMITS["ns" if self.unit == "ns" else ""]
-        time = (self.centre + self.factor * variables[:, 0]).clamp(first, last)
-        return (time / self.step).round() * self.step
+        limits = [LIMITS["ns" if codec.unit == "ns" else ""] for codec in codecs]
+        first, last = torch.tensor(limits, dtype=torch.float64).unbind(1)
+        time = variables[:, :, 0] * each(codecs, "factor") + each(codecs, "centre")
+        steps = each(codecs, "step")
+        return (torch.maximum(torch.minimum(time, last), first) / steps).round() * steps
 
-    def log_slopes_of(self, variables: Tensor) -> Tensor:
+    @classmethod
+    def log_slopes_of(cls, codecs: Sequence[Self], variables: Tensor) -> Tensor:
         """Return the scale of seconds; angles are in radians."""
-        slopes = torch.from_numpy(self.log_slope(np.empty(0)))
-        return slopes.expand(variables.shape[0], -1)
+        slopes = torch.from_numpy(np.concatenate([codec.log_slope(np.empty(0)) for codec in codecs]))
+        return slopes.expand_as(variables)
 
     def described(self) -> dict[str, Any]:
         """Say how dates are written, and that cells are seconds."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -169,15 +170,26 @@ class LevelCodec(Codec):
         numbers = np.where(np.isnan(U[:, 0]), len(self.levels), U[:, 0]).astype(int).clip(0, len(self.levels))
         return [known[i] for i in numbers]
 
-    def variables_of(self, cells: Tensor) -> Tensor:
-        """Take every place that no level has for a level that was never seen."""
-        new = self.variables[0].levels
-        known = (cells >= 0) & (cells < len(self.levels))
-        return torch.where(known | cells.isnan(), cells, new).unsqueeze(1)
+    @property
+    def alike(self) -> Hashable:
+        """All levels are."""
+        return ()
 
-    def cells_of(self, variables: Tensor) -> Tensor:
+    @classmethod
+    def variables_of(cls, codecs: Sequence[Self], cells: Tensor) -> Tensor:
+        """Take every place that no level has for a level that was never seen."""
+        new = torch.tensor([float(codec.variables[0].levels) for codec in codecs], dtype=torch.float64)
+        known = (cells >= 0) & (cells < cls._sizes(codecs))
+        return torch.where(known | cells.isnan(), cells, new).unsqueeze(2)
+
+    @classmethod
+    def cells_of(cls, codecs: Sequence[Self], variables: Tensor) -> Tensor:
         """Return the place of a level; that behind the last where it was never seen."""
-        return variables[:, 0].clamp(0, len(self.levels))
+        return torch.minimum(variables[:, :, 0].clamp_min(0), cls._sizes(codecs))
+
+    @staticmethod
+    def _sizes(codecs: Sequence[LevelCodec]) -> Tensor:
+        return torch.tensor([float(len(codec.levels)) for codec in codecs], dtype=torch.float64)
 
     def described(self) -> dict[str, Any]:
         """Give the levels, by their place, and the place of all others."""
@@ -228,13 +240,20 @@ class HashedCodec(Codec):
         """Return the most frequent text of each bucket."""
         return [None if np.isnan(u) else self.best[int(u)] for u in U[:, 0]]
 
-    def variables_of(self, cells: Tensor) -> Tensor:
-        """Leave the number of a bucket as it is."""
-        return cells.unsqueeze(1)
+    @property
+    def alike(self) -> Hashable:
+        """All buckets are."""
+        return ()
 
-    def cells_of(self, variables: Tensor) -> Tensor:
+    @classmethod
+    def variables_of(cls, codecs: Sequence[Self], cells: Tensor) -> Tensor:
         """Leave the number of a bucket as it is."""
-        return variables[:, 0]
+        return cells.unsqueeze(2)
+
+    @classmethod
+    def cells_of(cls, codecs: Sequence[Self], variables: Tensor) -> Tensor:
+        """Leave the number of a bucket as it is."""
+        return variables[:, :, 0]
 
     def described(self) -> dict[str, Any]:
         """Say how text is hashed, and give the most frequent text of each bucket as its level."""

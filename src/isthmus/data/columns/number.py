@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from isthmus.component import choice
-from isthmus.data.columns import Codec, Kind
+from isthmus.data.columns import Codec, Kind, each, typical
 from isthmus.data.columns.facts import WORDS, Facts, numbers
 from isthmus.data.record import Array
 from isthmus.records import Column
@@ -125,34 +126,42 @@ class NumberCodec(Codec):
         """Return the numbers."""
         return numbers(self.name, values)
 
-    def variables_of(self, cells: Tensor) -> Tensor:
+    @property
+    def alike(self) -> Hashable:
+        """Scales of one kind differ in numbers alone, but for quantiles, of which there may be more or fewer."""
+        return (self.scale, self.whole, self.name if self.scale == "quantile" else "")
+
+    @classmethod
+    def variables_of(cls, codecs: Sequence[Self], cells: Tensor) -> Tensor:
         """Scale."""
-        if self.scale == "quantile":
-            return _line(cells, self.knots, self.scores).unsqueeze(1)
-        x = cells
-        if self.scale == "log":  # arsinh in double precision, which not every runtime has
-            size = (x / self.unit).abs()
-            x = torch.log1p(size + size.square() / (1 + (1 + size.square()).sqrt())) * x.sign()
-        return ((x - self.centre) / self.factor).unsqueeze(1)
+        if codecs[0].scale == "quantile":
+            return _line(cells, codecs[0].knots, codecs[0].scores).unsqueeze(2)
+        if codecs[0].scale == "log":  # arsinh in double precision, which not every runtime has
+            size = cells.abs() / each(codecs, "unit")
+            cells = torch.log1p(size + size.square() / (1 + (1 + size.square()).sqrt())) * cells.sign()
+        return ((cells - each(codecs, "centre")) / each(codecs, "factor")).unsqueeze(2)
 
-    def cells_of(self, variables: Tensor) -> Tensor:
+    @classmethod
+    def cells_of(cls, codecs: Sequence[Self], variables: Tensor) -> Tensor:
         """Scale back; whole numbers stay whole."""
-        if self.scale == "quantile":
-            x = _line(variables[:, 0], self.scores, self.knots)
+        if codecs[0].scale == "quantile":
+            x = _line(variables[:, :, 0], codecs[0].scores, codecs[0].knots)
         else:
-            x = self.centre + self.factor * variables[:, 0]
-            x = self.unit * (x.exp() - (-x).exp()) / 2 if self.scale == "log" else x
-        return x.round() if self.whole else x
+            x = variables[:, :, 0] * each(codecs, "factor") + each(codecs, "centre")
+            x = each(codecs, "unit") * (x.exp() - (-x).exp()) / 2 if codecs[0].scale == "log" else x
+        return x.round() if codecs[0].whole else x
 
-    def log_slopes_of(self, variables: Tensor) -> Tensor:
+    @classmethod
+    def log_slopes_of(cls, codecs: Sequence[Self], variables: Tensor) -> Tensor:
         """Return minus the logarithm of what one unit of the variable is in the column's."""
-        if self.scale == "quantile":
-            slopes = torch.from_numpy(np.log(np.diff(self.scores) / np.diff(self.knots)))
-            return slopes[_place(variables, self.scores)]
-        if self.scale == "log":
-            x = self.centre + self.factor * variables
-            return -(self.factor * self.unit * (x.exp() + (-x).exp()) / 2).log()
-        return torch.full_like(variables, -float(np.log(self.factor)))
+        if codecs[0].scale == "quantile":
+            slopes = torch.from_numpy(np.log(np.diff(codecs[0].scores) / np.diff(codecs[0].knots)))
+            return slopes[_place(variables, codecs[0].scores)]
+        factor = each(codecs, "factor").unsqueeze(1)
+        if codecs[0].scale == "log":
+            x = variables * factor + each(codecs, "centre").unsqueeze(1)
+            return -((x.exp() + (-x).exp()) / 2 * (factor * each(codecs, "unit").unsqueeze(1))).log()
+        return -factor.log().expand_as(variables)
 
     def described(self) -> dict[str, Any]:
         """Say whether only whole numbers came, and where most of them are."""
@@ -232,13 +241,20 @@ class CountCodec(Codec):
         """Round expected counts."""
         return np.round(np.maximum(U[:, 0], 0))
 
-    def variables_of(self, cells: Tensor) -> Tensor:
-        """Leave counts as they are."""
-        return cells.unsqueeze(1)
+    @property
+    def alike(self) -> Hashable:
+        """All counts are."""
+        return ()
 
-    def cells_of(self, variables: Tensor) -> Tensor:
+    @classmethod
+    def variables_of(cls, codecs: Sequence[Self], cells: Tensor) -> Tensor:
+        """Leave counts as they are."""
+        return cells.unsqueeze(2)
+
+    @classmethod
+    def cells_of(cls, codecs: Sequence[Self], variables: Tensor) -> Tensor:
         """Round expected counts."""
-        return variables[:, 0].clamp_min(0).round()
+        return variables[:, :, 0].clamp_min(0).round()
 
     def described(self) -> dict[str, Any]:
         """Say that only whole numbers from 0 up can come."""
@@ -247,12 +263,6 @@ class CountCodec(Codec):
     def spread(self, U: Array, deviations: Array) -> Array:
         """Return the deviation of a count."""
         return np.full(len(U), deviations[0])
-
-
-def typical(codec: Codec) -> list[float]:
-    """Return a low, a middle and a high cell: of variables of -2, 0 and 2."""
-    some = torch.tensor([[-2.0], [0.0], [2.0]], dtype=torch.float64)
-    return [float(cell) for cell in codec.cells_of(some.expand(-1, len(codec.variables)))]
 
 
 def refuse_other(name: str, facts: Facts, types: tuple[str, ...], kind: str) -> None:

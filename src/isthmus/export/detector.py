@@ -1,0 +1,206 @@
+"""An anomaly detector as one graph: everything that is asked of a member at once is one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.export.cells import Cells
+from isthmus.export.graphs import batch_of
+from isthmus.objective import Objective
+from isthmus.records import Batch, Corrupted, Pass
+
+KNEE = 2.0
+
+
+class Denoiser(nn.Module):
+    """How far numbers are from what a member expects: squared at every noise level, then of noisy copies on average.
+
+    Args:
+        objective: the member.
+        levels: noise levels.
+        probes: (probes, numbers): noises that are added, and their opposites.
+    """
+
+    offsets: Tensor
+    each: Tensor
+
+    def __init__(self, objective: Objective, levels: Sequence[float], probes: Tensor) -> None:
+        """Lay out the copies: one without a noise for each level, and then all noises for each level."""
+        super().__init__()
+        self.objective, self.count, self.noises = objective, len(levels), 2 * len(probes)
+        steps = torch.tensor(levels, dtype=torch.float32)
+        both = torch.cat([probes, -probes]).float()
+        noisy = (steps.reshape(-1, 1, 1) * both).flatten(0, 1)
+        self.register_buffer("offsets", torch.cat([torch.zeros(len(steps), probes.shape[1]), noisy]))
+        self.register_buffer("each", torch.cat([steps, steps.repeat_interleave(self.noises)]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return surprises, (asked, rows, numbers); 0 where a number is missing."""
+        batch, copies = batch_of(self.objective.model.spec, x), self.offsets.shape[0]
+        rows, seen = repeated(batch, copies)
+        noisy = (batch.x.unsqueeze(0) + self.offsets.unsqueeze(1)).flatten(0, 1)
+        level = self.each.unsqueeze(1).expand(-1, x.shape[0]).flatten()
+        p = self.objective.model.forward(Batch(rows, seen), Corrupted(noisy, seen, level=level))
+        away = ((rows - p.output) * seen).reshape(copies, -1, x.shape[1])
+        clean = away[: self.count].square()
+        if not self.noises:
+            return clean
+        return torch.cat([clean, away[self.count :].abs().unflatten(0, (self.count, self.noises)).mean(1)])
+
+
+class Filler(nn.Module):
+    """What a member says of variables that it does not see, given the others.
+
+    Args:
+        objective: the member.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        """Hold the member."""
+        super().__init__()
+        self.objective = objective
+
+    def surprises(self, x: Tensor, hidden: Tensor) -> Tensor:
+        """Return -log p, (rows, variables), where each of the groups ``hidden``, (groups, variables), is in turn."""
+        p = self._pass(x, hidden)
+        return self._of_hidden(self.objective.nll(p).clamp_min(0), hidden)
+
+    def expected(self, x: Tensor, hidden: Tensor) -> Tensor:
+        """Return what is expected, (rows, variables), where each of the groups ``hidden`` is in turn."""
+        p = self._pass(x, hidden)
+        return self._of_hidden(self.objective.likelihood.mean(p.output, self.objective.memory_of("likelihood")), hidden)
+
+    def _pass(self, x: Tensor, hidden: Tensor) -> Pass:
+        rows, seen = repeated(batch_of(self.objective.model.spec, x), hidden.shape[0])
+        here = seen.reshape(hidden.shape[0], -1, x.shape[1]) * (~hidden).unsqueeze(1)
+        return self.objective.model.forward(Batch(rows, seen), Corrupted(rows, here.flatten(0, 1)))
+
+    @staticmethod
+    def _of_hidden(values: Tensor, hidden: Tensor) -> Tensor:
+        apart = values.reshape(hidden.shape[0], -1, hidden.shape[1])
+        return torch.where(hidden.unsqueeze(1), apart, 0.0).sum(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a detector knows by numbers alone, in float64.
+
+    Attributes:
+        scales: (members, asked, variables): mean surprises of rows held out.
+        levels: number of noise levels, the first that are asked.
+        floor: share of the mean over variables that is added to each.
+        ends: (2, variables): least and greatest number of the fit.
+        free: (variables,): what has no order, so that no end counts.
+        spread: (variables,): half the range in which nine of ten values lie.
+        numbers: (variables,): which are numbers.
+        groups: (groups, variables): what is hidden at once where surprises are asked; none where all are numbers.
+        columns: (groups, variables): what is hidden at once where expectations are.
+        ordered: (columns,): whether a column has a range.
+        calibration: by fold, or one for all: scores of rows that calibrate.
+    """
+
+    scales: Tensor
+    levels: int
+    floor: float
+    ends: Tensor
+    free: Tensor
+    spread: Tensor
+    numbers: Tensor
+    groups: Tensor
+    columns: Tensor
+    ordered: Tensor
+    calibration: tuple[Tensor, ...]
+
+
+class Detector(nn.Module):
+    """Rows to how strange they are, which columns say so, and what was expected there.
+
+    Args:
+        cells: from the caller's cells to variables and back.
+        denoisers: of the numbers, one for each member; none where there are no numbers.
+        fillers: of all variables, one for each member, or one where all are numbers.
+        measured: everything else.
+    """
+
+    def __init__(
+        self, cells: Cells, denoisers: Sequence[Denoiser], fillers: Sequence[Filler], measured: Measured
+    ) -> None:
+        """Hold the members."""
+        super().__init__()
+        self.cells, self.known = cells, measured
+        self.denoisers, self.fillers = nn.ModuleList(denoisers), nn.ModuleList(fillers)
+        self.places = measured.numbers.nonzero()[:, 0]
+        others = (~measured.numbers).nonzero()[:, 0]
+        self.others, self.order = others, torch.cat([self.places, others]).argsort()
+
+    def forward(self, rows: Tensor) -> dict[str, Tensor]:
+        """Return scores, what columns add to them, p-values, expected cells and their ranges."""
+        variables = self.cells.variables(rows)
+        inside = self._within(variables)
+        found = [self._surprises(m, variables, inside) for m in range(len(self.known.scales))]
+        contributions = self.cells.by_column(self._flattened(torch.stack(found).mean(0), self.known.scales.mean(0)))
+        score = contributions.sum(1)
+        answers = {"score": score, "contributions": contributions, "p_value": self._p_value(score, found)}
+        return answers | self._expected(inside)
+
+    def _within(self, variables: Tensor) -> Tensor:
+        """Return variables whose numbers are no further out than those of the fit."""
+        return torch.where(self.known.numbers, clipped(variables, self.known.ends), variables)
+
+    def _surprises(self, m: int, variables: Tensor, inside: Tensor) -> Tensor:
+        """Return the surprises of a member, (asked, rows, variables)."""
+        asked, pieces = self.known.scales.shape[1], []
+        if len(self.denoisers):
+            pieces.append(self.denoisers[m](variables.index_select(1, self.places)))
+        if len(self.known.groups):
+            filler: Filler = self.fillers[m]  # type: ignore[assignment]
+            one = filler.surprises(inside, self.known.groups).index_select(1, self.others)
+            # Noisy copies are asked for numbers only.
+            rest = torch.zeros_like(one).expand(asked - self.known.levels, -1, -1)
+            pieces.append(torch.cat([one.expand(self.known.levels, -1, -1), rest]))
+        return torch.cat(pieces, 2).index_select(2, self.order).double()
+
+    def _flattened(self, surprise: Tensor, scale: Tensor) -> Tensor:
+        """Return contributions, (rows, variables), from surprises and their scales."""
+        unit = scale + self.known.floor * scale.mean(1, keepdim=True) + 1e-12
+        share, levels = surprise / unit.unsqueeze(1), self.known.levels
+        z = share[:levels].clamp_min(0).sqrt()
+        found = torch.where(z < KNEE, z * z / 2, KNEE * z - KNEE**2 / 2).mean(0)
+        return found if levels == len(scale) else found + share[levels:].mean(0)
+
+    def _p_value(self, score: Tensor, found: Sequence[Tensor]) -> Tensor:
+        held = self.known.calibration
+        scores = [score]
+        if len(held) > 1:
+            scores = [self._flattened(own, scale).sum(1) for own, scale in zip(found, self.known.scales, strict=True)]
+        counts = [(c >= s.unsqueeze(1)).sum(1) for s, c in zip(scores, held, strict=True)]
+        return (1 + torch.stack(counts).sum(0)).double() / (1 + sum(map(len, held)))
+
+    def _expected(self, inside: Tensor) -> dict[str, Tensor]:
+        """Return expected cells where their column is hidden, and where nine of ten values lie; NaN where no range."""
+        told = torch.stack([filler.expected(inside, self.known.columns) for filler in self.fillers])  # type: ignore[operator]
+        # A mean of levels is none: the first member's word counts there.
+        expected = torch.where(self.known.numbers, told.mean(0), told[0]).double()
+        ends = torch.where(self.known.free, torch.tensor([[-torch.inf], [torch.inf]]).double(), self.known.ends)
+        middle = clipped(expected, ends)
+        found = {"expected": self.cells.cells(middle)}
+        for name, sign in (("low", -1), ("high", 1)):
+            cells = self.cells.cells(clipped(middle + sign * self.known.spread, ends))
+            found[name] = torch.where(self.known.ordered, cells, torch.nan)
+        return found
+
+
+def repeated(batch: Batch, copies: int) -> tuple[Tensor, Tensor]:
+    """Return values and flags of a table's rows, one block of rows after another."""
+    seen = torch.ones_like(batch.x) if batch.seen is None else batch.seen
+    return batch.x.repeat(copies, 1), seen.repeat(copies, 1)
+
+
+def clipped(values: Tensor, ends: Tensor) -> Tensor:
+    """Return values between ends, (2, variables); NaN stays, which not every runtime's minimum sees to."""
+    low, high = ends[0], ends[1]
+    return torch.where(values < low, low, torch.where(values > high, high, values))

@@ -1,0 +1,39 @@
+"""A saved model as ONNX graphs."""
+
+import json
+
+import numpy as np
+from answering import agree, opened
+
+from isthmus import data, load
+
+
+def test_all_graphs_of_a_model_are_written(shell, model, tmp_path):
+    done = shell("export", model, "-o", tmp_path / "graphs")
+    assert done.code == 0 and done.err == ""
+    assert {path.name for path in (tmp_path / "graphs").iterdir()} == {
+        "score.onnx",
+        "encoder.onnx",
+        "decoder.onnx",
+        "columns.json",
+    }
+    fitted, X = load(model), data.read("digits", limit=5).X
+    found = opened((tmp_path / "graphs" / "encoder.onnx").read_bytes())(rows=X.reshape(5, -1).astype(np.float64))
+    agree(found, {"code": fitted.transform(X)})
+    assert len(json.loads((tmp_path / "graphs" / "columns.json").read_text())) == 64
+    assert "score.onnx" in done.out and "64 columns" in done.out
+
+
+def test_one_graph_of_a_table(shell, table_model, tmp_path):
+    done = shell("export", table_model, "-o", tmp_path, "--graph", "decoder")
+    assert done.code == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"decoder.onnx", "columns.json"}
+    assert json.loads((tmp_path / "columns.json").read_text())[0]["name"] == "alcohol"
+
+
+def test_mistakes_are_told_in_one_line(shell, table_model, tmp_path):
+    done = shell("export", table_model, "-o", tmp_path, "--graph", "detector")
+    assert done.code == 2 and "decoder" in done.err and done.err.count("\n") == 1
+    (tmp_path / "file").write_text("")
+    done = shell("export", table_model, "-o", tmp_path / "file", "--graph", "decoder")
+    assert done.code == 2 and "choose another folder" in done.err

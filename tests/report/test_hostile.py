@@ -1,0 +1,56 @@
+"""What a column, a label or a file is called is text, whatever it looks like."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from unpack import tree
+
+from isthmus import Autoencoder, Trainer
+from isthmus.parts import Dense
+from isthmus.report import markdown, report
+
+SCRIPT = "</script><script>window.hacked = true</script>"
+NAMES = [SCRIPT, '"><img src=x onerror=alert(1)>', "שלום ‮txt", "a\nb|c", "{{7*7}}", "'; DROP TABLE rows; --"]
+
+
+def hostile(n=60):
+    """Return a table, and labels, with names that want to be more than text."""
+    rng = np.random.default_rng(0)
+    columns = {name: rng.normal(size=n) for name in NAMES[:-1]}
+    return pa.table(columns | {NAMES[-1]: rng.choice(NAMES, n)}), rng.choice([*NAMES, ""], n)
+
+
+@pytest.fixture(scope="module")
+def found():
+    X, y = hostile()
+    model = Autoencoder(3, architecture=Dense((8,)), trainer=Trainer(epochs=1), random_state=0).fit(X)
+    model.name_concept(0, "<b>bold</b>")
+    return report(model, X, y, name=SCRIPT, label=SCRIPT, size="small")
+
+
+def test_nothing_of_it_stands_in_the_page(found):
+    text = found.html()
+    assert "window.hacked" not in text.replace("&lt;script&gt;window.hacked = true", "")
+    assert "onerror=alert" not in text
+    assert "<b>bold" not in text
+
+
+def test_it_arrives_as_it_was(found):
+    page = tree(found)
+    assert [column["name"] for column in page["data"]["columns"]] == NAMES
+    assert page["data"]["labels"]["name"] == SCRIPT
+    assert set(page["data"]["labels"]["classes"]) == {*NAMES, ""}
+
+
+def test_markdown_keeps_its_table(found):
+    lines = [line for line in markdown(found.summary).splitlines() if line.startswith("|")]
+    assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1
+
+
+@pytest.mark.slow
+def test_ten_thousand_columns():
+    X = np.random.default_rng(0).normal(size=(40, 10_000)).astype(np.float32)
+    model = Autoencoder(2, architecture=Dense((4,)), trainer=Trainer(epochs=1), random_state=0).fit(X)
+    found = report(model, X, size="large")
+    assert len(found.page.data.columns) == 10_000
+    assert found.page.graphs
