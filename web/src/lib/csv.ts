@@ -1,4 +1,33 @@
-// Lines of comma-separated values, read and written.
+// Text that spreadsheets and data frames read, after RFC 4180.
+
+/** A field, in quotes where it needs them; text that a spreadsheet would take for a formula stays text. */
+export function field(text: string): string {
+  const kept = /^[=+\-@]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
+  return /[",\r\n]|^\s|\s$/.test(kept) ? `"${kept.replaceAll('"', '""')}"` : kept;
+}
+
+/** Pieces of a file: a line of names, then a line per row. Pieces, as one text might be too long. */
+export function* csv(names: readonly string[], rows: Iterable<readonly (string | number)[]>): Generator<string> {
+  let block = names.map(field).join(",") + "\r\n";
+  for (const row of rows) {
+    block += row.map((cell) => (typeof cell === "number" ? String(cell) : field(cell))).join(",") + "\r\n";
+    if (block.length > 1 << 20) {
+      yield block;
+      block = "";
+    }
+  }
+  yield block;
+}
+
+/** Hand a file to the person; nothing leaves the machine. */
+export function save(name: string, pieces: Iterable<string>, type = "text/csv"): void {
+  const url = URL.createObjectURL(new Blob([...pieces], { type: `${type};charset=utf-8` }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
 
 /** Values of one line; the separator is a tab, a semicolon or a comma, whichever occurs first outside quotes. */
 export function values(line: string): string[] {
@@ -16,37 +45,4 @@ export function values(line: string): string[] {
     } else text += c;
   }
   return [...found, text];
-}
-
-/** One line; text that a spreadsheet would take for a formula is kept text. */
-export function line(cells: readonly (string | number)[]): string {
-  return cells.map((cell) => (typeof cell === "number" ? String(cell) : safe(cell))).join(",");
-}
-
-function safe(text: string): string {
-  const kept = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\n\r]/.test(kept) ? `"${kept.replaceAll('"', '""')}"` : kept;
-}
-
-/** Pieces of a file: a line of names, then a line per row. One text might be longer than a browser lets it be. */
-export function* csv(names: readonly string[], rows: Iterable<readonly (string | number)[]>): Generator<string> {
-  let block = line(names) + "\r\n";
-  for (const row of rows) {
-    block += line(row) + "\r\n";
-    if (block.length > 1 << 20) {
-      yield block;
-      block = "";
-    }
-  }
-  yield block;
-}
-
-/** Give the person a file, whose text may come in pieces. */
-export function download(name: string, text: string | Iterable<string>, type = "text/csv"): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob(typeof text === "string" ? [text] : [...text], { type: `${type};charset=utf-8` }));
-  link.download = name;
-  link.click();
-  // Browsers begin to save before they return to the page's work.
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
