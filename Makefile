@@ -2,6 +2,7 @@
 #   make demo     train on the digits of scikit-learn: a model, figures and a summary in demo/
 #   make test     the tests, with branch coverage
 #   make check    formatting, lint, types, directions of imports
+#   make web      the page's source: types, lint, tests, and that the assets in the package are what it builds to
 #   make docs     the documentation, with its examples run
 #   make build    the distributions in dist/, tried out in an empty environment
 # PYTHON names the interpreter that makes the environment, TORCH_SPEC the build of torch (default: what fits the machine).
@@ -10,7 +11,7 @@ PYTHON ?= python3
 export PYTHON
 STAMP := .venv/.installed
 
-.PHONY: help setup demo test check docs build clean
+.PHONY: help setup demo test check web docs build clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -24,5 +25,8 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup hatch_build.py src/isthmu
 demo test check docs build: $(STAMP)
 	scripts/$@
 
+web:
+	scripts/$@
+
 clean:
-	rm -rf .venv build dist demo docs/_build docs/generated .coverage
+	rm -rf .venv build dist demo docs/_build docs/generated web/node_modules web/build .coverage

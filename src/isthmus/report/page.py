@@ -29,8 +29,8 @@ MEGABYTE = 1_000_000
 # What a page of each size may weigh; the smallest has no room for what runs graphs.
 SIZES = {"small": 1 * MEGABYTE, "usual": 6 * MEGABYTE, "large": 20 * MEGABYTE, "whole": 1 << 62}
 RUNTIME = ("runtime.mjs", "runtime.wasm")
-# The fewest rows of a page, and how often it is composed until it fits.
-LEAST, TRIES = 300, 4
+# The fewest rows of a page, how often it is composed until it fits, and the bytes that it needs beside graphs.
+LEAST, TRIES, BESIDE = 300, 4, 400_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Report:
 
     def html(self, server: str | None = None) -> str:
         """Return the page: with everything inside, or as a page that asks a ``server`` for it."""
-        page = resources.files("isthmus.report").joinpath("assets/page.html").read_text(encoding="utf-8")
+        page = _asset("page.html").decode()
         scripts = self.blobs.scripts() if server is None else ()
         head = "" if server is None else f'<meta name="isthmus-server" content="{html.escape(server)}" />'
         page = page.replace("<!--isthmus:head-->", head, 1)
@@ -108,8 +108,14 @@ def report(
         raise ValueError(f"size={size!r} is unknown; give auto, {', '.join(SIZES)}")
     found = of_rows.given(_known(model), X, y, name=name, label=label, shape=shape)
     blobs = Blobs()
+    blobs.add_packed("app", _asset("app.gz"))
     graphs, live, most = _graphs(model, blobs, size)
     return _fitted(found, blobs, graphs, live, most)
+
+
+def _asset(name: str) -> bytes:
+    """Return what ``web/`` was built to."""
+    return resources.files("isthmus.report").joinpath(f"assets/{name}").read_bytes()
 
 
 def _known(model: Any) -> Any:
@@ -135,12 +141,11 @@ def _graphs(model: Any, blobs: Blobs, size: str) -> tuple[dict[str, Graph], str,
         return {}, f"This page does not decode: {error}", SIZES["usual" if size == "auto" else size]
     room = Blobs()
     for name in RUNTIME:
-        room.add_packed(name, resources.files("isthmus.report").joinpath(f"assets/{name}.gz").read_bytes())
+        room.add_packed(name, _asset(f"{name}.gz"))
     for name, (content, _) in made.items():
         room.add(f"graphs/{name}", content)
-    page = 300_000
     asked = ("usual", "large") if size == "auto" else (size,)
-    fits = [label for label in asked if room.size + page < SIZES[label]]
+    fits = [label for label in asked if room.size + BESIDE < SIZES[label]]
     if not fits:
         told = f"The graphs of this model take {room.size / MEGABYTE:.0f} MB, more than a page may have; "
         return {}, f"{told}isthmus explore shows them.", SIZES["usual" if size == "auto" else size]
@@ -165,8 +170,7 @@ def _exported(model: Any) -> Iterator[tuple[str, tuple[bytes, int]]]:
 def _fitted(found: Given, blobs: Blobs, graphs: dict[str, Graph], live: str, most: int) -> Report:
     """Compose the page, of as many rows as fit."""
     writers, summary = _writers(found, live=bool(graphs)), summarise(found)
-    page = resources.files("isthmus.report").joinpath("assets/page.html").stat().st_size  # type: ignore[attr-defined]
-    room, rows = most - page - blobs.size, len(found)
+    room, rows = most - len(_asset("page.html")) - blobs.size, len(found)
     before = (0, 0)
     for _ in range(TRIES):
         own = Blobs()
