@@ -52,7 +52,7 @@ def test_a_graph_explains_as_the_detector_does(fitted, rows):
     detector, X, answers = fitted
     found, wanted = answers(rows=detector.cells(X[:rows])), told(detector, X[:rows])
     n = sum(map(len, detector.calibration_))
-    # A row that calibrates has the score of itself, but for rounding.
+    # A row that calibrates ties with itself in spite of rounding, which in Python it may not.
     assert_allclose(found.pop("p_value"), wanted.pop("p_value"), atol=1.01 / (n + 1))
     steps = [column.get("step", float(column.get("whole", 0.0))) for column in detector.describe_columns()]
     for name in ("expected", "low", "high"):
