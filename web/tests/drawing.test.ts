@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { CLASSES, rgb, sequential } from "../src/lib/colour";
+import { drawn } from "../src/lib/curves";
 import { binned, path, range } from "../src/lib/lines";
 import { largest, matching } from "../src/lib/order";
 import { ofClasses, ofNumbers, counts } from "../src/lib/paint";
@@ -68,4 +69,14 @@ test("a row of the data on a page that shows a sample", () => {
   expect(placeOf([4, 7, 9], 7)).toBe(1);
   expect(placeOf([0, 1], 1)).toBe(1);
   expect(placeOf([4], 5)).toBe(-1);
+});
+
+test("members of an ensemble share a plot, other terms have their own", () => {
+  const curve = (name: string, training: number[]) => ({ name, unit: "nats", epochs: training.map((_, i) => i + 1), training, held_out: [] });
+  const plots = drawn([curve("member 1 loss", [9, 1]), curve("member 2 loss", [8, 2, 0.5]), curve("loss", [3, 2])]);
+  expect(plots.map((plot) => [plot.name, plot.lines.map((line) => line.name), plot.spans])).toEqual([
+    ["loss", ["member 1", "member 2"], true],
+    ["loss", ["training rows"], false],
+  ]);
+  expect(plots[0]?.epochs).toEqual([1, 2, 3]);
 });
