@@ -22,8 +22,8 @@ def plain(n=120, width=5):
 
 
 CASES = {
-    "split": (plain(), {"calibration": "split"}),
-    "cross": (plain(), {"calibration": "cross", "contamination": 0, "members": 3}),
+    "split": (plain(), {"calibration": "split", "members": 2}),
+    "cross": (plain(), {"calibration": "cross", "contamination": 0, "members": 2}),
     "pictures": (np.random.default_rng(1).random((60, 5, 6)), {"members": 2}),
     "table": (table(120).drop_columns(["bent", "always"]), {"members": 2}),
 }

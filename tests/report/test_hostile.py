@@ -1,23 +1,13 @@
 """What a column, a label or a file is called is text, whatever it looks like."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from hostile import NAMES, SCRIPT, hostile
 from unpack import tree
 
 from isthmus import Autoencoder, Trainer
 from isthmus.parts import Dense
 from isthmus.report import markdown, report
-
-SCRIPT = "</script><script>window.hacked = true</script>"
-NAMES = [SCRIPT, '"><img src=x onerror=alert(1)>', "שלום ‮txt", "a\nb|c", "{{7*7}}", "'; DROP TABLE rows; --"]
-
-
-def hostile(n=60):
-    """Return a table, and labels, with names that want to be more than text."""
-    rng = np.random.default_rng(0)
-    columns = {name: rng.normal(size=n) for name in NAMES[:-1]}
-    return pa.table(columns | {NAMES[-1]: rng.choice(NAMES, n)}), rng.choice([*NAMES, ""], n)
 
 
 @pytest.fixture(scope="module")

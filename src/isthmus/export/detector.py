@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from isthmus.export.cells import Cells
 from isthmus.export.graphs import batch_of
 from isthmus.objective import Objective
-from isthmus.records import Batch, Corrupted, Pass
+from isthmus.records import Batch, Corrupted
 
 KNEE = 2.0
 
@@ -64,25 +64,26 @@ class Filler(nn.Module):
         super().__init__()
         self.objective = objective
 
-    def surprises(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """Return -log p, (rows, variables), where each of the groups ``hidden``, (groups, variables), is in turn."""
-        p = self._pass(x, hidden)
-        return self._of_hidden(self.objective.nll(p).clamp_min(0), hidden)
+    def forward(self, x: Tensor, surprised: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
+        """Return -log p and what is expected, (rows, variables) both, where each group in turn is hidden.
 
-    def expected(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """Return what is expected, (rows, variables), where each of the groups ``hidden`` is in turn."""
-        p = self._pass(x, hidden)
-        return self._of_hidden(self.objective.likelihood.mean(p.output, self.objective.memory_of("likelihood")), hidden)
+        Args:
+            x: variables.
+            surprised: (groups, variables): the groups of which -log p is asked.
+            expected: (groups, variables): those of which an expectation is.
+        """
+        hidden, first = torch.cat([surprised, expected]), len(surprised)
+        rows, seen = repeated(batch_of(self.objective.model.spec, x), len(hidden))
+        here = seen.reshape(len(hidden), -1, x.shape[1]) * (~hidden).unsqueeze(1)
+        p = self.objective.model.forward(Batch(rows, seen), Corrupted(rows, here.flatten(0, 1)))
+        mean = self.objective.likelihood.mean(p.output, self.objective.memory_of("likelihood"))
+        nll, mean = (t.reshape(len(hidden), -1, x.shape[1]) for t in (self.objective.nll(p).clamp_min(0), mean))
+        return of_hidden(nll[:first], surprised), of_hidden(mean[first:], expected)
 
-    def _pass(self, x: Tensor, hidden: Tensor) -> Pass:
-        rows, seen = repeated(batch_of(self.objective.model.spec, x), hidden.shape[0])
-        here = seen.reshape(hidden.shape[0], -1, x.shape[1]) * (~hidden).unsqueeze(1)
-        return self.objective.model.forward(Batch(rows, seen), Corrupted(rows, here.flatten(0, 1)))
 
-    @staticmethod
-    def _of_hidden(values: Tensor, hidden: Tensor) -> Tensor:
-        apart = values.reshape(hidden.shape[0], -1, hidden.shape[1])
-        return torch.where(hidden.unsqueeze(1), apart, 0.0).sum(0)
+def of_hidden(values: Tensor, hidden: Tensor) -> Tensor:
+    """Return of (groups, rows, variables) what each group says of its own variables."""
+    return torch.where(hidden.unsqueeze(1), values, 0.0).sum(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,24 +142,24 @@ class Detector(nn.Module):
         """Return scores, what columns add to them, p-values, expected cells and their ranges."""
         variables = self.cells.variables(rows)
         inside = self._within(variables)
-        found = [self._surprises(m, variables, inside) for m in range(len(self.known.scales))]
+        filled = [filler(inside, self.known.groups, self.known.columns) for filler in self.fillers]
+        found = [self._surprises(m, variables, filled) for m in range(len(self.known.scales))]
         contributions = self.cells.by_column(self._flattened(torch.stack(found).mean(0), self.known.scales.mean(0)))
         score = contributions.sum(1)
         answers = {"score": score, "contributions": contributions, "p_value": self._p_value(score, found)}
-        return answers | self._expected(inside)
+        return answers | self._expected(torch.stack([expected for _, expected in filled]))
 
     def _within(self, variables: Tensor) -> Tensor:
         """Return variables whose numbers are no further out than those of the fit."""
         return torch.where(self.known.numbers, clipped(variables, self.known.ends), variables)
 
-    def _surprises(self, m: int, variables: Tensor, inside: Tensor) -> Tensor:
+    def _surprises(self, m: int, variables: Tensor, filled: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
         """Return the surprises of a member, (asked, rows, variables)."""
         asked, pieces = self.known.scales.shape[1], []
         if len(self.denoisers):
             pieces.append(self.denoisers[m](variables.index_select(1, self.places)))
         if len(self.known.groups):
-            filler: Filler = self.fillers[m]  # type: ignore[assignment]
-            one = filler.surprises(inside, self.known.groups).index_select(1, self.others)
+            one = filled[m][0].index_select(1, self.others)
             # Noisy copies are asked for numbers only.
             rest = torch.zeros_like(one).expand(asked - self.known.levels, -1, -1)
             pieces.append(torch.cat([one.expand(self.known.levels, -1, -1), rest]))
@@ -180,18 +181,16 @@ class Detector(nn.Module):
         counts = [(c >= s.unsqueeze(1)).sum(1) for s, c in zip(scores, held, strict=True)]
         return (1 + torch.stack(counts).sum(0)).double() / (1 + sum(map(len, held)))
 
-    def _expected(self, inside: Tensor) -> dict[str, Tensor]:
-        """Return expected cells where their column is hidden, and where nine of ten values lie; NaN where no range."""
-        told = torch.stack([filler.expected(inside, self.known.columns) for filler in self.fillers])  # type: ignore[operator]
+    def _expected(self, told: Tensor) -> dict[str, Tensor]:
+        """Return cells of what members expect, and where nine of ten values lie; NaN where there is no range."""
         # A mean of levels is none: the first member's word counts there.
         expected = torch.where(self.known.numbers, told.mean(0), told[0]).double()
         ends = torch.where(self.known.free, torch.tensor([[-torch.inf], [torch.inf]]).double(), self.known.ends)
         middle = clipped(expected, ends)
-        found = {"expected": self.cells.cells(middle)}
-        for name, sign in (("low", -1), ("high", 1)):
-            cells = self.cells.cells(clipped(middle + sign * self.known.spread, ends))
-            found[name] = torch.where(self.known.ordered, cells, torch.nan)
-        return found
+        low, high = (clipped(middle + sign * self.known.spread, ends) for sign in (-1, 1))
+        cells = self.cells.cells(torch.cat([middle, low, high])).unflatten(0, (3, -1))
+        limits = torch.where(self.known.ordered, cells[1:], torch.nan)
+        return {"expected": cells[0], "low": limits[0], "high": limits[1]}
 
 
 def repeated(batch: Batch, copies: int) -> tuple[Tensor, Tensor]:

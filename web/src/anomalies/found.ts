@@ -76,8 +76,7 @@ export function table(context: Context, found: Found, threshold: number): Genera
   const rows = found.order.map((row) => {
     const told = kept(found, row);
     const score = found.score[row] as number;
-    const alarm = score > threshold ? "1" : "0";
-    return [String(found.numbers.values[row]), String(score), String(found.p[row]), alarm, told ? reasons(columns, told).join("; ") : ""];
+    return [found.numbers.values[row] as number, score, found.p[row] as number, score > threshold ? 1 : 0, told ? reasons(columns, told).join("; ") : ""];
   });
   return csv(["row", "score", "p_value", "alarm", "reasons"], rows);
 }
