@@ -141,6 +141,7 @@ export interface Reconstructions {
   reconstruction: Packed;
   surprise: Packed;
   unit: string;
+  usual: number[];
   error: Packed;
   error_unit: string;
 }

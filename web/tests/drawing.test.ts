@@ -6,7 +6,7 @@ import { largest, matching } from "../src/lib/order";
 import { ofClasses, ofNumbers, counts } from "../src/lib/paint";
 import { extent, heat, layout, plain } from "../src/lib/pixels";
 import { fitted } from "../src/map/plot";
-import { placeOf } from "../src/lib/rows";
+import { beyond, placeOf } from "../src/lib/rows";
 
 const light = ([r, g, b]: number[]): number => 0.2126 * (r ?? 0) + 0.7152 * (g ?? 0) + 0.0722 * (b ?? 0);
 
@@ -63,6 +63,11 @@ test("places fill the window, by one scale where asked", () => {
   const same = fitted([0, 1], [0, 1], 2, true);
   expect(same.x[1]).toBeCloseTo((same.y[1] as number) / 2, 5);
   expect(fitted([3, 3], [1, 1], 1, true).x[0]).toBe(0);
+});
+
+test("surprise beyond what is usual; a missing cell has none", () => {
+  expect([...(beyond([20, 3, 1], [22, 1, 0], [0, 0, NaN]) as Float64Array)]).toEqual([-2, 2, NaN]);
+  expect(beyond([1], [], [0])).toEqual([1]);
 });
 
 test("a row of the data on a page that shows a sample", () => {
