@@ -143,6 +143,7 @@ export interface Reconstructions {
   reconstruction: Packed;
   surprise: Packed;
   unit: string;
+  usual: number[];
   error: Packed;
   error_unit: string;
 }

@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
 import { CLASSES, rgb, sequential } from "../src/lib/colour";
+import { drawn } from "../src/lib/curves";
 import { binned, path, range } from "../src/lib/lines";
 import { largest, matching } from "../src/lib/order";
 import { ofClasses, ofNumbers, counts } from "../src/lib/paint";
 import { extent, heat, layout, plain } from "../src/lib/pixels";
 import { fitted } from "../src/map/plot";
-import { placeOf } from "../src/lib/rows";
+import { beyond, placeOf } from "../src/lib/rows";
 
 const light = ([r, g, b]: number[]): number => 0.2126 * (r ?? 0) + 0.7152 * (g ?? 0) + 0.0722 * (b ?? 0);
 
@@ -64,8 +65,23 @@ test("places fill the window, by one scale where asked", () => {
   expect(fitted([3, 3], [1, 1], 1, true).x[0]).toBe(0);
 });
 
+test("surprise beyond what is usual; a missing cell has none", () => {
+  expect([...(beyond([20, 3, 1], [22, 1, 0], [0, 0, NaN]) as Float64Array)]).toEqual([-2, 2, NaN]);
+  expect(beyond([1], [], [0])).toEqual([1]);
+});
+
 test("a row of the data on a page that shows a sample", () => {
   expect(placeOf([4, 7, 9], 7)).toBe(1);
   expect(placeOf([0, 1], 1)).toBe(1);
   expect(placeOf([4], 5)).toBe(-1);
+});
+
+test("members of an ensemble share a plot, other terms have their own", () => {
+  const curve = (name: string, training: number[]) => ({ name, unit: "nats", epochs: training.map((_, i) => i + 1), training, held_out: [] });
+  const plots = drawn([curve("member 1 loss", [9, 1]), curve("member 2 loss", [8, 2, 0.5]), curve("loss", [3, 2])]);
+  expect(plots.map((plot) => [plot.name, plot.lines.map((line) => line.name), plot.spans])).toEqual([
+    ["loss", ["member 1", "member 2"], true],
+    ["loss", ["training rows"], false],
+  ]);
+  expect(plots[0]?.epochs).toEqual([1, 2, 3]);
 });

@@ -159,6 +159,7 @@ class Reconstructions:
     reconstruction: Packed  # (len(rows), columns)
     surprise: Packed  # (len(rows), columns): nats, or squared error where unit says so
     unit: str
+    usual: list[float]  # the median surprise of each column's known cells over all rows; empty where it is no nats
     error: Packed  # (rows of the page,)
     error_unit: str
 

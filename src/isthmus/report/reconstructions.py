@@ -18,6 +18,16 @@ from isthmus.report.rows import Given, Shown
 EACH = 6
 
 
+def usual(errors: Array, cells: Array) -> list[float]:
+    """Return the median surprise of each column: that of a date counts its seconds, and says nothing by itself.
+
+    >>> usual(np.array([[20.0, 0.0], [22.0, 1.0], [27.0, 5.0]]), np.array([[1.0, np.nan], [2.0, 3.0], [3.0, 4.0]]))
+    [22.0, 3.0]
+    """
+    columns = zip(errors.T, ~np.isnan(cells).T, strict=True)
+    return [float(np.median(column[known])) if known.any() else 0.0 for column, known in columns]
+
+
 class ReconstructionsWriter:
     """Finds rows to look at by how well they come back."""
 
@@ -28,6 +38,7 @@ class ReconstructionsWriter:
         self.nats = found.kind == "table" and found.codec is not None
         errors = model.feature_errors(found.X) if self.nats else None
         self.error = errors.sum(1) if errors is not None else self._squared(found.X).sum(1)
+        self.usual = [] if errors is None else usual(errors, found.cells)
         order = np.argsort(self.error, kind="stable")
         middle = order[len(order) // 2 - EACH // 2 :] if len(order) > EACH else order
         picks = {"best": order[:EACH], "typical": middle[:EACH], "worst": order[::-1][:EACH]}
@@ -60,6 +71,7 @@ class ReconstructionsWriter:
             reconstruction=blobs.looked_at("reconstructions/back", back, self.found.kind),
             surprise=blobs.single("reconstructions/surprise", surprise),
             unit="nats" if self.nats else "squared error",
+            usual=self.usual,
             error=blobs.single("reconstructions/error", shown.take(self.error)),
             error_unit="nats per row" if self.nats else "squared error per row",
         )
