@@ -67,10 +67,9 @@ def asked(name: str, registry: Registry, worker: Worker, limits: Limits) -> Rout
 
     async def route(request: Request) -> Response:
         body, model = await request.body(), request.query_params.get("model")
-        waiting, rows = await aside(len(body), records.answer, registry, worker, name, body, model, limits.rows)
-        seen = request.scope["isthmus"]
+        waiting, rows, known = await aside(len(body), records.answer, registry, worker, name, body, model, limits.rows)
         found = await asyncio.wrap_future(waiting)
-        seen.rows = rows
+        request.scope["isthmus"].rows, request.scope["isthmus"].model = rows, known
         return await aside(rows * LARGE // 200, reply, found)
 
     return route
@@ -83,7 +82,7 @@ def infer(registry: Registry, worker: Worker, limits: Limits) -> Route:
         body, name = await request.body(), request.path_params["name"]
         waiting, rows, finish = await aside(len(body), protocol.infer, registry, worker, name, body, limits.rows)
         found = await asyncio.wrap_future(waiting)
-        request.scope["isthmus"].rows = rows
+        request.scope["isthmus"].rows, request.scope["isthmus"].model = rows, name
         return await aside(rows * LARGE // 200, lambda: reply(finish(found)))
 
     return route

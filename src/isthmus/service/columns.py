@@ -1,4 +1,4 @@
-"""Rows of requests to a model's variables, and back, without a data frame in between."""
+"""Rows of requests to a model's cells and variables, and back, without a data frame in between."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
+from isthmus import export
 from isthmus.data.codec import TableCodec
 from isthmus.data.record import Array
 from isthmus.service.fields import Field, listed
@@ -49,7 +51,7 @@ class Columns:
         self._names = set(self.names)
 
     def of_records(self, rows: Any) -> Array:
-        """Return the variables of rows, (rows, variables): objects, or lists where the fit had no names.
+        """Return the cells of rows, (rows, columns) of numbers: objects, or lists where the fit had no names.
 
         Raises:
             Refused: rows that are none, other columns, or a cell that its column cannot hold.
@@ -65,10 +67,19 @@ class Columns:
         return self.of_values([[row[name] for row in rows] for name in self.names])
 
     def of_values(self, columns: Sequence[list[Any]]) -> Array:
-        """Return the variables of columns of cells, (rows, variables)."""
-        out = np.empty((len(columns[0]), self.width))
-        for field, place, cells in zip(self.fields, self.places, columns, strict=True):
+        """Return the cells of columns, (rows, columns) of numbers."""
+        out = np.empty((len(columns[0]), len(self.fields)))
+        for place, (field, cells) in enumerate(zip(self.fields, columns, strict=True)):
             field.read(cells, out[:, place])
+        return out
+
+    def variables(self, cells: Array) -> Array:
+        """Return the variables of cells, (rows, variables)."""
+        if self.codec is None:
+            return cells
+        out = np.empty((len(cells), self.width))
+        for i, (field, place) in enumerate(zip(self.fields, self.places, strict=True)):
+            field.variables(cells[:, i], out[:, place])
         return out
 
     def _refuse_row(self, place: int, row: Any) -> None:
@@ -78,16 +89,14 @@ class Columns:
         strange = [name for name in row if name not in self._names]
         lacks = [name for name in self.names if name not in row]
         if strange:
-            raise Refused(
-                422,
-                f"row {place} has {shown(strange[0])}, which the fit had not; {closest(strange[0], lacks or self.names)}",
-            )
+            meant = closest(strange[0], lacks or self.names)
+            raise Refused(422, f"row {place} has {shown(strange[0])}, which the fit had not; {meant}")
         more = f" and {len(lacks) - 1} more" if len(lacks) > 1 else ""
         missing = ", null where its value is missing" if self.nullable else ""
         raise Refused(422, f"row {place} lacks {lacks[0]!r}{more}; give every column of the fit{missing}")
 
     def _of_lists(self, rows: list[Any]) -> Array:
-        """Return the variables of rows that are lists, nested as the shape of a row or flat."""
+        """Return the cells of rows that are lists, nested as the shape of a row or flat."""
         cells = []
         for place, row in enumerate(rows):
             flat = flattened(row)
@@ -99,57 +108,49 @@ class Columns:
             cells.append(flat)
         return self.of_values([list(column) for column in zip(*cells, strict=True)])
 
-    def of_cells(self, cells: Array) -> Array:
-        """Return the variables of cells, (rows, columns) of numbers as graphs read them.
+    def refuse_cells(self, cells: Array) -> None:
+        """Refuse numbers, (rows, columns), that stand for no cells.
 
         Raises:
-            Refused: a number that stands for no cell.
+            Refused: with the row of the first.
         """
         for i, field in enumerate(self.fields):
             field.refuse_cells(cells[:, i])
-        if self.codec is None:
-            return cells
-        import torch
 
-        from isthmus import export
+    def to_records(self, cells: Array) -> list[dict[str, Any]]:
+        """Return cells as objects, one per row."""
+        return transposed({field.name: field.written(cells[:, i]) for i, field in enumerate(self.fields)})
 
-        found: Array = export.Columns(self.codec).variables(torch.from_numpy(np.ascontiguousarray(cells))).numpy()
-        return found
-
-    def to_records(self, variables: Array) -> list[dict[str, Any]]:
-        """Return variables as objects, one per row."""
-        pairs = zip(self.fields, self.places, strict=True)
-        return transposed({field.name: field.written(variables[:, place]) for field, place in pairs})
-
-    def to_rows(self, variables: Array) -> list[Any]:
-        """Return variables as rows were given: objects, or lists in the shape of a row where the fit had no names."""
+    def to_rows(self, cells: Array) -> list[Any]:
+        """Return cells as rows were given: objects, or lists in the shape of a row where the fit had no names."""
         if self.named or self.codec is not None:
-            return self.to_records(variables)
-        rows: list[Any] = listed(variables.reshape(-1, *self.shape))
+            return self.to_records(cells)
+        rows: list[Any] = listed(cells.reshape(-1, *self.shape))
         return rows
 
     def record(self, row: Any) -> dict[str, Any]:
         """Return a row that was given as an object."""
         return dict(row) if isinstance(row, dict) else dict(zip(self.names, flattened(row), strict=True))
 
-    def objects(self, given: list[Any], x: Array) -> Array:
-        """Return the cells of rows as objects, (rows, columns), dates as such: what reasons name."""
-        found = np.empty((len(given), len(self.fields)), dtype=object)
-        records = [self.record(row) for row in given]
-        for i, (field, place) in enumerate(zip(self.fields, self.places, strict=True)):
-            times = field.type == "date" and not field.told["text"]
-            cells = field.decoded(x[:, place]).tolist() if times else [record[field.name] for record in records]
-            found[:, i] = cells
+    def objects(self, cells: Array) -> Array:
+        """Return cells as Python has them, (rows, columns): what reasons name."""
+        found = np.empty(cells.shape, dtype=object)
+        for i, field in enumerate(self.fields):
+            found[:, i] = field.objects(cells[:, i])
+        return found
+
+    def values(self, given: list[Any], cells: Array) -> Array:
+        """Return what was given, (rows, columns) of objects, with levels that the fit did not see; dates as such."""
+        found, records = self.objects(cells), [self.record(row) for row in given]
+        for i, field in enumerate(self.fields):
+            if field.type != "date" or field.told["text"]:
+                found[:, i] = [record[field.name] for record in records]
         return found
 
     def to_cells(self, variables: Array) -> Array:
         """Return variables as the numbers that graphs write, (rows, columns)."""
         if self.codec is None:
             return variables
-        import torch
-
-        from isthmus import export
-
         found: Array = export.Columns(self.codec).cells(torch.from_numpy(np.ascontiguousarray(variables))).numpy()
         return found
 
@@ -170,11 +171,12 @@ def flattened(row: Any) -> list[Any]:
     """Return the innermost values of nested lists, of those nested too deeply for any row as they are."""
     if not isinstance(row, list):
         return [row]
+    found: list[Any] = row
     for _ in range(DEEPEST):
-        if not any(isinstance(item, list) for item in row):
+        if not any(isinstance(item, list) for item in found):
             break
-        row = [inner for item in row for inner in (item if isinstance(item, list) else [item])]
-    return row
+        found = [inner for item in found for inner in (item if isinstance(item, list) else [item])]
+    return found
 
 
 def transposed(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:

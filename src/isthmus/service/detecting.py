@@ -9,12 +9,14 @@ import numpy as np
 
 from isthmus.data.record import Array
 from isthmus.estimators.anomaly import AnomalyDetector
-from isthmus.estimators.explanation import explained
+from isthmus.estimators.explanation import Explanation, explained
 from isthmus.estimators.reading import Pictures
 from isthmus.estimators.series import Series
 from isthmus.service.columns import Columns
 from isthmus.service.fields import listed
-from isthmus.service.served import REASONS, Answer, Rows, Served, Tensor, placed
+from isthmus.service.served import PROBES, REASONS, Answer, Rows, Served, Tensor, placed
+
+EXPLAINED = ("score", "contributions", "p_value", "expected", "low", "high")
 
 
 class ServedDetector(Served):
@@ -58,13 +60,36 @@ class ServedDetector(Served):
 
     def score(self, rows: Rows, *, reasons: int = REASONS) -> Answer:
         """Return scores, high where rows are odd, p-values, alarms as ``predict`` raises them, and reasons."""
-        x = self._x(rows)
         if not reasons:
-            contributions, alone = self.model.reading_.scored(self.model.members_, x)
-            return self._scored(contributions.sum(1), self.model._p_values(contributions, alone))
-        found = explained(self.model, x, self.columns.objects(rows.given, rows.x), reasons)
-        told = [found.reasons(row, reasons) for row in range(len(rows))]
-        return self._scored(found.score, found.p_value) | {"reasons": told}
+            told = self.tensors(rows, wanted=("score", "p_value"))
+            return self._scored(told["score"], told["p_value"])
+        found = self._explained(rows, reasons)
+        return self._scored(found.score, found.p_value) | {
+            "reasons": [found.reasons(row, reasons) for row in range(len(rows))]
+        }
+
+    def _explained(self, rows: Rows, most: int | None = None) -> Explanation:
+        """Explain scores; with ``most`` so many columns of each row are enough, and no neighbours are looked for."""
+        values = self.columns.values(rows.given, rows.cells)
+        if self.graph is None:
+            return explained(self.model, self._x(rows), values, most)
+        told = self.graph(rows.cells, EXPLAINED)
+        expected, low, high = (self.columns.objects(told[name]) for name in ("expected", "low", "high"))
+        alike = np.empty((len(rows), 0), dtype=int)
+        if most is None:
+            alike = self.model.reading_.nearest(self._x(rows), self.model.known_rows_, self.model.known_)
+        return Explanation(
+            score=told["score"],
+            contributions=told["contributions"],
+            columns=tuple(self.columns.names),
+            values=values,
+            expected=expected,
+            low=low,
+            high=high,
+            neighbours=alike,
+            p_value=told["p_value"],
+            shape=self.model.reading_.given,
+        )
 
     def _scored(self, score: Array, p_value: Array) -> Answer:
         return {
@@ -75,7 +100,7 @@ class ServedDetector(Served):
 
     def explain(self, rows: Rows) -> Answer:
         """Return of every column what it adds, what is there and what was expected, as ``explain``."""
-        found = explained(self.model, self._x(rows), self.columns.objects(rows.given, rows.x))
+        found = self._explained(rows)
         parts = (found.contributions, found.values, found.expected, found.low, found.high)
         answers = []
         for row in range(len(rows)):
@@ -93,6 +118,11 @@ class ServedDetector(Served):
         return {"explanations": answers}
 
     def tensors(self, rows: Rows, *, wanted: tuple[str, ...]) -> Answer:
+        if self.graph is not None:
+            told = self.graph(rows.cells, ("score", "p_value", "contributions"))
+            return {
+                name: -told["score"] - self.model.offset_ < 0 if name == "anomaly" else told[name] for name in wanted
+            }
         contributions, alone = self.model.reading_.scored(self.model.members_, self._x(rows))
         score = contributions.sum(1)
         found: dict[str, Callable[[], Any]] = {
@@ -102,6 +132,12 @@ class ServedDetector(Served):
             "contributions": lambda: contributions,
         }
         return {name: found[name]() for name in wanted}
+
+    def probes(self) -> Array:
+        known = self.model.known_rows_[:PROBES]
+        if isinstance(self.model.reading_, Pictures):
+            return np.asarray(known * self.model.reading_.factor + self.model.reading_.centre)
+        return self.columns.to_cells(known)
 
 
 def plain(value: Any) -> Any:

@@ -1,12 +1,14 @@
-"""A model's columns as requests give them: what each holds, how its cells become variables, and back."""
+"""A model's columns as requests give them: what each holds, how its cells become numbers, and back."""
 
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
 from isthmus.data.columns import Codec
 from isthmus.data.columns.date import LIMITS, DateCodec
@@ -66,38 +68,50 @@ class Field:
             return (self.told.get("levels") or [0.0])[0] if self.told["kind"] != "count" else 1
         middle = self.told["typical"][1]
         if isinstance(self.codec, DateCodec):
-            return self.written(np.array([[0.0] * len(self.codec.variables)]))[0]
+            return self.written(np.array([middle]))[0]
         return int(middle) if self.told.get("whole") else float(f"{middle:.4g}")
 
     def read(self, cells: list[Any], out: Array) -> None:
-        """Write the variables of cells, (rows, variables); NaN where one is missing.
+        """Write cells as graphs read them, (rows,): numbers, places of levels, seconds; NaN where one is missing.
 
         Raises:
             Refused: a cell of another type, without a value where none may be missing, or too great; with its row.
         """
         self.refuse_types(cells)
         try:
-            if self.places:
-                new = float(len(self.places))
-                out[:, 0] = [math.nan if cell is None else self.places.get(cell, new) for cell in cells]
-            elif self.codec is None or self.type == "number":
-                numbers = np.array(cells, dtype=np.float64)
-                self._refuse_great(numbers, cells)
-                self.encode(numbers, out)
-            else:
-                import pyarrow as pa
-
-                mixed = self.type == "any"
-                self.encode(pa.array([_text(cell) if mixed else cell for cell in cells], pa.string()), out)
-        except (ValueError, OverflowError) as error:
+            out[:] = self._read(cells)
+        except ValueError as error:
             raise Refused(422, f"column {self.name!r} cannot be read: {error}") from None
+        except OverflowError:
+            remedy = "give numbers less than 1e150"
+            raise Refused(422, f"column {self.name!r} holds a number of very many digits; {remedy}") from None
 
-    def encode(self, values: Any, out: Array) -> None:
-        """Write the variables of a whole column."""
-        if self.codec is None:
-            out[:, 0] = values
+    def _read(self, cells: list[Any]) -> Any:
+        if isinstance(self.codec, LevelCodec):
+            new = float(len(self.places))
+            return [math.nan if cell is None else self.places.get(cell, new) for cell in cells]
+        if isinstance(self.codec, HashedCodec):
+            count = self.codec.buckets
+            return [math.nan if cell is None else zlib.crc32(_text(cell).encode()) % count for cell in cells]
+        if isinstance(self.codec, DateCodec):
+            import pyarrow as pa
+
+            return self.codec.cells(pa.array(cells, pa.string()))
+        numbers = np.array(cells, dtype=np.float64)
+        self.refuse_cells(numbers, cells)
+        return numbers
+
+    def variables(self, cells: Array, out: Array) -> None:
+        """Write the variables of cells, (rows, variables), as the codec makes them."""
+        if self.codec is None or isinstance(self.codec, HashedCodec):
+            out[:, 0] = cells
+        elif isinstance(self.codec, LevelCodec):
+            known = (cells >= 0) & (cells < len(self.codec.levels)) | np.isnan(cells)
+            out[:, 0] = np.where(known, cells, self.codec.variables[0].levels)
+        elif isinstance(self.codec, DateCodec):
+            out[:] = DateCodec.variables_of([self.codec], torch.from_numpy(cells[:, None].copy()))[:, 0].numpy()
         else:
-            self.codec.encode(values, out)
+            self.codec.encode(np.ascontiguousarray(cells), out)
 
     def refuse_types(self, cells: list[Any]) -> None:
         """Refuse cells of a type that the column has not.
@@ -116,13 +130,7 @@ class Field:
             missing = ", or null where it is missing" if self.nullable else ""
             raise Refused(422, f"row {row} has {shown(cell)} for {self.name!r}; give {WORDS[self.type]}{missing}")
 
-    def _refuse_great(self, numbers: Array, cells: list[Any]) -> None:
-        great = np.abs(numbers) > GREATEST
-        if great.any():
-            row = int(great.argmax())
-            raise Refused(422, f"row {row} has {shown(cells[row])} for {self.name!r}; give a number less than 1e150")
-
-    def refuse_cells(self, cells: Array) -> None:
+    def refuse_cells(self, cells: Array, given: list[Any] | None = None) -> None:
         """Refuse numbers that stand for no cell of the column: (rows,), NaN where one is missing.
 
         Raises:
@@ -145,31 +153,38 @@ class Field:
             wrong = wrong | ~here
         if wrong.any():
             row = int(wrong.argmax())
-            held = "null" if np.isnan(cells[row]) else f"{cells[row]:g}"
+            held = "null" if np.isnan(cells[row]) else f"{cells[row]:g}" if given is None else shown(given[row])
             raise Refused(422, f"row {row} has {held} for {self.name!r}; give {wanted}")
 
-    def decoded(self, variables: Array) -> Any:
-        """Return the cells of variables as the codec has them."""
-        return variables[:, 0] if self.codec is None else self.codec.decode(variables)
+    def objects(self, cells: Array) -> list[Any]:
+        """Return cells as Python has them: numbers, levels, dates; None where one is missing."""
+        if isinstance(self.codec, (LevelCodec, HashedCodec)):
+            known = self.codec.levels if isinstance(self.codec, LevelCodec) else self.codec.best
+            places = np.where(np.isnan(cells), len(known), cells).clip(0, len(known)).astype(int)
+            padded = [*known, None]
+            return [padded[place] for place in places]
+        if not isinstance(self.codec, DateCodec):
+            found: list[Any] = listed(cells)
+            return found
+        times = np.round(np.nan_to_num(cells) * 1e6).astype("datetime64[us]")
+        times[np.isnan(cells)] = np.datetime64("NaT")
+        objects: list[Any] = times.tolist()
+        return objects if not self.told["text"] else self._dates(objects)
 
-    def written(self, variables: Array) -> list[Any]:
-        """Return the cells of variables as JSON has them; None where one is missing."""
-        if self.codec is None:
-            return listed(variables[:, 0])
-        found = self.decoded(variables)
-        if not isinstance(found, np.ndarray):
-            return list(found)
-        if found.dtype.kind == "M":
-            return [None if time is None else time.strftime(self.told["format"]) for time in found.tolist()]
-        cells = listed(found)
-        return [None if cell is None else int(cell) for cell in cells] if self.told.get("whole") else cells
+    def _dates(self, times: list[Any]) -> list[Any]:
+        return [None if time is None else time.strftime(self.told["format"]) for time in times]
+
+    def written(self, cells: Array) -> list[Any]:
+        """Return cells as JSON has them; None where one is missing."""
+        found = self.objects(cells)
+        if isinstance(self.codec, DateCodec) and not self.told["text"]:
+            return self._dates(found)
+        return [None if cell is None else int(cell) for cell in found] if self.told.get("whole") else found
 
 
-def _text(cell: Any) -> Any:
+def _text(cell: Any) -> str:
     """Return a cell as the text that is hashed: a number's is that of a float."""
-    if cell is None or isinstance(cell, str):
-        return cell
-    return str(cell) if isinstance(cell, bool) else str(float(cell))
+    return str(cell) if isinstance(cell, (str, bool)) else str(float(cell))
 
 
 def listed(values: Any) -> Any:
@@ -178,7 +193,9 @@ def listed(values: Any) -> Any:
     >>> listed(np.array([[1.5, np.nan]]))
     [[1.5, None]]
     """
-    values = np.asarray(values)
-    if values.dtype.kind != "f" or np.isfinite(values).all():
-        return values.tolist()
-    return np.where(np.isfinite(values), values, None).tolist()
+    found: Array = np.asarray(values)
+    if found.dtype.kind != "f" or np.isfinite(found).all():
+        return found.tolist()
+    holed: Any = found.astype(object)
+    holed[~np.isfinite(found)] = None
+    return holed.tolist()

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.record import Array
-from isthmus.estimators.concept_explanation import ConceptExplanation, explained, output_names
+from isthmus.estimators.concept_explanation import ConceptExplanation, apart, output_names
 from isthmus.estimators.on_code import softmax
 from isthmus.service.columns import Columns
 from isthmus.service.detecting import plain
 from isthmus.service.fields import listed
-from isthmus.service.served import REASONS, Answer, Rows, Served, Tensor, columns_of, reading_routes
+from isthmus.service.served import REASONS, Answer, Rows, Served, Tensor, columns_of, reading_routes, sampled
 
 
 class ServedPredictor(Served):
@@ -45,11 +45,17 @@ class ServedPredictor(Served):
         asked: dict[str, Callable[..., Answer]] = {"predict": self.predict, "explain": self.explain}
         return asked | reading_routes(self.model.autoencoder_, self.columns)
 
-    def _predicted(self, x: Array) -> tuple[list[Any], Array | None]:
+    def _predicted(self, rows: Rows) -> tuple[list[Any], Array | None]:
         """Return predictions, and of a classifier the probabilities of all classes."""
-        logits = self.model._logits_of(x)
+        if self.graph is not None:
+            name = "logits" if self.classes is not None else "prediction"
+            logits = self.graph(rows.cells, (name,))[name]
+        else:
+            logits = self.model._logits_of(rows.x)
+            if self.classes is None:
+                logits = logits * self.model.target_scale_ + self.model.target_mean_
         if self.classes is None:
-            targets = listed(logits * self.model.target_scale_ + self.model.target_mean_)
+            targets = listed(logits)
             return [own[0] for own in targets] if len(self.model.target_mean_) == 1 else targets, None
         # As the classifier itself: of two classes the difference is what counts.
         if len(self.classes) == 2:
@@ -58,7 +64,7 @@ class ServedPredictor(Served):
 
     def predict(self, rows: Rows, *, reasons: int = REASONS) -> Answer:
         """Return predictions as ``predict``, probabilities as ``predict_proba``, and the concepts that decide."""
-        predictions, probabilities = self._predicted(rows.x)
+        predictions, probabilities = self._predicted(rows)
         found: Answer = {"predictions": predictions}
         if probabilities is not None:
             labels = [str(label) for label in self.classes or ()]
@@ -69,7 +75,13 @@ class ServedPredictor(Served):
         return found | {"reasons": [told.reasons(row, reasons) for row in range(len(rows))]}
 
     def _explained(self, rows: Rows, against: Any = None) -> ConceptExplanation:
-        return explained(self.model, rows.x, against, 0, 0.1)
+        if self.graph is None:
+            concepts, relevances = self.model._taken_apart(rows.x)
+        else:
+            found = self.graph(rows.cells, ("code", "relevances"))
+            ones = np.ones((len(rows), 1), dtype=found["code"].dtype)
+            concepts, relevances = np.concatenate([found["code"], ones], 1), found["relevances"].transpose(0, 2, 1)
+        return apart(self.model, concepts, relevances, against)
 
     def explain(self, rows: Rows, *, against: Any = None) -> Answer:
         """Return what every concept adds to the prediction, as ``explain``; or to its gap to the class ``against``."""
@@ -96,9 +108,12 @@ class ServedPredictor(Served):
     def tensors(self, rows: Rows, *, wanted: tuple[str, ...]) -> Answer:
         found: Answer = {}
         if {"prediction", "probabilities"} & set(wanted):
-            predictions, probabilities = self._predicted(rows.x)
+            predictions, probabilities = self._predicted(rows)
             found |= {"prediction": np.array(predictions), "probabilities": probabilities}
         if {"concepts", "contributions"} & set(wanted):
             told = self._explained(rows)
             found |= {"concepts": told.concepts, "contributions": told.contributions}
         return {name: found[name] for name in wanted}
+
+    def probes(self) -> Array:
+        return sampled(self.model.autoencoder_, self.columns)

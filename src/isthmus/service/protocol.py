@@ -51,7 +51,7 @@ def metadata(name: str, served: Served) -> Answer:
 
 def inputs(served: Served) -> list[Tensor]:
     """Return the inputs that metadata name."""
-    if served.columns.codec is None or not served.columns.named:
+    if not served.columns.named:
         return [Tensor(CELLS, "FP64", (-1, *served.columns.shape))]
     return [Tensor(field.name, DATATYPES[field.type][0], (-1,)) for field in served.columns.fields]
 
@@ -69,7 +69,7 @@ def infer(
     asked, wanted = request.get("id"), outputs(served, request.get("outputs"))
     if asked is not None and not isinstance(asked, str):
         raise Refused(422, f"'id' is {shown(asked)}; give text, or leave it out")
-    rows = Rows(variables(served, request.get("inputs"), most), [])
+    rows = Rows(served.columns, cells_of(served, request.get("inputs"), most), [])
 
     def finish(found: Answer) -> Answer:
         told = [written(served.outputs[each], found[each]) for each in wanted]
@@ -98,8 +98,8 @@ def written(tensor: Tensor, values: Any) -> Answer:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(found.shape), "data": data}
 
 
-def variables(served: Served, given: Any, most: int) -> Array:
-    """Return the variables of tensors: one of cells, or one for each column of a table.
+def cells_of(served: Served, given: Any, most: int) -> Array:
+    """Return the cells of tensors: one of cells, or one for each column of a table.
 
     Raises:
         Refused: other tensors than those.
@@ -115,7 +115,9 @@ def variables(served: Served, given: Any, most: int) -> Array:
             raise Refused(422, f"the name of a tensor is {shown(name)}; give each one a name of its own")
         by_name[name] = item
     if CELLS in by_name and (len(by_name) == 1 and columns.names != [CELLS]):
-        return columns.of_cells(cells(served, by_name[CELLS], most))
+        found = cells(served, by_name[CELLS], most)
+        columns.refuse_cells(found)
+        return found
     strange = [name for name in by_name if name not in columns.names]
     lacks = [name for name in columns.names if name not in by_name]
     if strange or lacks:

@@ -27,17 +27,18 @@ OPTIONS: dict[str, dict[str, Read]] = {
 
 def answer(
     registry: Registry, worker: Worker, route: str, body: bytes, model: str | None, most: int
-) -> tuple[Future[Answer], int]:
-    """Ask a question about rows, and say about how many.
+) -> tuple[Future[Answer], int, str]:
+    """Ask a question about rows, and say about how many, and of which model.
 
     Raises:
         Refused: what is wrong with the question.
     """
     asked = parsed(body)
-    served = registry.get(asked.get("model", model))
+    named = asked.get("model", model)
+    served = registry.get(named)
     rows, options = question(served, route, asked, most)
     waiting = worker.submit(served, served.routes[route], rows, **options)
-    return waiting, options.get("n", 1) if rows is None else len(rows)
+    return waiting, options.get("n", 1) if rows is None else len(rows), named or next(iter(registry.entries))
 
 
 def question(served: Served, route: str, body: dict[str, Any], most: int) -> tuple[Rows | None, dict[str, Any]]:

@@ -6,12 +6,15 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from isthmus.persistence import MANIFEST, WEIGHTS
+from isthmus.service import graphs
 from isthmus.service.refusal import Refused, closest
 from isthmus.service.served import Served
+from isthmus.service.worker import Worker
 
 LOG = logging.getLogger("isthmus.service")
 Stamp = tuple[tuple[int, int, int], ...]
@@ -43,7 +46,8 @@ class Registry:
         self._told = told or (lambda name, taken: None)
         self.entries = {name: loaded(name, path) for name, path in paths.items()}
         self._refused: dict[str, Stamp] = {}
-        self._ended, self._watch = threading.Event(), None
+        self._traced: dict[str, Stamp] = {}
+        self._ended, self._maker = threading.Event(), graphs.Maker()
 
     def get(self, name: Any) -> Served:
         """Return a model; the only one needs no name.
@@ -79,18 +83,44 @@ class Registry:
             LOG.info("model reloaded", extra={"model": name})
             self._told(name, True)
 
-    def watch(self, seconds: float) -> None:
-        """Look at the folders every so many seconds, in a thread of its own."""
-        self._watch = threading.Thread(target=self._look, args=(seconds,), name="isthmus reload", daemon=True)
-        self._watch.start()
+    def trace(self, worker: Worker) -> None:
+        """Make graphs of models that have not been tried since they were loaded, and let them answer in torch's place.
+
+        Args:
+            worker: the thread in which models are asked, where graphs are compared with them.
+        """
+        for name, entry in list(self.entries.items()):
+            if self._ended.is_set() or not entry.served.by_row or self._traced.get(name) == entry.stamp:
+                continue
+            self._traced[name] = entry.stamp
+            try:
+                graph = graphs.opened(self._maker.made(entry.served.kind, entry.path))
+                worker.submit(entry.served, partial(graphs.taken, entry.served, graph), None).result()
+            except Exception as error:  # torch goes on answering
+                if not self._ended.is_set():
+                    LOG.info("graph refused", extra={"model": name, "reason": str(error)})
+                continue
+            LOG.info("graph taken", extra={"model": name})
+
+    def watch(self, seconds: float, worker: Worker | None = None) -> None:
+        """Look at the folders every so many seconds, in a thread of its own; with a worker, make graphs too."""
+        threading.Thread(target=self._look, args=(seconds,), name="isthmus reload", daemon=True).start()
+        if worker is not None:
+            threading.Thread(target=self._graphs, args=(worker,), name="isthmus graphs", daemon=True).start()
 
     def _look(self, seconds: float) -> None:
-        while not self._ended.wait(seconds):
+        while seconds and not self._ended.wait(seconds):
             self.reload()
+
+    def _graphs(self, worker: Worker) -> None:
+        while not self._ended.is_set():
+            self.trace(worker)
+            self._ended.wait(1.0)
 
     def close(self) -> None:
         """Stop watching."""
         self._ended.set()
+        self._maker.close()
 
 
 def loaded(name: str, path: Path, now: Stamp | None = None) -> Entry:

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
 from isthmus.data.record import Array
 from isthmus.service.columns import Columns
 from isthmus.service.fields import listed
 
 Answer = dict[str, Any]
+Graph = Callable[[Array, Sequence[str]], dict[str, Array]]
+PROBES = 64
 REASONS = 3
 
 
-@dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows of a request: their variables, and what was given for them where that was JSON."""
+    """Rows of a request: their cells as numbers, what was given for them where that was JSON, and their variables.
 
-    x: Array
-    given: list[Any]
+    Args:
+        columns: of the model.
+        cells: (rows, columns), as graphs read them.
+        given: the rows as they came; empty where they came as tensors.
+    """
+
+    def __init__(self, columns: Columns, cells: Array, given: list[Any]) -> None:
+        """Hold them."""
+        self.columns, self.cells, self.given = columns, cells, given
+
+    @cached_property
+    def x(self) -> Array:
+        """The variables, (rows, variables), as the estimator makes them."""
+        return self.columns.variables(self.cells)
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self.x)
+        return len(self.cells)
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,7 @@ class Served:
 
     kind: ClassVar[str] = "model"
     by_row: ClassVar[bool] = True
+    graph: Graph | None = None
 
     def __init__(self, model: Any) -> None:
         """Read the model's columns."""
@@ -77,13 +92,17 @@ class Served:
         """Return arrays by output."""
         raise NotImplementedError  # abstract
 
+    def probes(self) -> Array:
+        """Return cells of rows such as may come, on which a graph has to agree with the estimator."""
+        raise NotImplementedError  # abstract
+
     def rows(self, given: Any) -> Rows:
         """Read rows of JSON.
 
         Raises:
             Refused: they are not like those of the fit.
         """
-        return Rows(self.columns.of_records(given), given)
+        return Rows(self.columns, self.columns.of_records(given), given)
 
 
 class ServedAutoencoder(Served):
@@ -109,35 +128,30 @@ class ServedAutoencoder(Served):
 
     def score(self, rows: Rows, *, reasons: int = REASONS) -> Answer:
         """Return log-likelihoods, as ``score_samples``, and the columns that cost most."""
-        scores, errors = self.model.answers.ask(rows.x, "scores", "errors")
-        found = {"scores": listed(self.model.form_.scores(rows.x, scores))}
-        return found | ({"reasons": self._reasons(rows.x, errors, reasons)} if reasons else {})
+        found = self.tensors(rows, wanted=("score", "errors") if reasons else ("score",))
+        scores: Answer = {"scores": listed(found["score"])}
+        return scores | ({"reasons": self._reasons(found["errors"], reasons)} if reasons else {})
 
-    def _reasons(self, x: Array, errors: Array, most: int) -> list[list[str]]:
-        errors = self.model.form_.errors(x, errors)
-        order = np.argsort(-errors, axis=1, kind="stable")[:, :most]
-        return [
-            [f"{self.columns.names[j]} costs {row[j]:.3g} nats" for j in own]
-            for row, own in zip(errors, order, strict=True)
-        ]
+    def _reasons(self, errors: Array, most: int) -> list[list[str]]:
+        order, names = np.argsort(-errors, axis=1, kind="stable")[:, :most], self.columns.names
+        return [[f"{names[j]} costs {row[j]:.3g} nats" for j in own] for row, own in zip(errors, order, strict=True)]
 
     def explain(self, rows: Rows) -> Answer:
         """Return what every column costs, as ``feature_errors``, and what comes back."""
-        scores, errors, back = self.model.answers.ask(rows.x, "scores", "errors", "reconstructions")
-        adds = listed(self.model.form_.errors(rows.x, errors))
-        records = self.columns.to_records(back)
+        found = self.tensors(rows, wanted=("score", "errors", "reconstruction"))
+        records, names = self.columns.to_records(found["reconstruction"]), self.columns.names
+        answers = zip(listed(found["score"]), listed(found["errors"]), records, strict=True)
         return {
             "explanations": [
-                {
-                    "score": score,
-                    "columns": [told(name, costs, row) for name, costs in zip(self.columns.names, own, strict=True)],
-                }
-                for score, own, row in zip(listed(self.model.form_.scores(rows.x, scores)), adds, records, strict=True)
+                {"score": score, "columns": [told(name, costs, row) for name, costs in zip(names, own, strict=True)]}
+                for score, own, row in answers
             ]
         }
 
     def tensors(self, rows: Rows, *, wanted: tuple[str, ...]) -> Answer:
         form, model = self.model.form_, self.model
+        if self.graph is not None and possible(model, rows.cells):
+            return self.graph(rows.cells, wanted)
         asked = {"score": "scores", "errors": "errors", "code": "codes", "reconstruction": "reconstructions"}
         found = dict(zip(wanted, model.answers.ask(rows.x, *(asked[name] for name in wanted)), strict=True))
         finish: dict[str, Callable[[Array], Array]] = {
@@ -147,6 +161,24 @@ class ServedAutoencoder(Served):
             "reconstruction": self.columns.to_cells,
         }
         return {name: finish[name](array) for name, array in found.items()}
+
+    def probes(self) -> Array:
+        return sampled(self.model, self.columns)
+
+
+def possible(model: Any, cells: Array) -> bool:
+    """Say whether values can occur under the likelihood of plain numbers; a graph would answer in spite of it."""
+    if model.form_.table is not None:
+        return True
+    return bool(model.parts_.likelihood.admits(torch.from_numpy(model.scaling_.forward(cells))))
+
+
+def sampled(model: Any, columns: Columns) -> Array:
+    """Return cells of new rows, some of them drawn, some expected."""
+    from isthmus.estimators.generation import variables
+
+    drawn = [columns.to_cells(variables(model, PROBES, 0, mean)) for mean in (False, True)]
+    return np.concatenate(drawn).astype(np.float64)
 
 
 def told(name: str, costs: float, back: dict[str, Any]) -> dict[str, Any]:
@@ -174,15 +206,14 @@ def reading_routes(autoencoder: Any, columns: Columns) -> dict[str, Callable[...
     """Return the questions that an autoencoder answers, also one inside another model: what comes back of rows."""
 
     def reconstruct(rows: Rows) -> Answer:
-        return {"rows": columns.to_rows(autoencoder.answers.reconstructions(rows.x))}
+        return {"rows": columns.to_rows(columns.to_cells(autoencoder.answers.reconstructions(rows.x)))}
 
     def impute(rows: Rows) -> Answer:
         from isthmus.estimators.imputation import expectations
 
         filled, spread = expectations(autoencoder, autoencoder.form_.table, rows.x)
-        missing = np.isnan(rows.x[:, [place.start for place in columns.places]])
-        made, doubts = [], []
-        cells = zip(columns.to_rows(filled), rows.given, missing, listed(spread), strict=True)
+        missing, made, doubts = np.isnan(rows.cells), [], []
+        cells = zip(columns.to_records(columns.to_cells(filled)), rows.given, missing, listed(spread), strict=True)
         for new, old, holes, far in cells:
             filled_in = [name for name, hole in zip(columns.names, holes, strict=True) if hole]
             # Cells that were there keep every digit.
@@ -193,7 +224,7 @@ def reading_routes(autoencoder: Any, columns: Columns) -> dict[str, Callable[...
     def sample(n: int = 1, *, seed: int | None = None, mean: bool = True) -> Answer:
         from isthmus.estimators.generation import variables
 
-        return {"rows": columns.to_rows(variables(autoencoder, n, seed, mean))}
+        return {"rows": columns.to_rows(columns.to_cells(variables(autoencoder, n, seed, mean)))}
 
     found: dict[str, Callable[..., Answer]] = {"reconstruct": reconstruct, "sample": sample}
     return found if autoencoder.form_.table is None else found | {"impute": impute}

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import uvicorn
 
-from isthmus.service import logs
+from isthmus.service import graphs, logs
 from isthmus.service.api import api
 from isthmus.service.guard import Guard, Limits
 from isthmus.service.registry import Registry
 from isthmus.service.worker import Worker
 
-LINGER = 1.0
+LINGER, BACKLOG = 1.0, 2048
 
 
 @dataclass
@@ -32,6 +32,7 @@ class Settings:
         threads: of torch.
         reload: seconds between two looks at the folders; 0 never looks.
         level: the least that is logged.
+        graphs: let ONNX graphs answer, where the extra is there.
     """
 
     host: str = "127.0.0.1"
@@ -41,6 +42,7 @@ class Settings:
     threads: int = 1
     reload: float = 1.0
     level: str = "info"
+    graphs: bool = True
 
 
 class Server(uvicorn.Server):
@@ -83,10 +85,10 @@ def serve(paths: Mapping[str, Path], settings: Settings) -> None:
     metrics = logs.Metrics()
     with bound(settings.host, settings.port) as listening:
         registry = Registry(paths, metrics.reload)
+        listening.listen(BACKLOG)
         worker = Worker(settings.threads)
         guard = api(registry, worker, settings.limits, metrics, settings.key)
-        if settings.reload:
-            registry.watch(settings.reload)
+        registry.watch(settings.reload, worker if settings.graphs and graphs.available() else None)
         config = uvicorn.Config(
             guard, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False
         )

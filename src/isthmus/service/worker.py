@@ -99,7 +99,8 @@ class Worker:
 
     def _together(self, jobs: list[Job]) -> None:
         rows = [job.rows for job in jobs if job.rows is not None]
-        whole = Rows(np.concatenate([part.x for part in rows]), [row for part in rows for row in part.given])
+        cells, given = np.concatenate([part.cells for part in rows]), [row for part in rows for row in part.given]
+        whole = Rows(rows[0].columns, cells, given)
         try:
             answer = jobs[0].ask(whole, **jobs[0].options)
         except Exception:  # whose fault it is, is found out one by one
