@@ -55,4 +55,4 @@ def slack(model, X):
     """Return by how much decoded cells may be off: 1e-5 of what a column spans, and a step where it has any."""
     steps = [column.get("step", float(column.get("whole", 0.0))) for column in model.describe_columns()]
     cells = model.cells(X)
-    return 1e-5 * (np.nanmax(cells, 0) - np.nanmin(cells, 0) + 1) + np.array(steps)
+    return 1e-5 * (np.nan_to_num(cells).max(0) - np.nan_to_num(cells).min(0) + 1) + np.array(steps)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from isthmus.estimators import fit_many as fit_many
     from isthmus.estimators import load as load
     from isthmus.explain import passports as passports
+    from isthmus.service.notebook import explore as explore
     from isthmus.training.trainer import Trainer as Trainer
 
 # Looked up when first used, so that the command line answers --help without importing torch.
@@ -31,6 +32,7 @@ _HOMES = {
     "SelfExplainingClassifier": "isthmus.estimators",
     "SelfExplainingRegressor": "isthmus.estimators",
     "cross_val_scores": "isthmus.estimators",
+    "explore": "isthmus.service.notebook",
     "fit_many": "isthmus.estimators",
     "load": "isthmus.estimators",
     "passports": "isthmus.explain",
@@ -49,6 +51,7 @@ __all__ = [
     "Trainer",
     "activations",
     "cross_val_scores",
+    "explore",
     "fit_many",
     "interchange",
     "load",

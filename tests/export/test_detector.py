@@ -52,7 +52,7 @@ def test_a_graph_explains_as_the_detector_does(fitted, rows):
     detector, X, answers = fitted
     found, wanted = answers(rows=detector.cells(X[:rows])), told(detector, X[:rows])
     n = sum(map(len, detector.calibration_))
-    # A row that calibrates has the score of itself, but for rounding.
+    # A row that calibrates ties with itself in spite of rounding, which in Python it may not.
     assert_allclose(found.pop("p_value"), wanted.pop("p_value"), atol=1.01 / (n + 1))
     steps = [column.get("step", float(column.get("whole", 0.0))) for column in detector.describe_columns()]
     for name in ("expected", "low", "high"):
@@ -78,13 +78,13 @@ def test_columns_are_told(fitted):
     assert [column["name"] for column in detector.describe_columns()] == list(detector.reading_.names)
 
 
-def test_a_loaded_detector_has_the_same_graph(tmp_path):
+def test_a_loaded_detector_has_a_graph_with_the_same_answers(tmp_path):
     X = plain(60)
     detector = AnomalyDetector(**SMALL, members=1).fit(X)
     again = load(detector.save(tmp_path / "detector"))
-    found, wanted = (opened(one.to_onnx())(rows=detector.cells(X)) for one in (again, detector))
-    for name, values in wanted.items():
-        np.testing.assert_array_equal(found[name], values)
+    np.testing.assert_array_equal(again.cells(X), detector.cells(X))
+    found = opened(again.to_onnx())(rows=detector.cells(X))
+    agree({"contributions": found["contributions"]}, {"contributions": detector.explain(X).contributions})
 
 
 def test_a_detector_of_series_is_refused():

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from answering import SIZES, agree, opened, scored
 from quick import START, quick, rows, unit_rows
 from torch import nn
@@ -12,6 +13,7 @@ from torch import nn
 from isthmus import Trainer, load, recipes
 from isthmus.parts import (
     BatchTopK,
+    Bernoulli,
     Categorical,
     Conv,
     Dense,
@@ -81,6 +83,16 @@ def test_pictures_and_signals_come_as_flat_rows(shape, architecture):
 def test_parts_that_no_recipe_has_are_in_graphs_too(parts):
     X = np.random.default_rng(0).poisson(2.0, size=(60, 6)).astype(float)
     model = quick(trainer=ONE, **parts).fit(X)
+    agree(opened(model.to_onnx())(rows=X), scored(model, X))
+
+
+def test_what_a_model_is_sure_of_costs_what_it_costs_when_wrong():
+    X = unit_rows(40).round()
+    model = quick(likelihood=Bernoulli(), trainer=ONE).fit(X)
+    with torch.no_grad():  # outputs of -40, where a logistic function in single precision is zero
+        model.objective_.model.output_bias().fill_(-40.0)
+    model._answer_anew()
+    assert model.feature_errors(X).max() > 30
     agree(opened(model.to_onnx())(rows=X), scored(model, X))
 
 

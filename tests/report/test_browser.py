@@ -15,9 +15,9 @@ from isthmus.report import report
 HEADINGS = {
     "digits": ["Summary", "Reconstructions", "Code map", "Decoder", "Concepts"],
     "table": ["Summary", "Reconstructions", "Code map", "Decoder", "Concepts"],
-    "detector": ["Summary", "Code map", "Anomalies"],
-    "pictures_detector": ["Summary", "Code map", "Anomalies"],
-    "series": ["Summary", "Code map", "Anomalies"],
+    "detector": ["Summary", "Map of rows", "Anomalies"],
+    "pictures_detector": ["Summary", "Map of rows", "Anomalies"],
+    "series": ["Summary", "Map of rows", "Anomalies"],
     "classifier": ["Summary", "Reconstructions", "Code map", "Decoder", "Concepts", "Prediction"],
     "regressor": ["Summary", "Reconstructions", "Code map", "Decoder", "Concepts", "Prediction"],
 }

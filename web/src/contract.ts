@@ -17,7 +17,8 @@ export interface Packed {
 /**
  * A column of the data: its kind, its levels, how its cells are written, and what values it has.
  *
- * Kinds are number, count, category, binary, constant, hashed and date. ``format`` and ``unit`` are those of the
+ * Kinds are number, count, category, binary, constant, hashed and date. ``unseen`` is the cell of a level that is not
+ * among ``levels``. ``format`` and ``unit`` are those of the
  * codec, ``step`` is a date's in seconds, 1 of whole numbers, else 0.
  */
 export interface Column {
@@ -30,6 +31,7 @@ export interface Column {
   format: string;
   unit: string;
   buckets: number;
+  unseen: number;
 }
 
 /**
@@ -273,7 +275,6 @@ export interface Prediction {
   high: number[];
   spread: number[];
   reads: string;
-  verdicts: Verdict[];
 }
 
 /**

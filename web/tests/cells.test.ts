@@ -12,6 +12,7 @@ const column = (more: Partial<Column>): Column => ({
   format: "",
   unit: "",
   buckets: 0,
+  unseen: 0,
   ...more,
 });
 

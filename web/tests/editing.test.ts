@@ -63,7 +63,7 @@ test("a name that the server refuses is not kept", async () => {
   expect(document.querySelector("[role=alert]")?.textContent).toContain("no such unit");
 });
 
-const column = { name: "age", kind: "count", levels: [], low: 0, high: 90, step: 1, format: "", unit: "", buckets: 0 } satisfies Column;
+const column = { name: "age", kind: "count", levels: [], low: 0, high: 90, step: 1, format: "", unit: "", buckets: 0, unseen: 0 } satisfies Column;
 
 test("a cell that cannot be read says why, and keeps its value", () => {
   const onvalue = vi.fn();
@@ -83,7 +83,7 @@ test("a cell that cannot be read says why, and keeps its value", () => {
 
 test("levels can be chosen, also one that was never seen and none", () => {
   const onvalue = vi.fn();
-  const body = show(CellInput, { column: { ...column, kind: "category", levels: ["a", "<b>"] }, value: 0, was: 0, onvalue });
+  const body = show(CellInput, { column: { ...column, kind: "category", levels: ["a", "<b>"], unseen: 2 }, value: 0, was: 0, onvalue });
   const select = body.querySelector("select") as HTMLSelectElement;
   expect([...select.options].map((option) => option.textContent)).toEqual(["a", "<b>", "(another level)", "(missing)"]);
   for (const [value, cell] of [["2", 2], ["missing", NaN]] as const) { // prettier-ignore

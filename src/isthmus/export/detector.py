@@ -13,7 +13,7 @@ from isthmus.export.graphs import batch_of
 from isthmus.objective import Objective
 from isthmus.records import Batch, Corrupted
 
-KNEE = 2.0
+KNEE, TIE = 2.0, 3e-6
 
 
 class Denoiser(nn.Module):
@@ -178,7 +178,9 @@ class Detector(nn.Module):
         scores = [score]
         if len(held) > 1:
             scores = [self._flattened(own, scale).sum(1) for own, scale in zip(found, self.known.scales, strict=True)]
-        counts = [(c >= s.unsqueeze(1)).sum(1) for s, c in zip(scores, held, strict=True)]
+        # Scores that tie, as those of levels do, tie in spite of rounding.
+        limits = [s - TIE * (1 + s.abs()) for s in scores]
+        counts = [(c >= s.unsqueeze(1)).sum(1) for s, c in zip(limits, held, strict=True)]
         return (1 + torch.stack(counts).sum(0)).double() / (1 + sum(map(len, held)))
 
     def _expected(self, told: Tensor) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Functions that ONNX does not have, by ones that it has, for every number that they are defined for."""
+"""Functions that ONNX lacks, or that runtimes compute badly, by ones that they have."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 # Abramowitz & Stegun (1964), "Handbook of Mathematical Functions", 9.8.1 and 9.8.2: right to 2e-7.
@@ -19,15 +20,31 @@ _SHIFT, _STIRLING = 8, (1 / 12, -1 / 360, 1 / 1260)
 
 
 class Replaced(TorchFunctionMode):
-    """While it is on, what ONNX lacks is computed by what it has."""
+    """While it is on, what graphs cannot say well is computed by what they can."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Call what stands for a function."""
+        """Call what stands for a function; what that calls is not looked at."""
         return _INSTEAD.get(func, func)(*args, **(kwargs or {}))
 
 
+def log_sigmoid(x: Tensor) -> Tensor:
+    """Return ``-log(1 + exp(-x))``; runtimes take the logarithm of a logistic function that they cut off at 18.
+
+    >>> log_sigmoid(torch.tensor([-50.0, 0.0]))
+    tensor([-50.0000,  -0.6931])
+    """
+    return x.clamp_max(0) - (-x.abs()).exp().log1p()
+
+
+def cross_entropy(x: Tensor, target: Tensor, reduction: str = "mean", **others: Any) -> Tensor:
+    """Return the cross-entropy of logits; any but that of each entry alone is left to torch."""
+    if reduction != "none" or any(given is not None for given in others.values()):
+        return F.binary_cross_entropy_with_logits(x, target, reduction=reduction, **others)
+    return (1 - target) * x - log_sigmoid(x)
+
+
 def i0e(x: Tensor) -> Tensor:
-    """Return exp(-|x|) I_0(x), the scaled Bessel function of order 0.
+    """Return ``exp(-|x|) I_0(x)``, the scaled Bessel function of order 0.
 
     >>> bool(torch.allclose(i0e(torch.arange(30.0)), torch.special.i0e(torch.arange(30.0)), atol=3e-7))
     True
@@ -39,7 +56,7 @@ def i0e(x: Tensor) -> Tensor:
 
 
 def lgamma(x: Tensor) -> Tensor:
-    """Return log |Gamma(x)|, in double precision inside.
+    """Return ``log |Gamma(x)|``, in double precision inside.
 
     >>> x = torch.tensor([-2.5, 0.1, 1.0, 2.0, 171.0, 1e6])
     >>> bool(torch.allclose(lgamma(x), torch.lgamma(x)))
@@ -69,4 +86,6 @@ _INSTEAD: dict[Any, Callable[..., Tensor]] = {
     Tensor.lgamma: lgamma,
     torch.special.gammaln: lgamma,
     torch.special.i0e: i0e,
+    F.logsigmoid: log_sigmoid,
+    F.binary_cross_entropy_with_logits: cross_entropy,
 }

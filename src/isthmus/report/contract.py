@@ -32,7 +32,8 @@ class Packed:
 class Column:
     """A column of the data: its kind, its levels, how its cells are written, and what values it has.
 
-    Kinds are number, count, category, binary, constant, hashed and date. ``format`` and ``unit`` are those of the
+    Kinds are number, count, category, binary, constant, hashed and date. ``unseen`` is the cell of a level that is not
+    among ``levels``. ``format`` and ``unit`` are those of the
     codec, ``step`` is a date's in seconds, 1 of whole numbers, else 0.
     """
 
@@ -45,6 +46,7 @@ class Column:
     format: str
     unit: str
     buckets: int
+    unseen: int
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,7 @@ class Concept:
     rate: float
     quantiles: list[float]  # 0, 0.05, 0.25, 0.5, 0.75, 0.95, 1
     bands: list[Band]  # the strongest first
-    contrast: list[int]  # rows of the page that are alike but where it is not active
+    contrast: list[int]  # rows of the page in which it speaks and others hardly do
     labels: list[Label]
     nearest: list[Near]
     flags: list[str]  # dead, dense, duplicate of 3, absorbed by 5
@@ -293,7 +295,6 @@ class Prediction:
     high: list[float]
     spread: list[float]
     reads: str  # inputs or code
-    verdicts: list[Verdict]  # of the audit
 
 
 @dataclass(frozen=True)

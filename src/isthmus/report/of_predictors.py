@@ -124,5 +124,4 @@ class PredictionWriter:
             high=high.tolist(),
             spread=np.maximum(known.std(0), 1e-6).tolist(),
             reads=self.model.reads,
-            verdicts=[],
         )

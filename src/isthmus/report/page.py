@@ -50,11 +50,12 @@ class Report:
         """What was trained, on what, and how well."""
         return self.page.summary
 
-    def html(self, server: str | None = None) -> str:
-        """Return the page: with everything inside, or as a page that asks a ``server`` for it."""
+    def html(self, server: str | None = None, *, host: bool = False) -> str:
+        """Return the page: with everything inside, or as one that asks a ``server`` for it; a ``host`` keeps names."""
         page = _asset("page.html").decode()
         scripts = self.blobs.scripts() if server is None else ()
         head = "" if server is None else f'<meta name="isthmus-server" content="{html.escape(server)}" />'
+        head += '<meta name="isthmus-host" content="frame" />' if host else ""
         page = page.replace("<!--isthmus:head-->", head, 1)
         title = f"<title>{html.escape(self.page.title)}</title>"
         return page.replace("<title>isthmus</title>", title, 1).replace("<!--isthmus:blobs-->", "\n".join(scripts), 1)

@@ -222,10 +222,11 @@ def columns(found: Given) -> list[Column]:
                 ],
                 low=float(low[i]) if there else None,
                 high=float(high[i]) if there else None,
-                step=float(getattr(codec, "step", 1.0 if getattr(codec, "whole", False) else 0.0)),
+                step=float(getattr(codec, "step", 1.0 if kind == "count" or getattr(codec, "whole", False) else 0.0)),
                 format=str(getattr(codec, "format", "")),
                 unit=str(getattr(codec, "unit", "")) if kind == "date" else "",
                 buckets=int(getattr(codec, "buckets", 0)),
+                unseen=codec.variables[0].levels if codec is not None else 0,
             )
         )
     return made

@@ -36,11 +36,6 @@ export function encode(column: Column, text: string | null): number {
   }
 }
 
-/** The cell of a level that the fit did not see. */
-export function unseen(column: Column): number {
-  return column.levels.length;
-}
-
 function quoted(text: string): string {
   return `'${text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text}'`;
 }
@@ -75,7 +70,7 @@ function level(column: Column, text: string): number {
   } else if (/^nan$/i.test(plain) && column.levels.some((each) => typeof each === "number")) {
     return NaN;
   }
-  return unseen(column);
+  return column.unseen;
 }
 
 function truth(column: Column, text: string): number {
@@ -88,7 +83,7 @@ function truth(column: Column, text: string): number {
     throw new CellError(column.name, reason, "write true or false, or leave it empty where it is missing");
   }
   const found = column.levels.findIndex((each) => each === value);
-  return found < 0 ? unseen(column) : found;
+  return found < 0 ? column.unseen : found;
 }
 
 function date(column: Column, text: string): number {

@@ -33,13 +33,29 @@ export function decoded(text: string): Uint8Array<ArrayBuffer> {
 
 /** Blobs written into the page as scripts that no browser runs. */
 export class Embedded implements Source {
-  readonly rename = null;
+  readonly rename: Source["rename"] = null;
 
   async bytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
     const element = document.querySelector(`script[data-blob="${CSS.escape(name)}"]`);
     if (element === null) throw new Error(`the page holds no ${name}; write the report again`);
     return unpacked(decoded(element.textContent.trim()));
   }
+}
+
+/** A page with everything inside, in a frame of a notebook that keeps names. */
+export class Hosted extends Embedded {
+  override readonly rename = (unit: number, name: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const answered = ({ source: from, data }: MessageEvent<{ isthmus?: string; unit?: number; why?: string }>): void => {
+        if (from !== window.parent || data.unit !== unit || !(data.isthmus === "named" || data.isthmus === "refused")) return;
+        window.removeEventListener("message", answered);
+        if (data.isthmus === "named") resolve();
+        else reject(new Error(data.why));
+      };
+      window.addEventListener("message", answered);
+      // Whoever shows the page is whoever may hear of a name in it.
+      window.parent.postMessage({ isthmus: "name", unit, name }, "*");
+    });
 }
 
 /** Blobs that a server on this machine gives, as `isthmus explore` does. */
@@ -64,7 +80,8 @@ export class Served implements Source {
 
 export function source(): Source {
   const served = document.querySelector<HTMLMetaElement>('meta[name="isthmus-server"]');
-  return served === null ? new Embedded() : new Served(served.content);
+  if (served !== null) return new Served(served.content);
+  return document.querySelector('meta[name="isthmus-host"]') === null ? new Embedded() : new Hosted();
 }
 
 export async function page(from: Source): Promise<Page> {
