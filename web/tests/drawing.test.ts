@@ -5,6 +5,7 @@ import { binned, path, range } from "../src/lib/lines";
 import { largest, matching } from "../src/lib/order";
 import { ofClasses, ofNumbers, counts } from "../src/lib/paint";
 import { extent, heat, layout, plain } from "../src/lib/pixels";
+import { marks, outer } from "../src/map/axes";
 import { fitted } from "../src/map/plot";
 import { beyond, placeOf } from "../src/lib/rows";
 
@@ -84,4 +85,11 @@ test("members of an ensemble share a plot, other terms have their own", () => {
     ["loss", ["training rows"], false],
   ]);
   expect(plots[0]?.epochs).toEqual([1, 2, 3]);
+});
+
+test("marks of an axis are round numbers within the window, and none where all values are one", () => {
+  expect(outer([3, 1, NaN, 7])).toEqual([1, 3]);
+  expect(marks([0, 10], [0, 300], 300)).toEqual([2, 4, 6, 8].map((value) => ({ at: 30 * value, text: String(value) })));
+  expect(marks([0, 1], [300, 0], 300)[0]).toMatchObject({ text: "0.2", at: 240 });
+  expect(marks([2, 2], [0, 300], 300)).toEqual([]);
 });
