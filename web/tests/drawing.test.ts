@@ -79,9 +79,9 @@ test("a row of the data on a page that shows a sample", () => {
 
 test("members of an ensemble share a plot, other terms have their own", () => {
   const curve = (name: string, training: number[]) => ({ name, unit: "nats", epochs: training.map((_, i) => i + 1), training, held_out: [] });
-  const plots = drawn([curve("member 1 loss", [9, 1]), curve("member 2 loss", [8, 2, 0.5]), curve("loss", [3, 2])]);
+  const plots = drawn([curve("filler 1 loss", [9, 1]), curve("filler 2 loss", [8, 2, 0.5]), curve("loss", [3, 2])]);
   expect(plots.map((plot) => [plot.name, plot.lines.map((line) => line.name), plot.spans])).toEqual([
-    ["loss", ["member 1", "member 2"], true],
+    ["fillers: loss", ["filler 1", "filler 2"], true],
     ["loss", ["training rows"], false],
   ]);
   expect(plots[0]?.epochs).toEqual([1, 2, 3]);
