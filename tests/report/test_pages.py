@@ -9,7 +9,8 @@ from unpack import blobs_in, packed_in, read, tree
 
 from isthmus import Autoencoder, load
 from isthmus.report import given, markdown, report, summarise, to_dict
-from isthmus.report.page import SECTIONS, SIZES
+from isthmus.report.composing import SECTIONS
+from isthmus.report.page import SIZES
 
 HAS = {
     "digits": {"reconstructions", "code_map", "decoder", "concepts"},

@@ -12,7 +12,8 @@ from isthmus.report.packing import Array, Blobs
 from isthmus.report.rows import Given, Shown
 from isthmus.report.summary import curves
 
-EXPLAINED, NEAR, FEW = 100, 3, 100
+# Rows with reasons, rows beside each, rows that calibrate well enough, and members whose curves are drawn.
+EXPLAINED, NEAR, FEW, LISTED = 100, 3, 100, 12
 
 
 def summary(found: Given) -> Summary:
@@ -27,14 +28,16 @@ def summary(found: Given) -> Summary:
     ]
     if found.y is not None and len(np.unique(found.y)) == 2:
         measures.append(_ranked(found.y, scores))
-    history = [curve for i, own in enumerate(model.histories_) for curve in curves(own, f"member {i + 1}")]
+    denoisers = len(model.members_.denoisers)
+    names = [f"denoiser {i + 1}" if i < denoisers else f"filler {i + 1 - denoisers}" for i in range(LISTED)]
+    history = [curve for name, own in zip(names, model.histories_, strict=False) for curve in curves(own, name)]
     return Summary(
         model="detector",
         title=f"An anomaly detector of {len(model.members_.noises)} denoising autoencoders",
         trained_on=f"rows like those of {found.name}: {len(found):,} rows of {found.cells.shape[1]:,} columns",
         parts=_parts(model),
         measures=measures,
-        curves=history[:12],
+        curves=history,
         best_epoch=None,
         verdicts=list(_verdicts(model, alarms)),
     )
