@@ -45,7 +45,7 @@ def shown(value: object) -> str:
     """Return a value as a sentence shows it.
 
     >>> shown("x" * 100)[-6:], shown(None)
-    ("xxx...", 'null')
+    ('xxx...', 'null')
     """
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
