@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from mixed_tables import SCHEMA, table, unseen
 from quick import quick, rows, unit_rows
 
@@ -60,6 +61,8 @@ def as_json(X):
 @contextmanager
 def client_of(folder, *names, key=None, **limits):
     """Serve saved models within this process, and yield a client and their registry."""
+    for needed in ("fastapi", "prometheus_client"):
+        pytest.importorskip(needed, reason="the service needs the extra isthmus[serve]")
     from fastapi.testclient import TestClient
 
     from isthmus.service.api import api

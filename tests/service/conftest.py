@@ -1,10 +1,6 @@
 """Models that are served, fitted once."""
 
 import pytest
-
-pytest.importorskip("fastapi", reason="the service needs the extra isthmus[serve]")
-pytest.importorskip("prometheus_client", reason="the service needs the extra isthmus[serve]")
-
 from serving import client_of, made
 
 

@@ -7,7 +7,9 @@ import time
 import pytest
 from serving import client_of, detail
 
-from isthmus.service.logs import Lines, request_id
+pytest.importorskip("prometheus_client", reason="the service needs the extra isthmus[serve]")
+
+from isthmus.service.logs import Lines, request_id  # noqa: E402
 
 ROW = [0.0] * 8
 

@@ -15,6 +15,8 @@ from contextlib import closing, contextmanager
 import pytest
 from quick import quick, rows
 
+pytest.importorskip("prometheus_client", reason="the service needs the extra isthmus[serve]")
+
 BODY = json.dumps({"rows": [[5.0] * 8]}).encode()
 
 

@@ -18,7 +18,7 @@ from isthmus.service.served import Graph, Rows, Served
 
 LOG = logging.getLogger("isthmus.service")
 NAMES = {"autoencoder": "score", "detector": "detector", "self-explaining": "prediction"}
-AGREE = 1e-5
+AGREE, RANKS = 1e-5, 2.5
 
 
 def available() -> bool:
@@ -101,7 +101,7 @@ def taken(served: Served, graph: Graph) -> dict[str, Any]:
 
 
 def refuse_other(name: str, own: Any, found: Any, served: Served) -> None:
-    """Refuse answers that differ by more than 1e-5 of their scale, or decoded cells by more than a step.
+    """Refuse answers that differ by more than 1e-5 of their scale, decoded cells by a step, p-values by two ranks.
 
     Raises:
         ValueError: they do.
@@ -115,6 +115,8 @@ def refuse_other(name: str, own: Any, found: Any, served: Served) -> None:
             slack = AGREE * spans + [
                 max(f.told.get("step", 0.0), float(f.told.get("whole", 0.0))) for f in served.columns.fields
             ]
+        if name == "p_value":  # scores that tie with those that calibrate may come before or behind them
+            slack = RANKS / (1 + sum(map(len, served.model.calibration_))) * np.ones(())
         agree = own.shape == found.shape and bool((np.abs(own - found) <= slack).all())
     if not agree:
         raise ValueError(f"the graph's {name!r} is not that of the model")
