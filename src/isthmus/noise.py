@@ -60,6 +60,10 @@ class Noise:
         """Draw counts from Poisson(rate), shaped as ``rate``."""
         return torch.poisson(rate, generator=self._generator(rate.device))
 
+    def for_process(self, process: int) -> Noise:
+        """Return the stream of another process."""
+        return Noise(self.seed, self.step, process)
+
     def share(self, first: int, rows: int, whole: int) -> Noise:
         """Return the stream as some rows of a batch see it: they get the numbers that they get in the whole batch."""
         return Share(self, first, rows, whole)

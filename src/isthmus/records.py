@@ -236,8 +236,8 @@ class Rows:
         """
         if len(self) // steps < size:
             raise ValueError(
-                f"{len(self)} rows in {steps} steps leave some of {size} workers without a row; raise batch_size, or use "
-                "fewer devices"
+                f"{len(self)} rows in {steps} steps leave some of {size} workers without a row; raise batch_size, or "
+                "use fewer devices"
             )
         for index in self.order(noise, steps).tensor_split(steps):
             parts = index.tensor_split(size)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,13 +18,15 @@ from typing import Any
 
 import torch
 from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from isthmus.noise import Noise
 from isthmus.objective import Task
 from isthmus.records import Rows, Source
 from isthmus.training import job
 from isthmus.training.callbacks import Callback
-from isthmus.training.group import Group
+from isthmus.training.group import Group, speaking
 from isthmus.training.loop import Loop
 from isthmus.training.threads import given_threads
 from isthmus.training.trainer import Trainer
@@ -31,6 +34,7 @@ from isthmus.training.trainer import Trainer
 TIMEOUT = 90.0
 # Seconds between two checkpoints of workers where nobody asked for a file.
 OFTEN = 1.0
+JOB, CALLBACKS = "job", "callbacks"
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,26 @@ def joined(timeout: float = TIMEOUT) -> Group:
     if not started():
         return Group()
     if not distributed.is_initialized():
-        cuda = torch.cuda.is_available()
-        if cuda:
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-        backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
-        distributed.init_process_group(backend, timeout=timedelta(seconds=timeout))
+        _enter(timedelta(seconds=timeout))
     return Group(distributed.get_rank(), distributed.get_world_size())
+
+
+def _enter(timeout: timedelta) -> None:
+    """Enter the group that the environment names.
+
+    Raises:
+        Broken: the others cannot be reached.
+    """
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+    with speaking():
+        store, rank, size = next(rendezvous("env://", timeout=timeout))
+        if os.environ.get("LOCAL_WORLD_SIZE") == str(size):
+            # torch leaves the addresses of lost workers in the store, and those started anew would call them.
+            store = PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
 
 
 def group_for(devices: Devices | None) -> Group:
@@ -101,8 +119,8 @@ def group_for(devices: Devices | None) -> Group:
         return joined()
     if devices.count > 1 and started():
         raise ValueError(
-            f"devices={devices.count} starts workers, and this process is one of several already; leave devices out and "
-            "the fit joins them, or give devices=1 and it runs alone"
+            f"devices={devices.count} starts workers, and this process is one of several already; leave devices out "
+            "and the fit joins them, or give devices=1 and it runs alone"
         )
     return Group()
 
@@ -119,10 +137,13 @@ class Work:
     devices: Devices
     threads: int
 
-    def run(self, group: Group) -> None:
-        """Take part in the fit."""
+    def run(self, group: Group, folder: Path) -> None:
+        """Take part in the fit; the first worker leaves behind what its callbacks remember."""
         torch.set_num_threads(self.threads)
         self.trainer.fit(self.task, self.rows, self.noise, group=group, **self.settings)
+        for i, callback in enumerate(self.settings["callbacks"] if group.first else ()):
+            with suppress(ValueError):
+                job.write(folder / f"{CALLBACKS}{i}", vars(callback))
 
 
 def fit(
@@ -138,7 +159,8 @@ def fit(
 ) -> Loop:
     """Train a task on workers and return the finished loop, as :meth:`Trainer.fit` does.
 
-    Callbacks go to the first worker: what they remember stays there.
+    Copies of the callbacks are called in the first worker, and what they remember at the end comes back, unless it is
+    something like an open file or a bar on the screen.
 
     Raises:
         ValueError: what a fit raises, parts that cannot be given to workers, or fewer CUDA devices than workers.
@@ -157,8 +179,11 @@ def fit(
             save_to, trainer = folder / "checkpoint", replace(trainer, checkpoint_seconds=OFTEN)
         settings = {"held_out": held_out, "callbacks": [*callbacks], "save_to": save_to.absolute()}
         threads = devices.threads or max(1, given_threads() // devices.count)
-        job.write(folder, Work(trainer, task, rows, noise, settings, devices, threads))
+        job.write(folder / JOB, Work(trainer, task, rows, noise, settings, devices, threads))
         interrupted = launch(devices, folder, threads)
+        for i, callback in enumerate(callbacks):
+            with suppress(OSError, EOFError):
+                vars(callback).update(job.read(folder / f"{CALLBACKS}{i}"))
         over = Group(size=devices.count, live=False)
         loop = trainer.fit(task, rows, noise, held_out=held_out, save_to=save_to, group=over)
     loop.interrupted |= interrupted

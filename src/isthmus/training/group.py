@@ -21,7 +21,7 @@ class Broken(RuntimeError):
 
 
 @contextmanager
-def _asked() -> Iterator[None]:
+def speaking() -> Iterator[None]:
     """Tell what breaks while processes talk from what breaks in one of them."""
     try:
         yield
@@ -55,7 +55,7 @@ class Group:
         if not self.talks:
             return value
         box = [value]
-        with _asked():
+        with speaking():
             distributed.broadcast_object_list(box, src=0)
         return box[0]
 
@@ -64,14 +64,14 @@ class Group:
         if not self.talks:
             return [value]
         found: list[Any] = [None] * self.size
-        with _asked():
+        with speaking():
             distributed.all_gather_object(found, value)
         return found
 
     def start_alike(self, module: nn.Module) -> None:
         """Give all of them the first one's numbers."""
         if self.talks:
-            with _asked(), torch.no_grad():
+            with speaking(), torch.no_grad():
                 for tensor in module.state_dict().values():
                     same = tensor.contiguous()
                     distributed.broadcast(same, src=0)
@@ -100,7 +100,7 @@ class Group:
         if not tensors:
             return []
         flat = tensors[0] if len(tensors) == 1 else torch.cat([t.to(tensors[0].dtype).reshape(-1) for t in tensors])
-        with _asked():
+        with speaking():
             distributed.all_reduce(flat)
         parts = flat.split([t.numel() for t in tensors]) if len(tensors) > 1 else (flat,)
         return [part.view(t.shape).to(t.dtype) for part, t in zip(parts, tensors, strict=True)]
@@ -113,12 +113,14 @@ class Group:
         """
         if not self.talks:
             return stop
-        length = float(weights.detach().double().norm())
-        told = self.gathered((stop, length))
-        lengths = [found[1] for found in told]
-        if max(lengths) - min(lengths) > DRIFT * max(lengths):
+        length = weights.detach().norm().to(torch.float32)
+        told = torch.stack([torch.full_like(length, float(stop)), length, -length])
+        with speaking():
+            distributed.all_reduce(told, distributed.ReduceOp.MAX)
+        ends, most, least = told.tolist()
+        if most + least > DRIFT * most:
             raise RuntimeError(
                 "the workers of a fit came to different weights; a callback that changes weights or moments is called "
                 "on all workers where its class has everywhere = True"
             )
-        return any(found[0] for found in told)
+        return bool(ends)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import pickle  # noqa: TID251  (from a folder that only this user can write to, into processes that this one starts)
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ LARGE = 1 << 16
 class _Writer(pickle.Pickler):
     """Put arrays into files; those that are mapped from a file already stay where they are."""
 
-    def __init__(self, file: Any, folder: Path) -> None:
+    def __init__(self, file: Any, path: Path) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
-        self.folder = folder
+        self.path = path
         self.done: dict[int, tuple[Any, tuple[Any, ...]]] = {}
 
     def persistent_id(self, thing: Any) -> Any:
@@ -48,7 +48,7 @@ class _Writer(pickle.Pickler):
         return None
 
     def _saved(self, array: np.ndarray[Any, Any]) -> str:
-        path = self.folder / f"{len(self.done)}.npy"
+        path = self.path.with_name(f"{self.path.name}.{len(self.done)}.npy")
         np.save(path, array, allow_pickle=False)
         return str(path)
 
@@ -85,23 +85,24 @@ def mapped(array: np.memmap[Any, Any]) -> tuple[str, str, int, tuple[int, ...], 
     return str(owner.filename), array.dtype.str, offset, array.shape, order
 
 
-def write(folder: Path, job: Any) -> None:
-    """Write a job.
+def write(path: Path, job: Any) -> None:
+    """Write a job to a file, with others beside it.
 
     Raises:
         ValueError: something that other processes cannot be given.
     """
     try:
-        with (folder / "job").open("wb") as file:
-            _Writer(file, folder).dump(job)
+        with path.open("wb") as file:
+            _Writer(file, path).dump(job)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
+        path.unlink()
         raise ValueError(
-            f"workers cannot be given every part of this fit ({error}); use parts and callbacks that can be pickled, or "
-            "start the script on all processes yourself (torchrun)"
+            f"workers cannot be given every part of this fit ({error}); use parts and callbacks that can be pickled, "
+            "or start the script on all processes yourself (torchrun)"
         ) from None
 
 
-def read(folder: Path) -> Any:
+def read(path: Path) -> Any:
     """Read a job that this user's own process has written."""
-    with (folder / "job").open("rb") as file:
+    with path.open("rb") as file:
         return _Reader(file).load()

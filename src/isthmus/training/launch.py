@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import builtins
 import json
+import logging
 import os
+import random
 import signal
 import sys
 import threading
@@ -54,12 +56,12 @@ def launch(devices: Devices, folder: Path, threads: int) -> bool:
             if not failed.exists():
                 _, first = error.get_first_failure()
                 raise RuntimeError(
-                    f"workers were lost {devices.restarts + 1} times, the last one with exit code {first.exitcode}; look "
-                    "at what it wrote above, or for a lack of memory"
+                    f"workers were lost {devices.restarts + 1} times, the last one with exit code {first.exitcode}; "
+                    "look at what it wrote above, or for a lack of memory"
                 ) from None
         except SignalException as error:
             if error.sigval != signal.SIGINT:
-                raise
+                raise SystemExit(128 + error.sigval) from None
             interrupted = True
         except KeyboardInterrupt:
             interrupted = True
@@ -84,9 +86,16 @@ def told(found: dict[str, Any], count: int) -> Exception:
 
 @contextmanager
 def environment(threads: int) -> Iterator[None]:
-    """Let workers find what this process can import, and know their threads before torch is loaded."""
-    before = dict(os.environ)
-    paths = [path or os.getcwd() for path in sys.path]
+    """Let workers find what this process can import, and know their threads before torch is loaded.
+
+    The launcher draws a delay from Python's own generator, which is put back as well, and warns of every signal that it
+    passes on.
+    """
+    before, drawn = dict(os.environ), random.getstate()
+    log = logging.getLogger("torch.distributed.elastic")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    paths = [path or str(Path.cwd()) for path in sys.path]
     os.environ |= {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(threads)}
     try:
         yield
@@ -94,6 +103,8 @@ def environment(threads: int) -> Iterator[None]:
         for name in set(os.environ) - set(before):
             del os.environ[name]
         os.environ.update(before)
+        random.setstate(drawn)
+        log.setLevel(level)
 
 
 @contextmanager

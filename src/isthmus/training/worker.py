@@ -16,8 +16,8 @@ from typing import Any
 from torch import distributed
 
 from isthmus.training import job
-from isthmus.training.distributed import Work, joined
-from isthmus.training.group import Broken, Group
+from isthmus.training.distributed import JOB, Work, joined
+from isthmus.training.group import Broken
 
 
 def main(folder: Path) -> None:
@@ -28,18 +28,17 @@ def main(folder: Path) -> None:
     rank = int(os.environ["RANK"])
     logging.getLogger("isthmus").setLevel(logging.WARNING if rank == 0 else logging.ERROR)
     failed = folder / "error.json"
-    group: Group | None = None
     try:
-        work: Work = job.read(folder)
-        group = joined(work.devices.timeout)
-        work.run(group)
+        work: Work = job.read(folder / JOB)
+        work.run(joined(work.devices.timeout), folder)
         distributed.destroy_process_group()
     except Exception as error:
         if failed.exists():
             return
-        # Without a group, or with one that broke, another attempt may do better.
-        if isinstance(error, Broken) or (group is None and isinstance(error, distributed.DistError)):
-            raise
+        if isinstance(error, Broken):
+            # Another attempt may do better; its trace would say where it waited, which nobody asks.
+            print(f"worker {rank}: {error}", file=sys.stderr)
+            os._exit(1)
         _tell(failed, rank, error)
 
 
