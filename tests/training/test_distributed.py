@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+import faults
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -106,9 +107,9 @@ def test_a_job_maps_what_is_large_and_lies_in_files(tmp_path):
 def test_what_workers_cannot_be_given_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="use parts and callbacks that can be pickled"):
         job.write(tmp_path / "job", threading.Lock())
-    monkeypatch.setattr(sharing.Wrong, "__module__", "__main__")
+    monkeypatch.setattr(faults.Wrong, "__module__", "__main__")
     with pytest.raises(ValueError, match="Wrong is defined in the script that runs"):
-        job.write(tmp_path / "job", sharing.Wrong())
+        job.write(tmp_path / "job", faults.Wrong())
 
 
 @pytest.mark.parametrize(
@@ -211,11 +212,13 @@ def test_workers_find_what_processes_started_otherwise_find(both, untouched_gene
 
 
 @pytest.mark.slow
-def test_callbacks_are_called_once_and_end_the_fit_of_all(tmp_path):
-    heard = sharing.Heard(tmp_path / "heard")
-    fitted = sharing.model(epochs=9).fit(sharing.rows(), devices=PATIENT, callbacks=[heard])
+def test_callbacks_are_called_once_and_end_the_fit_of_all_which_goes_on_elsewhere(tmp_path):
+    heard, begun = faults.Heard(tmp_path / "heard"), {"checkpoint": tmp_path / "checkpoint"}
+    fitted = sharing.model(epochs=9).fit(sharing.rows(), devices=PATIENT, callbacks=[heard], **begun)
     assert (tmp_path / "heard").read_text().split("\n")[:-1] == ["0 1", "0 2"]
     assert fitted.n_iter_ == 2 and heard.epochs == [1, 2]
+    on_one = sharing.model(epochs=9).fit(sharing.rows(), **begun)
+    assert apart(sharing.found(on_one), sharing.found(sharing.model(epochs=9).fit(sharing.rows()))) < 1e-9
 
 
 @pytest.mark.slow
@@ -228,7 +231,7 @@ def test_a_lost_worker_costs_time_and_nothing_else(tmp_path, number):
         fitted = sharing.model(**trainer).set_params(trainer__checkpoint_seconds=0.0)
         return sharing.found(fitted.fit(sharing.rows(), **settings))
 
-    found = fit(devices=PATIENT, callbacks=[sharing.Fault(flag, number)], checkpoint=save_to)
+    found = fit(devices=PATIENT, callbacks=[faults.Fault(flag, number)], checkpoint=save_to)
     assert flag.exists() and apart(fit(), found) < 1e-9
 
 
@@ -236,5 +239,5 @@ def test_a_lost_worker_costs_time_and_nothing_else(tmp_path, number):
 def test_what_fails_in_a_worker_is_raised_here(tmp_path):
     fitted = sharing.model()
     with pytest.raises(ValueError, match="the moon is full; wait for another one") as caught:
-        fitted.fit(sharing.rows(), devices=PATIENT, callbacks=[sharing.Wrong()])
+        fitted.fit(sharing.rows(), devices=PATIENT, callbacks=[faults.Wrong()])
     assert caught.value.__notes__[0].startswith("in worker 1 of 2:\nTraceback") and not hasattr(fitted, "objective_")

@@ -7,6 +7,7 @@ the last one holds.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -107,6 +108,14 @@ def _enter(timeout: timedelta) -> None:
             # torch leaves the addresses of lost workers in the store, and those started anew would call them.
             store = PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
+    # A group that is not left may abort the process when it ends.
+    atexit.register(leave)
+
+
+def leave() -> None:
+    """Leave the group, where this process is in one."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def group_for(devices: Devices | None) -> Group:

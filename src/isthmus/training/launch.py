@@ -6,7 +6,7 @@ import builtins
 import json
 import logging
 import os
-import random
+import random  # noqa: TID251  (nothing is drawn from it here)
 import signal
 import sys
 import threading
@@ -23,6 +23,7 @@ STOPPED = 3.0
 LOOKS = 0.5
 # Seconds that workers have to write a checkpoint when the user interrupts.
 PARTING = 10
+LOGS = tuple(f"torch.distributed.elastic.{name}.api" for name in ("agent.server", "multiprocessing"))
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
 
 
@@ -92,9 +93,9 @@ def environment(threads: int) -> Iterator[None]:
     passes on.
     """
     before, drawn = dict(os.environ), random.getstate()
-    log = logging.getLogger("torch.distributed.elastic")
-    level = log.level
-    log.setLevel(logging.ERROR)
+    levels = {log: log.level for log in map(logging.getLogger, LOGS)}
+    for log in levels:
+        log.setLevel(logging.ERROR)
     paths = [path or str(Path.cwd()) for path in sys.path]
     os.environ |= {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(threads)}
     try:
@@ -104,7 +105,8 @@ def environment(threads: int) -> Iterator[None]:
             del os.environ[name]
         os.environ.update(before)
         random.setstate(drawn)
-        log.setLevel(level)
+        for log, level in levels.items():
+            log.setLevel(level)
 
 
 @contextmanager

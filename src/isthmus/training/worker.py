@@ -13,8 +13,6 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from torch import distributed
-
 from isthmus.training import job
 from isthmus.training.distributed import JOB, Work, joined
 from isthmus.training.group import Broken
@@ -31,7 +29,6 @@ def main(folder: Path) -> None:
     try:
         work: Work = job.read(folder / JOB)
         work.run(joined(work.devices.timeout), folder)
-        distributed.destroy_process_group()
     except Exception as error:
         if failed.exists():
             return
