@@ -92,10 +92,7 @@ def fit(
     del config  # read by ConfigFile
     refuse_unusable(out)
     detected = (contamination, alarm_rate, members)
-    if task != "anomaly" and detected != (None, None, None):
-        raise ValueError("--contamination, --alarm-rate and --members are for anomaly detectors; add --task anomaly")
-    if task != "autoencoder" and devices is not None:
-        raise ValueError(f"--devices: not for --task {task}; leave it out, or fit an autoencoder")
+    refuse_for(task, detected, devices)
     if task in ("classify", "regress"):
         from isthmus.cli import predicting
 
@@ -127,6 +124,18 @@ def fit(
         _draw(model, measured, figures, tell)
     tell(text)
     return 0
+
+
+def refuse_for(task: str, detected: tuple[Any, ...], devices: int | None) -> None:
+    """Refuse options that belong to another task.
+
+    Raises:
+        ValueError: with these options.
+    """
+    if task != "anomaly" and any(option is not None for option in detected):
+        raise ValueError("--contamination, --alarm-rate and --members are for anomaly detectors; add --task anomaly")
+    if task != "autoencoder" and devices is not None:
+        raise ValueError(f"--devices: not for --task {task}; leave it out, or fit an autoencoder")
 
 
 def refuse_targets(explaining: Explaining) -> None:
