@@ -26,6 +26,7 @@ from isthmus.parts import (
     Variational,
 )
 from isthmus.training.callbacks import Callback
+from isthmus.training.resampling import Resampling
 
 ROWS, WIDTH = 501, 12
 
@@ -73,6 +74,9 @@ FITS = {
         64, l0=2, by="top_k", trainer=Trainer(2, precision="float64", engine="sparse"), random_state=0
     ).fit(rows()),
     "many held out": lambda: model(epochs=2, corruption=GaussianNoise(0.1)).fit(rows(700), held_out=rows(3000)),
+    "new atoms": lambda: recipes.dictionary(
+        40, l0=2, by="top_k", trainer=Trainer(6, precision="float64"), random_state=0
+    ).fit(rows(), callbacks=[Resampling(every=2)]),
     "layer by layer": lambda: model(epochs=2, architecture=Dense((9, 7)), pretraining=Greedy(epochs=2)).fit(rows()),
 }
 # These are repeated to the same bits, and near the fit of one process.
@@ -125,6 +129,8 @@ def main(folder):
     rank = os.environ["RANK"]
     results = {name: found(fit()) for name, fit in {**FITS, **NEAR}.items()}
     results |= {f"{name}, again": found(fit()) for name, fit in NEAR.items()}
+    rolled = model(optimiser=SGD(3.0)).fit(rows())
+    results["rolled back"] = found(rolled) | {"times": torch.tensor([row["rollbacks"] for row in rolled.history_])}
     results["engine"] = model(precision="float32").fit(rows()).engine_
     results["unseeded"] = found(model().set_params(random_state=None).fit(rows()))
     results["alone"] = found(model().set_params(random_state=int(rank)).fit(rows(), devices=1))

@@ -159,7 +159,7 @@ def test_two_processes_come_to_the_weights_of_one(both, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*sharing.FITS, *sharing.NEAR, "unseeded", "stream"])
+@pytest.mark.parametrize("name", [*sharing.FITS, *sharing.NEAR, "unseeded", "stream", "rolled back"])
 def test_all_processes_hold_the_same(both, name):
     assert identical(both[0][name], both[1][name])
 
@@ -195,6 +195,7 @@ def test_processes_say_what_they_cannot_do_together(both):
         assert "leave devices out and the fit joins them" in told["workers"]
         assert found["engine"] == "explicit (the kernel is for one process)"
     assert not identical(both[0]["alone"], both[1]["alone"])
+    assert both[0]["rolled back"]["times"].tolist() == [5, 5, 5]
 
 
 # -- workers that a fit starts -----------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -64,7 +65,7 @@ class Devices:
         """Check the settings."""
         for name, least in (("count", 1), ("restarts", 0), ("threads", 0)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
                 raise ValueError(
                     f"Devices: {name}={value!r} is no number of these; give a whole number from {least} up"
                 )
@@ -74,7 +75,7 @@ class Devices:
 
 def devices_of(asked: int | Devices | None) -> Devices | None:
     """Return the workers that a fit asks for; None where it asks for none."""
-    return Devices(asked) if isinstance(asked, int) else asked
+    return asked if asked is None or isinstance(asked, Devices) else Devices(asked)
 
 
 def started() -> bool:
