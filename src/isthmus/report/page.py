@@ -146,10 +146,12 @@ def _graphs(model: Any, blobs: Blobs, size: str) -> tuple[dict[str, Graph], str,
     for name, (content, _) in made.items():
         room.add(f"graphs/{name}", content)
     asked = ("usual", "large") if size == "auto" else (size,)
-    fits = [label for label in asked if room.size + BESIDE < SIZES[label]]
+    needed = room.size + blobs.size + len(_asset("page.html")) + BESIDE
+    fits = [label for label in asked if needed < SIZES[label]]
     if not fits:
-        told = f"The graphs of this model take {room.size / MEGABYTE:.0f} MB, more than a page may have; "
-        return {}, f"{told}isthmus explore shows them.", SIZES["usual" if size == "auto" else size]
+        told = f"What decodes of this model takes {room.size / MEGABYTE:.1f} MB, more than this page may have; "
+        other = "--size large has room for it." if needed < SIZES["large"] else "isthmus explore shows it."
+        return {}, f"{told}{other}", SIZES["usual" if size == "auto" else size]
     blobs.packed |= room.packed
     return {name: Graph(f"graphs/{name}", width) for name, (_, width) in made.items()}, "", SIZES[fits[0]]
 
