@@ -36,7 +36,8 @@ function alone(curve: Curve): Drawn {
   return { name: curve.name, unit: curve.unit, epochs: curve.epochs, lines, spans: spans(lines) };
 }
 
-function together(name: string, members: Curve[]): Drawn {
+function together(key: string, members: Curve[]): Drawn {
+  const [kind, name] = key.split("\n") as [string, string];
   const longest = members.reduce((a, b) => (b.epochs.length > a.epochs.length ? b : a));
   const lines = members.flatMap((curve, i): Line[] => {
     const member = curve.name.slice(0, -name.length - 1);
@@ -46,16 +47,16 @@ function together(name: string, members: Curve[]): Drawn {
       { name: `${member}, held out`, values: curve.held_out, colour, dash: DASH },
     ].filter((line) => known(line.values));
   });
-  return { name, unit: members[0]?.unit ?? "", epochs: longest.epochs, lines, spans: spans(lines) };
+  return { name: kind === "member" ? name : `${name} of ${kind}s`, unit: members[0]?.unit ?? "", epochs: longest.epochs, lines, spans: spans(lines) };
 }
 
-/** One plot per term. Members are told by their curves' names, "member 3 loss"; each begins with the first epoch. */
+/** One plot per term. Members are told by their curves' names, "member 3 loss", "filler 1 loss"; each begins with the first epoch. */
 export function drawn(curves: Curve[]): Drawn[] {
   const found = new Map<string, Curve[]>();
   for (const curve of curves) {
-    const term = /^member \d+ (.+)$/.exec(curve.name)?.[1] ?? "";
-    const key = term || `\n${found.size}`;
+    const [, kind, term] = /^(member|denoiser|filler) \d+ (.+)$/.exec(curve.name) ?? [];
+    const key = kind && term ? `${kind}\n${term}` : `\n${found.size}`;
     found.set(key, [...(found.get(key) ?? []), curve]);
   }
-  return [...found].map(([term, some]) => (some.length > 1 ? together(term, some) : alone(some[0] as Curve)));
+  return [...found].map(([key, some]) => (some.length > 1 ? together(key, some) : alone(some[0] as Curve)));
 }
