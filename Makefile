@@ -1,5 +1,5 @@
 # Everything a newcomer or a build machine needs; each target is one script under scripts/.
-#   make demo     train on the digits of scikit-learn: a model, figures and a summary in demo/
+#   make demo     train on the digits of scikit-learn: a model, a page to look at, figures and a summary in demo/
 #   make test     the tests, with branch coverage
 #   make check    formatting, lint, types, directions of imports
 #   make web      the page's source: types, lint, tests, and that the assets in the package are what it builds to

@@ -5,6 +5,7 @@ import { binned, path, range } from "../src/lib/lines";
 import { largest, matching } from "../src/lib/order";
 import { ofClasses, ofNumbers, counts } from "../src/lib/paint";
 import { extent, heat, layout, plain } from "../src/lib/pixels";
+import { marks, outer } from "../src/map/axes";
 import { fitted } from "../src/map/plot";
 import { beyond, placeOf } from "../src/lib/rows";
 
@@ -78,10 +79,19 @@ test("a row of the data on a page that shows a sample", () => {
 
 test("members of an ensemble share a plot, other terms have their own", () => {
   const curve = (name: string, training: number[]) => ({ name, unit: "nats", epochs: training.map((_, i) => i + 1), training, held_out: [] });
-  const plots = drawn([curve("member 1 loss", [9, 1]), curve("member 2 loss", [8, 2, 0.5]), curve("loss", [3, 2])]);
+  const plots = drawn([curve("filler 1 loss", [9, 1]), curve("filler 2 loss", [8, 2, 0.5]), curve("loss", [3, 2])]);
   expect(plots.map((plot) => [plot.name, plot.lines.map((line) => line.name), plot.spans])).toEqual([
-    ["loss", ["member 1", "member 2"], true],
+    ["fillers: loss", ["filler 1", "filler 2"], true],
     ["loss", ["training rows"], false],
   ]);
   expect(plots[0]?.epochs).toEqual([1, 2, 3]);
+  const apart = drawn(["denoiser 1", "denoiser 2", "filler 1", "filler 2"].map((name) => curve(`${name} loss`, [1])));
+  expect(apart.map((plot) => plot.name)).toEqual(["denoisers: loss", "fillers: loss"]);
+});
+
+test("marks of an axis are round numbers within the window, and none where all values are one", () => {
+  expect(outer([3, 1, NaN, 7])).toEqual([1, 3]);
+  expect(marks([0, 10], [0, 300], 300)).toEqual([2, 4, 6, 8].map((value) => ({ at: 30 * value, text: String(value) })));
+  expect(marks([0, 1], [300, 0], 300)[0]).toMatchObject({ text: "0.2", at: 240 });
+  expect(marks([2, 2], [0, 300], 300)).toEqual([]);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { below, histogram, moments, quantile, sorted, ticks } from "../src/lib/statistics";
+import { below, histogram, quantile, sorted, ticks } from "../src/lib/statistics";
 
 test("quantiles lie between neighbours, and what is no number is left out", () => {
   const ascending = sorted([3, NaN, 1, 2, Infinity]);
@@ -28,10 +28,4 @@ test("ticks are round and within the range", () => {
 test("the share below a number", () => {
   expect(below([1, 2, 3, 4], 3)).toBe(0.5);
   expect(below([], 3)).toBeNaN();
-});
-
-test("moments of one column of some rows", () => {
-  const values = [1, 10, 3, 20, NaN, 30];
-  expect(moments(values, 2, 0, null)).toEqual({ count: 2, mean: 2, deviation: 1 });
-  expect(moments(values, 2, 1, [0, 2])).toEqual({ count: 2, mean: 20, deviation: 10 });
 });

@@ -12,7 +12,9 @@ from isthmus.report.packing import Array, Blobs
 from isthmus.report.rows import Given, Shown
 from isthmus.report.summary import curves
 
+# Rows with reasons, rows beside each, and rows that calibrate well enough.
 EXPLAINED, NEAR, FEW = 100, 3, 100
+SMALL = "rows as strange as one normal row in a hundred; where all rows are normal, 1 % of them"
 
 
 def summary(found: Given) -> Summary:
@@ -22,19 +24,22 @@ def summary(found: Given) -> Summary:
     alarms = float(100 * (scores > -model.offset_).mean())
     expected = Beside("expected if all are normal", 100 * model.alarm_rate)
     measures = [
-        Measure("rows above the threshold", alarms, "%", [expected], "", "what predict calls anomalies"),
-        Measure("rows with p <= 0.01", float(100 * (p <= 0.01).mean()), "%", [Beside("expected", 1.0)], "", "of rows"),
+        Measure("rows above the threshold", alarms, "%", [expected], "", "rows that raise an alarm"),
+        Measure("rows with p <= 0.01", float(100 * (p <= 0.01).mean()), "%", [Beside("expected", 1.0)], "", SMALL),
     ]
     if found.y is not None and len(np.unique(found.y)) == 2:
         measures.append(_ranked(found.y, scores))
-    history = [curve for i, own in enumerate(model.histories_) for curve in curves(own, f"member {i + 1}")]
+    denoisers = len(model.members_.denoisers)
+    names = [f"denoiser {i + 1}" for i in range(denoisers)]
+    names += [f"filler {i + 1}" for i in range(len(model.histories_) - denoisers)]
+    history = [curve for own, name in zip(model.histories_, names, strict=True) for curve in curves(own, name)]
     return Summary(
         model="detector",
         title=f"An anomaly detector of {len(model.members_.noises)} denoising autoencoders",
         trained_on=f"rows like those of {found.name}: {len(found):,} rows of {found.cells.shape[1]:,} columns",
         parts=_parts(model),
         measures=measures,
-        curves=history[:12],
+        curves=history,
         best_epoch=None,
         verdicts=list(_verdicts(model, alarms)),
     )
@@ -54,10 +59,13 @@ def _ranked(y: Array, scores: Array) -> Measure:
 
 def _parts(model: Any) -> list[Part]:
     recipe = model.members_.recipe
-    found = recipe.denoiser
+    found, fillers = recipe.denoiser, len(model.members_.fillers)
     roles = ("architecture", "bottleneck", "corruption", "likelihood", "trainer")
     made = [Part(role, repr(getattr(found, role))) for role in roles]
     levels = ", ".join(f"{level:g}" for level in recipe.levels)
+    if fillers:
+        text = f"{fillers}, which say how strange levels, counts and dates are beside the other cells of their row"
+        made.append(Part("fillers", text))
     return [*made, Part("read at the noise levels", levels), Part("contamination", str(model.contamination))]
 
 

@@ -95,13 +95,18 @@ def given(model: Any, X: Any, y: Any = None, *, name: str = "data", label: str =
         ValueError: no rows, labels that are not one per row, or a shape that does not hold a row.
     """
     X = gather(X)
-    if getattr(model, "window", None) is not None:
-        X = channels(X)
+    series = getattr(model, "window", None) is not None
+    X = channels(X) if series else X
     if not X.shape[0]:
         raise ValueError(f"{name} has no rows; give rows like those of the fit")
     codec = codec_of(model)
-    cells = cells_of(codec, X)
+    cells = cells_of(codec, X) if series else model.cells(X)
     found = tuple(shape) if shape is not None else shape_of(model, X, cells.shape[1])
+    if shape is None and int(np.prod(found)) != cells.shape[1]:
+        raise ValueError(
+            f"{name} has rows of {cells.shape[1]:,} numbers, the model was fitted to {' x '.join(map(str, found))}; "
+            "give rows like those of the fit"
+        )
     if int(np.prod(found)) != cells.shape[1]:
         raise ValueError(f"shape={found} does not hold the {cells.shape[1]} numbers of a row; correct shape")
     labels = None if y is None else np.asarray(gather(y))

@@ -36,10 +36,10 @@ function alone(curve: Curve): Drawn {
   return { name: curve.name, unit: curve.unit, epochs: curve.epochs, lines, spans: spans(lines) };
 }
 
-function together(name: string, members: Curve[]): Drawn {
+function together(name: string, term: string, members: Curve[]): Drawn {
   const longest = members.reduce((a, b) => (b.epochs.length > a.epochs.length ? b : a));
   const lines = members.flatMap((curve, i): Line[] => {
-    const member = curve.name.slice(0, -name.length - 1);
+    const member = curve.name.slice(0, -term.length - 1);
     const colour = classColour(i);
     return [
       { name: member, values: curve.training, colour },
@@ -49,13 +49,15 @@ function together(name: string, members: Curve[]): Drawn {
   return { name, unit: members[0]?.unit ?? "", epochs: longest.epochs, lines, spans: spans(lines) };
 }
 
-/** One plot per term. Members are told by their curves' names, "member 3 loss"; each begins with the first epoch. */
+/** One plot per term and kind of members, which their names tell, "denoiser 3 loss"; each begins with the first epoch. */
 export function drawn(curves: Curve[]): Drawn[] {
-  const found = new Map<string, Curve[]>();
+  const found = new Map<string, { term: string; some: Curve[] }>();
   for (const curve of curves) {
-    const term = /^member \d+ (.+)$/.exec(curve.name)?.[1] ?? "";
-    const key = term || `\n${found.size}`;
-    found.set(key, [...(found.get(key) ?? []), curve]);
+    const [, kind, term = ""] = /^(\w+) \d+ (.+)$/.exec(curve.name) ?? [];
+    const key = kind ? `${kind}s: ${term}` : `\n${found.size}`;
+    const known = found.get(key) ?? { term, some: [] };
+    known.some.push(curve);
+    found.set(key, known);
   }
-  return [...found].map(([term, some]) => (some.length > 1 ? together(term, some) : alone(some[0] as Curve)));
+  return [...found].map(([key, { term, some }]) => (some.length > 1 ? together(key, term, some) : alone(some[0] as Curve)));
 }

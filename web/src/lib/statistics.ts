@@ -45,7 +45,7 @@ export function ticks(low: number, high: number, about: number): number[] {
   if (!(high > low)) return [low];
   const rough = (high - low) / Math.max(1, about);
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5, 10].find((by) => by * power >= 0.75 * rough) ?? 10);
+  const step = power * ([1, 2, 5, 10].find((by) => by * power >= 0.59 * rough) ?? 10);
   const found: number[] = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(Number((i * step).toPrecision(12)) || 0);
   return found;
@@ -60,25 +60,4 @@ export function below(ascending: ArrayLike<number>, value: number): number {
     else to = middle;
   }
   return ascending.length === 0 ? NaN : from / ascending.length;
-}
-
-export interface Moments {
-  count: number;
-  mean: number;
-  deviation: number;
-}
-
-/** Count, mean and standard deviation of one column of rows that lie one after another; of some rows, or of all. */
-export function moments(values: ArrayLike<number>, width: number, column: number, rows: ArrayLike<number> | null): Moments {
-  const all = rows === null ? values.length / width : rows.length;
-  let [count, mean, squares] = [0, 0, 0];
-  for (let i = 0; i < all; i++) {
-    const value = values[(rows === null ? i : (rows[i] as number)) * width + column] as number;
-    if (!Number.isFinite(value)) continue;
-    count++;
-    const away = value - mean;
-    mean += away / count;
-    squares += away * (value - mean);
-  }
-  return { count, mean: count ? mean : NaN, deviation: count ? Math.sqrt(squares / count) : NaN };
 }

@@ -1,0 +1,62 @@
+"""isthmus report and explore, from the shell."""
+
+import json
+
+import pytest
+from unpack import blobs_in
+
+
+def test_report_writes_a_page(shell, model, tmp_path):
+    out = tmp_path / "page.html"
+    told = shell("report", model, "digits", "-o", out, "--limit", "150", "--size", "small")
+    assert told.code == 0, told.err
+    assert told.out.startswith(f"{out}: 0.")
+    page = json.loads(blobs_in(out.read_text(encoding="utf-8"))["page"])
+    assert page["data"]["rows"] == 150
+    assert page["data"]["labels"]["classes"] == [str(digit) for digit in range(10)]
+
+
+def test_the_summary_is_json_and_markdown_too(shell, model, tmp_path):
+    options = ("digits", "--limit", "150", "--format")
+    found = json.loads(shell("report", model, *options, "json").out)
+    assert found["model"] == "autoencoder"
+    assert shell("report", model, *options, "markdown").out.startswith("# An autoencoder: 64 columns through 4 numbers")
+    out = tmp_path / "summary.json"
+    assert shell("report", model, *options, "json", "-o", out).code == 0
+    assert json.loads(out.read_text(encoding="utf-8")) == found
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--size", "tiny"), "size"),
+        (("--format", "pdf"), "format"),
+        (("--shape", "9x9"), "does not hold the 64 numbers"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(shell, model, options, said):
+    told = shell("report", model, "digits", "--limit", "50", "--size", "small", *options)
+    assert told.code == 2
+    assert said in told.err
+    assert len(told.err.strip().splitlines()) == 1
+
+
+def test_rows_of_another_kind_are_refused(shell, model, wine, tmp_path):
+    out = tmp_path / "page.html"
+    told = shell("report", model, wine, "-o", out, "--size", "small")
+    assert told.code == 2
+    assert "column 'grape'" in told.err
+    assert not out.exists()
+
+
+def test_a_page_that_cannot_be_written_is_told(shell, model, tmp_path):
+    (tmp_path / "file").write_text("here")
+    told = shell("report", model, "digits", "--limit", "50", "--size", "small", "-o", tmp_path / "file" / "page.html")
+    assert told.code == 2
+    assert "file" in told.err
+
+
+def test_explore_says_what_it_lacks(shell, tmp_path):
+    told = shell("explore", tmp_path / "nothing", "digits")
+    assert told.code == 2
+    assert "nothing" in told.err
