@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as load_bytes
+from safetensors.torch import save_file
 from torch import Tensor
 
 FORMAT = "isthmus model"
@@ -123,9 +124,11 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     path = Path(path)
     manifest = _manifest(path)
     try:
-        if _digest(path / WEIGHTS) != manifest.get("weights"):
+        # What is believed is what was looked at; a file that is mapped would change the model when it is written over.
+        content = (path / WEIGHTS).read_bytes()
+        if hashlib.sha256(content).hexdigest() != manifest.get("weights"):
             raise ValueError(f"{path / WEIGHTS} is damaged: it is not the file that was saved; save the model again")
-        return manifest, load_file(path / WEIGHTS)
+        return manifest, load_bytes(content)
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path / WEIGHTS} is damaged or missing ({error}); save the model again") from None
 

@@ -21,6 +21,7 @@ from isthmus.cli.fitting import fit
 from isthmus.cli.imputing import impute
 from isthmus.cli.listing import parts
 from isthmus.cli.reporting import explore, report
+from isthmus.cli.serving import serve
 from isthmus.cli.using import encode, evaluate, reconstruct, sample, score
 
 INTERRUPTED = 130
@@ -48,6 +49,7 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     explain,
     concepts,
     export,
+    serve,
     parts,
 )
 for place, command in enumerate(COMMANDS):

@@ -203,6 +203,7 @@ class TableCodec:
 
     def decode(self, U: Array, like: Any = None) -> Any:
         """Return the table of variables, with the types of ``like`` (or of the fit's table) and its index."""
+        U = np.asarray(U, dtype=np.float64)  # in single precision a date is off by minutes
         values = {codec.name: codec.decode(U[:, place]) for codec, place in self._placed()}
         return restored(values, self.template if like is None else like, len(U))
 

@@ -251,7 +251,7 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
     def explain(self, X: Any) -> Explanation:
         """Return why rows score as they do: what each column adds, what was expected there, rows most like them."""
         X = gather(X)
-        return explained(self, self._read(X), X)
+        return explained(self, self._read(X), self.reading_.values(X))
 
     def save(self, path: str | Path) -> Path:
         """Write the detector to a folder: ``model.json`` and ``weights.safetensors``; ``isthmus.load`` reads it.

@@ -110,11 +110,18 @@ class ConceptExplanation:
 def explained(model: SelfExplainingEstimator, x: Array, against: Any, probes: int, eps: float) -> ConceptExplanation:
     """Explain the predictions for rows, which are ``x`` as variables."""
     concepts, relevances = model._taken_apart(x)
+    told = apart(model, concepts, relevances, against)
+    steady = stability(model, x, concepts, relevances, probes, eps)
+    return replace(told, prototypes=prototypes(model), stability=steady)
+
+
+def apart(model: SelfExplainingEstimator, concepts: Array, relevances: Array, against: Any) -> ConceptExplanation:
+    """Explain predictions whose concepts and relevances are known, without prototypes and stability."""
     contributions = concepts[:, :, None] * relevances
-    logits, classes = contributions.sum(1), hasattr(model, "classes_")
-    predicted, counter = ranked(logits) if classes else np.zeros((2, len(x)), dtype=int)
+    logits, classes, rows = contributions.sum(1), hasattr(model, "classes_"), len(concepts)
+    predicted, counter = ranked(logits) if classes else np.zeros((2, rows), dtype=int)
     if against is not None:
-        counter = places(model, against, len(x))
+        counter = places(model, against, rows)
     told = ConceptExplanation(
         concepts=concepts,
         relevances=relevances,
@@ -125,8 +132,8 @@ def explained(model: SelfExplainingEstimator, x: Array, against: Any, probes: in
         predicted=predicted,
         counter=counter,
         names=concept_names(model),
-        prototypes=prototypes(model),
-        stability=stability(model, x, concepts, relevances, probes, eps),
+        prototypes=np.empty((model.n_concepts_, 0), dtype=int),
+        stability=np.full(rows, np.nan),
     )
     return told if against is None else told.gap()
 

@@ -78,8 +78,8 @@ class Explanation:
         return "\n".join(lines)
 
 
-def explained(detector: AnomalyDetector, x: Array, X: Any, most: int | None = None) -> Explanation:
-    """Explain the scores of rows, which are ``x`` as variables.
+def explained(detector: AnomalyDetector, x: Array, values: Array, most: int | None = None) -> Explanation:
+    """Explain the scores of rows, which are ``x`` as variables and ``values`` as objects.
 
     With ``most``, expectations are found for so many columns of each row only, those that add most, and no neighbours:
     what reasons need, at a cost that does not grow with the number of columns.
@@ -93,7 +93,7 @@ def explained(detector: AnomalyDetector, x: Array, X: Any, most: int | None = No
         score=contributions.sum(1),
         contributions=contributions,
         columns=reading.names,
-        values=reading.values(X),
+        values=values,
         expected=reading.objects(expected),
         low=reading.objects(low, ranges=True),
         high=reading.objects(high, ranges=True),

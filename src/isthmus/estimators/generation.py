@@ -26,10 +26,15 @@ def sample(model: Autoencoder, n: Any, random_state: Any, mean: bool) -> Any:
     """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n_samples={n!r} is not a number of rows; give a whole number from 1 up")
-    noise = Noise(model._noise.branch(DRAW).seed if random_state is None else seed_of(random_state))
-    codes = new_codes(model, int(n), noise)
-    values = model.form_.restore(model.answers.decode(codes) if mean else model.answers.draw(codes, noise))
+    values = model.form_.restore(variables(model, int(n), random_state, mean))
     return values.reshape(n, *model.row_shape_) if isinstance(values, np.ndarray) else values
+
+
+def variables(model: Autoencoder, n: int, random_state: Any, mean: bool) -> Array:
+    """Return new rows as variables, (rows, variables)."""
+    noise = Noise(model._noise.branch(DRAW).seed if random_state is None else seed_of(random_state))
+    codes = new_codes(model, n, noise)
+    return model.answers.decode(codes) if mean else model.answers.draw(codes, noise)
 
 
 def new_codes(model: Autoencoder, n: int, noise: Noise) -> Array:

@@ -14,6 +14,7 @@ from isthmus.noise import Noise
 from isthmus.records import Source
 
 if TYPE_CHECKING:
+    from isthmus.data.codec import TableCodec
     from isthmus.estimators.autoencoder import Autoencoder
 
 HIDDEN, MOST = 0.2, 4096
@@ -28,18 +29,24 @@ def impute(model: Autoencoder, X: Any, *, return_std: bool = False) -> Any:
             "with schema='auto' and a corruption that hides some: Autoencoder(schema='auto', corruption=Hiding(0.2))"
         )
     X = gather(X)
-    x = codec.encode(X)
+    expected, spread = expectations(model, codec, codec.encode(X))
+    made = filled(X, codec.decode(expected, X))
+    return (made, deviations_like(X, spread)) if return_std else made
+
+
+def expectations(model: Autoencoder, codec: TableCodec, x: Array) -> tuple[Array, Array]:
+    """Return rows as variables with what is expected in the place of what is missing, and how far that may be off.
+
+    The latter is (rows, columns), 0 where nothing is missing.
+    """
     expected, doubts = model.answers.ask(x, "reconstructions", "doubts")
     missing = np.isnan(x)
-    made = filled(X, codec.decode(np.where(missing, expected, x), X))
-    if not return_std:
-        return made
     level = np.array([column.kind in ("category", "binary") for column in codec.variables])
     scales = np.where(level, 0.0, model.deviations_)
     spread = codec.spreads(expected, scales)
     first = [place.start for place in codec.slices]
     spread = np.where(np.isnan(spread), doubts[:, first], spread)
-    return made, deviations_like(X, np.where(missing[:, first], spread, 0.0))
+    return np.where(missing, expected, x), np.where(missing[:, first], spread, 0.0)
 
 
 def some(rows: Source, noise: Noise) -> Array:

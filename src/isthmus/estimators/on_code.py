@@ -92,9 +92,12 @@ class OnCode(PartParameters):
         device = next(self.task_.parameters()).device
         return [batch_of(self.spec_, part.to(device)) for part in values.split(CHUNK)]
 
-    @torch.no_grad()
     def _logits(self, X: Any) -> Array:
-        x = self._checked(X)
+        return self._logits_of(self._checked(X))
+
+    @torch.no_grad()
+    def _logits_of(self, x: Array) -> Array:
+        """Return the logits of rows as variables."""
         task = self._in_precision(x)
         return np.concatenate([task.logits(batch).cpu().numpy() for batch in self._batches(x)])
 

@@ -46,7 +46,7 @@ def score_batches(detector: AnomalyDetector, batch: Any, *, per_column: bool = F
         return schema.empty_table()
     plain = isinstance(detector.reading_, Pictures) or detector.reading_.plain
     X = columns_of_fit(detector, table, list(detector.reading_.names), plain=plain)
-    found = explained(detector, detector._read(X), X, REASONS)
+    found = explained(detector, detector._read(X), detector.reading_.values(X), REASONS)
     reasons = [found.reasons(row, REASONS) for row in range(len(found.score))]
     columns: list[Any] = [found.score, found.p_value, -found.score - detector.offset_ < 0]
     columns += [[told[k] if k < len(told) else None for told in reasons] for k in range(REASONS)]

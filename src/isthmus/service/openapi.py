@@ -1,0 +1,181 @@
+"""The description of the service by OpenAPI, with the columns and examples of the models that are served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import isthmus
+from isthmus.service import protocol
+from isthmus.service.fields import Field
+from isthmus.service.guard import Limits
+from isthmus.service.records import OPTIONS
+from isthmus.service.registry import Registry
+from isthmus.service.served import Served
+
+Schema = dict[str, Any]
+JSON_TYPES = {"number": ["number"], "text": ["string"], "date": ["string"], "truth": ["boolean"]}
+SUMMARIES = {
+    "score": "How likely or strange rows are, and why",
+    "explain": "What every column or concept adds",
+    "reconstruct": "What comes back of rows from their codes",
+    "impute": "Rows with their missing cells filled",
+    "sample": "New rows",
+    "predict": "Predictions, and the concepts that decide",
+}
+OPTION_SCHEMAS: Schema = {
+    "reasons": {"type": "integer", "minimum": 0, "maximum": 100, "description": "how many per row; 0 is faster"},
+    "against": {"description": "the class that each prediction is explained against"},
+    "n": {"type": "integer", "minimum": 1, "description": "how many rows"},
+    "seed": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "description": "that of the fit if not given"},
+    "mean": {"type": "boolean", "description": "expected values, or values drawn"},
+}
+PARAMETER = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+PLAIN = {
+    "/v2/health/live": "Whether the server runs",
+    "/v2/health/ready": "Whether it takes requests",
+    "/v2": "What server this is",
+    "/v2/models/{name}": "Inputs and outputs of a model",
+    "/v2/models/{name}/ready": "Whether a model answers",
+    "/v1/models": "What is served: kinds, columns, routes",
+}
+
+
+def schema(registry: Registry, limits: Limits, locked: bool) -> Schema:
+    """Return the whole description."""
+    served = {name: entry.served for name, entry in registry.entries.items()}
+    paths = {path: {"get": operation(summary, path)} for path, summary in PLAIN.items()}
+    metrics = {
+        "200": {"description": "Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    }
+    paths["/metrics"] = {"get": {"summary": "Metrics", "responses": metrics | refusals()}}
+    for route in OPTIONS:
+        able = {name: one for name, one in served.items() if route in one.routes}
+        if able:
+            paths[f"/v1/{route}"] = {"post": asking(route, able, limits, len(served) > 1)}
+    paths["/v2/models/{name}/infer"] = {"post": inferring(served)}
+    found: Schema = {
+        "openapi": "3.1.0",
+        "info": {"title": "isthmus serve", "version": isthmus.__version__},
+        "paths": paths,
+    }
+    refused = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
+    rows = {f"Row of {name}": row(one) for name, one in served.items()}
+    found["components"] = {
+        "schemas": {"Refusal": refused} | {key.replace(" ", "_"): value for key, value in rows.items()}
+    }
+    if locked:
+        found["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        found["security"] = [{"key": []}]
+    return found
+
+
+def operation(summary: str, path: str) -> Schema:
+    """Return a question without a body."""
+    found: Schema = {"summary": summary, "responses": answers()}
+    return found | ({"parameters": [PARAMETER]} if "{name}" in path else {})
+
+
+def answers() -> Schema:
+    """Return the answer of every route."""
+    content = {"application/json": {"schema": {"type": "object"}}}
+    return {"200": {"description": "the answer", "content": content}} | refusals()
+
+
+def refusals() -> Schema:
+    """Return what requests at fault are told."""
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
+    return {"4XX": {"description": "culprit, reason and remedy", "content": content}}
+
+
+def asking(route: str, able: dict[str, Served], limits: Limits, several: bool) -> Schema:
+    """Return a question that speaks records, with an example for each model."""
+    options: Schema = {name: OPTION_SCHEMAS[name] for name in OPTIONS[route]}
+    names: Schema = {"model": {"type": "string", "enum": list(able)}}
+    rows = [{"$ref": f"#/components/schemas/Row_of_{name.replace(' ', '_')}"} for name in able]
+    has_rows = route != "sample"
+    listed: Schema = {"type": "array", "minItems": 1, "maxItems": limits.rows, "items": {"anyOf": rows}}
+    body = {
+        "type": "object",
+        "properties": ({"rows": listed} if has_rows else {}) | names | options,
+        "required": ["rows"] if has_rows else [],
+        "additionalProperties": False,
+    }
+    examples = {name: {"value": example(route, name, one, several)} for name, one in able.items()}
+    model = {"name": "model", "in": "query", "schema": {"type": "string", "enum": list(able)}}
+    content = {"application/json": {"schema": body, "examples": examples}}
+    return {
+        "summary": SUMMARIES[route],
+        "parameters": [model],
+        "requestBody": {"required": True, "content": content},
+        "responses": answers(),
+    }
+
+
+def example(route: str, name: str, served: Served, several: bool) -> Schema:
+    """Return the body of a request to a model."""
+    body: Schema = {"n": 2} if route == "sample" else {"rows": [served.columns.example()]}
+    return ({"model": name} if several else {}) | body
+
+
+def row(served: Served) -> Schema:
+    """Return what a row of a model is."""
+    columns = served.columns
+    if not columns.named and columns.codec is None:
+        return {"type": "array", "minItems": columns.shape[0], "maxItems": columns.shape[0]}
+    return {
+        "type": "object",
+        "properties": {field.name: cell(field) for field in columns.fields},
+        "required": columns.names,
+        "additionalProperties": False,
+        "examples": [columns.example()],
+    }
+
+
+def cell(field: Field) -> Schema:
+    """Return what a cell of a column is."""
+    kinds = JSON_TYPES.get(field.type, ["number", "string", "boolean"]) + (["null"] if field.nullable else [])
+    found: Schema = {"type": kinds, "examples": [field.example]}
+    if field.type == "date":
+        found["description"] = f"a date as {field.told['format']}"
+    levels = field.told.get("levels")
+    if levels and "buckets" not in field.told:
+        found["description"] = f"one of {', '.join(map(str, levels[:8]))}{', ...' if len(levels) > 8 else ''}"
+    return found
+
+
+def inferring(served: dict[str, Served]) -> Schema:
+    """Return a question that speaks tensors, with an example for each model."""
+    tensor = {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "datatype": {"type": "string"},
+            "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}},
+            "data": {"type": "array"},
+        },
+        "required": ["name", "datatype", "shape", "data"],
+    }
+    named = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    properties = {"id": {"type": "string"}, "inputs": {"type": "array", "items": tensor, "minItems": 1}}
+    body = {
+        "type": "object",
+        "properties": properties | {"outputs": {"type": "array", "items": named}},
+        "required": ["inputs"],
+    }
+    examples = {name: {"value": {"inputs": tensors(one)}} for name, one in served.items()}
+    return {
+        "summary": "Answers of a model as tensors",
+        "parameters": [PARAMETER],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body, "examples": examples}}},
+        "responses": answers(),
+    }
+
+
+def tensors(served: Served) -> list[Schema]:
+    """Return the inputs of an example, of one row."""
+    found, columns = [], served.columns
+    for tensor in protocol.inputs(served):
+        cells = [field.example for field in columns.fields if field.name == tensor.name]
+        data = cells if tensor.name != protocol.CELLS or cells else [field.example for field in columns.fields]
+        found.append(tensor.to_dict() | {"shape": [1, *tensor.shape[1:]], "data": data})
+    return found

@@ -1,0 +1,124 @@
+"""A folder that changes is loaded beside and swapped; one that is damaged is refused, and the old model answers."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from quick import quick, rows
+from serving import as_json, client_of, some
+
+from isthmus.service import graphs
+from isthmus.service.registry import loaded
+
+ROW = {"rows": [[5.0] * 8]}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    quick().fit(rows()).save(tmp_path / "m")
+    return tmp_path
+
+
+@pytest.fixture
+def other():
+    return quick(4, random_state=1).fit(rows(seed=1))
+
+
+def score(client):
+    answer = client.post("/v1/score", json=ROW)
+    assert answer.status_code == 200
+    return answer.json()["scores"][0]
+
+
+def counted(client, outcome):
+    return f'isthmus_reloads_total{{model="m",outcome="{outcome}"}}' in client.get("/metrics").text
+
+
+def test_a_new_model_takes_the_place_of_the_old(folder, other):
+    with client_of(folder, "m") as (client, registry):
+        before = score(client)
+        registry.reload()
+        assert score(client) == before
+        other.save(folder / "m")
+        assert score(client) == before
+        registry.reload()
+        np.testing.assert_allclose(score(client), other.score_samples(np.array(ROW["rows"])), rtol=1e-6)
+        assert counted(client, "taken")
+
+
+def truncated(model):
+    weights = model / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-20])
+
+
+def tampered(model):
+    file = model / "model.json"
+    manifest = json.loads(file.read_text())
+    file.write_text(json.dumps(manifest | {"seed": manifest["seed"] + 1}))
+
+
+def mixed(model):
+    quick(random_state=2).fit(rows(seed=2)).save(model.parent / "n")
+    shutil.copy(model.parent / "n" / "weights.safetensors", model / "weights.safetensors")
+
+
+@pytest.mark.parametrize("damage", [truncated, tampered, mixed, shutil.rmtree])
+def test_what_is_damaged_is_refused(folder, other, damage, caplog):
+    with client_of(folder, "m") as (client, registry):
+        before = score(client)
+        damage(folder / "m")
+        registry.reload()
+        registry.reload()
+        assert score(client) == before
+        refused = [record for record in caplog.records if record.message == "model refused"]
+        assert [record.model for record in refused] == ["m"]  # once, not with every look
+        assert counted(client, "refused")
+        other.save(folder / "m")
+        registry.reload()
+        assert score(client) != before
+
+
+def test_a_damaged_model_is_not_begun_with(folder):
+    truncated(folder / "m")
+    with pytest.raises(ValueError, match="damaged"), client_of(folder, "m"):
+        pass
+
+
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("people", "classes", "odd", "target")]
+
+
+@pytest.mark.parametrize("name", ["plain", *SLOW])
+def test_graphs_answer_where_they_agree(saved, fitted, name):
+    pytest.importorskip("onnxruntime")
+    served, given = loaded(name, saved / name).served, as_json(some(fitted[name][1]))
+    graph = graphs.opened(served.model.to_onnx())
+    routes = [route for route in ("score", "predict", "explain") if route in served.routes]
+    own = [served.routes[route](served.rows(given)) for route in routes]
+    graphs.taken(served, graph)
+    assert served.graph is graph
+    for before, route in zip(own, routes, strict=True):
+        near(served.routes[route](served.rows(given)), before)
+    served.graph = None
+    with pytest.raises(ValueError, match="is not that of the model"):
+        graphs.taken(
+            served, lambda cells, wanted: {k: 1.5 * v + v.dtype.type(1) for k, v in graph(cells, wanted).items()}
+        )
+    assert served.graph is None
+
+
+def near(found, wanted):
+    """Check that answers agree: numbers to 1e-4 of their size, and texts but for their digits."""
+    if isinstance(wanted, dict):
+        assert found.keys() == wanted.keys()
+        for key in wanted:
+            if key not in ("reasons", "total"):
+                near(found[key], wanted[key])
+    elif isinstance(wanted, list):
+        assert len(found) == len(wanted)
+        for a, b in zip(found, wanted, strict=True):
+            near(a, b)
+    elif isinstance(wanted, float):
+        assert found == pytest.approx(wanted, rel=1e-4, abs=1e-4)
+    elif not isinstance(wanted, str) or "-" not in wanted:  # a date may round to the next step
+        assert found == wanted
