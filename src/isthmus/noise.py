@@ -60,6 +60,65 @@ class Noise:
         """Draw counts from Poisson(rate), shaped as ``rate``."""
         return torch.poisson(rate, generator=self._generator(rate.device))
 
+    def for_process(self, process: int) -> Noise:
+        """Return the stream of another process."""
+        return Noise(self.seed, self.step, process)
+
+    def share(self, first: int, rows: int, whole: int) -> Noise:
+        """Return the stream as some rows of a batch see it: they get the numbers that they get in the whole batch."""
+        return Share(self, first, rows, whole)
+
     def permutation(self, n: int, device: torch.device | str = "cpu") -> Tensor:
         """Draw an order of n rows; the same one on every device."""
         return torch.randperm(n, generator=self._generator(torch.device("cpu"))).to(device)
+
+
+class Share(Noise):
+    """The noise of a whole batch, of which some rows in succession are here: what is drawn for the others is dropped.
+
+    What is drawn for anything but rows is drawn alike for all shares.
+
+    >>> whole, x = Noise(seed=0), torch.zeros(5, 3)
+    >>> bool((whole.share(2, 2, 5).normal(x[2:4]) == Noise(seed=0).normal(x)[2:4]).all())
+    True
+    """
+
+    def __init__(self, noise: Noise, first: int, rows: int, whole: int) -> None:
+        """Remember which rows are here."""
+        super().__init__(noise.seed, noise.step, noise.process)
+        self.first, self.rows, self.whole = first, rows, whole
+
+    def at(self, step: int) -> Noise:
+        """Return the stream of another step."""
+        return super().at(step).share(self.first, self.rows, self.whole)
+
+    def branch(self, tag: int) -> Noise:
+        """Return an independent stream for another purpose."""
+        return super().branch(tag).share(self.first, self.rows, self.whole)
+
+    def uniform(self, like: Tensor) -> Tensor:
+        """Draw from U[0, 1), shaped as ``like``."""
+        return self._own(super().uniform(self._all(like)), like)
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Draw from N(0, 1), shaped as ``like``."""
+        return self._own(super().normal(self._all(like)), like)
+
+    def poisson(self, rate: Tensor) -> Tensor:
+        """Draw counts from Poisson(rate), shaped as ``rate``; the numbers drawn for others depend on their rates."""
+        return super().poisson(rate)
+
+    def _draws(self, like: Tensor) -> int:
+        """Return how many blocks of these rows there are, 0 where something else than rows is drawn for."""
+        return 0 if not like.dim() or len(like) % self.rows else len(like) // self.rows
+
+    def _all(self, like: Tensor) -> Tensor:
+        draws = self._draws(like)
+        return like.new_empty(1).expand(draws * self.whole, *like.shape[1:]) if draws else like
+
+    def _own(self, drawn: Tensor, like: Tensor) -> Tensor:
+        draws = self._draws(like)
+        if not draws:
+            return drawn
+        blocks = drawn.view(draws, self.whole, *like.shape[1:])[:, self.first : self.first + self.rows]
+        return blocks.reshape(like.shape)

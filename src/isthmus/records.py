@@ -80,7 +80,8 @@ class Spec:
 class Batch:
     """Some rows: values, which of them were seen, row weights, labels. A category is its level, as a number.
 
-    ``fixed`` says that every batch of so many rows comes in the same tensor ``x``, which the next one overwrites.
+    ``fixed`` says that every batch of so many rows comes in the same tensor ``x``, which the next one overwrites. Of a
+    batch that several processes share, ``among`` is the place of the first row that is here and the number of all rows.
     """
 
     x: Tensor
@@ -88,6 +89,7 @@ class Batch:
     weight: Tensor | None = None
     y: Tensor | None = None
     fixed: bool = False
+    among: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,10 @@ class Source(Protocol):
         """
         ...
 
+    def shares(self, noise: Noise, steps: int, rank: int, size: int) -> Iterator[Batch]:
+        """Give what one of so many processes takes of every batch, at least a row, so that all rows are taken once."""
+        ...
+
     def pick(self, index: Tensor) -> Rows:
         """Return the rows at ``index``, in ascending order, in memory."""
         ...
@@ -221,6 +227,22 @@ class Rows:
         # Even batches: the last one is not a crumb whose gradient is mostly noise.
         for index in self.order(noise, steps).tensor_split(steps):
             yield self.all() if steps == 1 else self._taken(index)
+
+    def shares(self, noise: Noise, steps: int, rank: int, size: int) -> Iterator[Batch]:
+        """Give an even share of the batches that one process would see, rows in the same order.
+
+        Raises:
+            ValueError: batches of fewer rows than there are processes.
+        """
+        if len(self) // steps < size:
+            raise ValueError(
+                f"{len(self)} rows in {steps} steps leave some of {size} workers without a row; raise batch_size, or "
+                "use fewer devices"
+            )
+        for index in self.order(noise, steps).tensor_split(steps):
+            parts = index.tensor_split(size)
+            first = sum(len(part) for part in parts[:rank])
+            yield replace(self._taken(parts[rank]), among=(first, len(index)))
 
     def order(self, noise: Noise, steps: int) -> Tensor:
         """Draw the order of an epoch's rows; one batch is all rows as they are."""

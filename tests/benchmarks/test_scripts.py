@@ -25,6 +25,7 @@ SHORT |= {"concepts": ["--only", "pairs, PCA"], "sprites": ["--only", "beta 4"]}
 SHORT["speed"] = ["--only", "30-32-8", "--contestants", "scikit", "--threads", "1", "--environments", "nowhere"]
 SHORT |= {"seed_concepts": ["--only", "dense, notebook"], "self_explaining_step": ["--only", "alike"]}
 SHORT["self_explaining_tables"] = ["--only", "rows, λ 1, log"]
+SHORT["distributed"] = ["--only", "narrow: 2"]
 SHORT["sparse_dictionary"] = ["--only", "isthmus"]
 # Without the peers, which are not installed everywhere.
 SHORT |= {script: ["--only", "isthmus"] for script in ("anomaly_detection", "anomaly_scale")}

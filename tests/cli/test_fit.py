@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import load_file
 
 from isthmus import load
 
@@ -227,3 +228,18 @@ def test_rows_are_read_in_blocks_where_asked_for_and_where_they_fill_memory(shel
     assert achieved(tmp_path / "x.npy", "--limit", "200")[0] == 1
     refused = shell("fit", tmp_path / "x.npy", "-o", tmp_path / "model", "--stream", "--limit", "9")
     assert refused.code == 2 and "--stream goes with neither --limit nor --size" in refused.err
+
+
+@pytest.mark.slow
+def test_several_processes_train_the_same_model(shell, small, tmp_path):
+    one, two = (tmp_path / name for name in ("one", "two"))
+    assert shell("fit", "digits", "--out", one, *small, "--precision", "float64", "--quiet").code == 0
+    done = shell("fit", "digits", "--out", two, *small, "--precision", "float64", "--devices", "2")
+    assert done.code == 0, done.err
+    a, b = (load_file(folder / "weights.safetensors") for folder in (one, two))
+    assert a.keys() == b.keys() and all(np.allclose(a[name], b[name], atol=1e-9) for name in a)
+
+
+def test_several_processes_are_for_autoencoders(shell, small, tmp_path):
+    done = shell("fit", "digits", "--out", tmp_path / "x", *small, "--task", "classify", "--devices", "2")
+    assert done.code == 2 and "--devices: not for --task classify; leave it out" in done.err

@@ -174,3 +174,18 @@ def test_a_model_that_is_not_fitted_has_no_page(model_of):
         report(Autoencoder(), model_of("digits")[1])
     with pytest.raises(ValueError, match="has no rows"):
         report(model_of("sparse")[0], model_of("sparse")[1][:0])
+
+
+def test_an_audit_is_of_rows_that_the_fit_has_not_seen_where_there_are_enough():
+    from isthmus import SelfExplainingClassifier, Trainer, data
+    from isthmus.report.of_predictors import audited
+
+    digits = data.read("digits", limit=500)
+    below = Autoencoder(6, trainer=Trainer(epochs=2), random_state=0).fit(digits.X[:400])
+    model = SelfExplainingClassifier(below, trainer=Trainer(epochs=2), random_state=0)
+    model.fit(digits.X[:400], digits.y[:400])
+    audit, of = audited(given(model, digits.X, digits.y))
+    assert audit.rows == 100 and of == "which the fit has not seen"
+    assert audit.score == pytest.approx(model.score(digits.X[400:], digits.y[400:]))
+    audit, of = audited(given(model, digits.X[:400], digits.y[:400]))
+    assert audit.rows == 200 and of.startswith("100 %")

@@ -85,6 +85,8 @@ test("members of an ensemble share a plot, other terms have their own", () => {
     ["loss", ["training rows"], false],
   ]);
   expect(plots[0]?.epochs).toEqual([1, 2, 3]);
+  const apart = drawn(["denoiser 1", "denoiser 2", "filler 1", "filler 2"].map((name) => curve(`${name} loss`, [1])));
+  expect(apart.map((plot) => plot.name)).toEqual(["denoisers: loss", "fillers: loss"]);
 });
 
 test("marks of an axis are round numbers within the window, and none where all values are one", () => {

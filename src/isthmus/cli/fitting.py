@@ -37,6 +37,7 @@ def fit(
     seed: int = 0,
     test: Given = None,
     figures: Path | None = None,
+    devices: Annotated[int | None, Parameter(show_default=False)] = None,
     checkpoint: Path | None = None,
     stream: Annotated[bool, Parameter(negative=())] = False,
     quiet: Annotated[bool, Parameter(negative=())] = False,
@@ -74,6 +75,7 @@ def fit(
         seed: of initial weights, held-out rows, order and noise.
         test: rows to measure the model on; the test part of mnist and fashion-mnist, else DATA itself.
         figures: folder for figures (PNG) and the summary (summary.txt, summary.json).
+        devices: processes on this machine that train together, each with a share of every batch.
         checkpoint: file to write checkpoints to; where it exists, training goes on from it.
         stream: read DATA, an npy file or Parquet files, in blocks while training; so it is by itself where it would
             fill a quarter of memory. Figures and measures are then those of some of its rows.
@@ -90,8 +92,7 @@ def fit(
     del config  # read by ConfigFile
     refuse_unusable(out)
     detected = (contamination, alarm_rate, members)
-    if task != "anomaly" and detected != (None, None, None):
-        raise ValueError("--contamination, --alarm-rate and --members are for anomaly detectors; add --task anomaly")
+    refuse_for(task, detected, devices)
     if task in ("classify", "regress"):
         from isthmus.cli import predicting
 
@@ -113,7 +114,7 @@ def fit(
     types = None if kinds is None else composing.text_columns(kinds)
     given = rows.read(data, reading, types=types, quiet=quiet) if opened is None else rows.sampled(opened)
     rows_of_fit = given.rows if opened is None else opened
-    if not _trained(model, rows_of_fit, out, checkpoint, quiet=quiet):
+    if not _trained(model, rows_of_fit, out, checkpoint, devices, quiet=quiet):
         from isthmus.cli.app import INTERRUPTED, complain
 
         return complain(f"interrupted; {out} holds the best weights so far", INTERRUPTED)
@@ -123,6 +124,18 @@ def fit(
         _draw(model, measured, figures, tell)
     tell(text)
     return 0
+
+
+def refuse_for(task: str, detected: tuple[Any, ...], devices: int | None) -> None:
+    """Refuse options that belong to another task.
+
+    Raises:
+        ValueError: with these options.
+    """
+    if task != "anomaly" and any(option is not None for option in detected):
+        raise ValueError("--contamination, --alarm-rate and --members are for anomaly detectors; add --task anomaly")
+    if task != "autoencoder" and devices is not None:
+        raise ValueError(f"--devices: not for --task {task}; leave it out, or fit an autoencoder")
 
 
 def refuse_targets(explaining: Explaining) -> None:
@@ -136,12 +149,14 @@ def refuse_targets(explaining: Explaining) -> None:
         raise ValueError(f"{', '.join(given)}: for models that predict; add --task classify or --task regress")
 
 
-def _trained(model: Autoencoder, X: Any, out: Path, checkpoint: Path | None, *, quiet: bool) -> bool:
+def _trained(
+    model: Autoencoder, X: Any, out: Path, checkpoint: Path | None, devices: int | None, *, quiet: bool
+) -> bool:
     """Fit and save a model; say whether nobody interrupted it."""
     from isthmus.cli.progress import Watch, callbacks
 
     watch, began = Watch(), time.monotonic()
-    model.fit(X, checkpoint=checkpoint, callbacks=callbacks(watch, quiet=quiet))
+    model.fit(X, checkpoint=checkpoint, callbacks=callbacks(watch, quiet=quiet), devices=devices)
     seconds = time.monotonic() - began
     model.save(out)
     tell = _silent if quiet else print

@@ -30,6 +30,17 @@ class Reading:
     """Stretch pictures to HEIGHTxWIDTH."""
 
 
+STRETCH = "Stretch pictures to HEIGHTxWIDTH, as --size of the fit did; here --size is that of the page."
+
+
+@Parameter(name="*", group="How DATA is read")
+@dataclass(frozen=True)
+class Stretched(Reading):
+    """How a source becomes rows, of a command where ``--size`` has another meaning."""
+
+    size: Annotated[str | None, Parameter(name="--stretch", help=STRETCH)] = None
+
+
 @Parameter(name="*", group="Parts (see isthmus parts)")
 @dataclass(frozen=True)
 class Parts:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from isthmus.cli import rows
-from isthmus.cli.options import Reading
+from isthmus.cli.options import Reading, Stretched
 
 if TYPE_CHECKING:
     from isthmus.data import Data
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 OnOutput = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 Format = Literal["html", "json", "markdown"]
 Size = Literal["auto", "small", "usual", "large"]
+Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65_535))]
 
 
 def report(
@@ -29,7 +31,7 @@ def report(
     format: Format = "html",
     size: Size = "auto",
     shape: str | None = None,
-    reading: Reading = Reading(),  # noqa: B008  (frozen)
+    reading: Stretched = Stretched(),  # noqa: B008  (frozen)
 ) -> None:
     """Write one page that shows what MODEL does with the rows of DATA: a file to open in any browser, or to send.
 
@@ -76,7 +78,7 @@ def explore(
     data: str,
     /,
     *,
-    port: int = 0,
+    port: Port = 0,
     shape: str | None = None,
     reading: Reading = Reading(),  # noqa: B008
 ) -> None:

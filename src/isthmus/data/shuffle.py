@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,19 @@ from isthmus.records import Batch, Rows
 BLOCKS = 1
 # Rows that are converted at once stay in the processor's cache.
 PIECE = 1 << 20
+NONE = np.empty(0, np.int64)
 
 
-def windows(noise: Noise, rows: Array, window: int) -> list[Array]:
+def windows(noise: Noise, rows: Array, window: int, rank: int = 0, size: int = 1) -> list[Array]:
     """Draw which blocks are in memory together: as many as fit, in a random order, evenly spread over the windows.
 
-    ``rows`` has the number of rows of each block. The blocks of a window ascend.
+    ``rows`` has the number of rows of each block. The blocks of a window ascend. Of ``size`` processes each has blocks
+    of its own, drawn anew every time, and its share of the window.
     """
-    most = len(rows) if rows.sum() <= window else max(1, window // int(rows.max()))
-    order = noise.branch(BLOCKS).permutation(len(rows)).numpy()
-    return [np.sort(blocks) for blocks in np.array_split(order, math.ceil(len(rows) / most))]
+    order = noise.branch(BLOCKS).permutation(len(rows)).numpy()[rank::size]
+    window = window // size
+    most = len(order) if rows[order].sum() <= window else max(1, window // int(rows.max()))
+    return [np.sort(blocks) for blocks in np.array_split(order, math.ceil(len(order) / most))]
 
 
 def quality(rows: Array, together: Sequence[Array]) -> float:
@@ -51,6 +55,11 @@ def quality(rows: Array, together: Sequence[Array]) -> float:
         distance += float((m * (m**2 - 1) / 6 + m * (centre * before - weighed)).sum())
         pairs += float(m.sum() * (m.sum() - 1) / 2)
     return distance / pairs / ((total + 1) / 3) if pairs else 1.0
+
+
+def even(rows: int, steps: int) -> list[int]:
+    """Return the sizes of so many batches."""
+    return [rows // steps + (i < rows % steps) for i in range(steps)]
 
 
 @dataclass
@@ -114,14 +123,47 @@ class Shuffled:
         Raises:
             ValueError: a batch that is larger than a window, or rows that cannot be read.
         """
-        n = len(self)
-        sizes = [n // steps + (i < n % steps) for i in range(steps)]
-        if sizes[0] > self.stream.window:
+        sizes = even(len(self), steps)
+        self._refuse_large(sizes[0])
+        noise = noise.at(noise.step)
+        return self._cut(self._windows(noise, [self._together(noise, 0, 1)]), iter(sizes))
+
+    def shares(self, noise: Noise, steps: int, rank: int, size: int) -> Iterator[Batch]:
+        """Give even batches of the rows in one process' blocks, which are drawn anew every epoch.
+
+        Raises:
+            ValueError: a batch that is larger than a window, rows that cannot be read, or fewer blocks than processes.
+        """
+        noise = noise.at(noise.step)
+        if len(self.stream.starts) - 1 < size:
             raise ValueError(
-                f"a step takes {sizes[0]:,} rows and a window of the stream holds {self.stream.window:,}; lower "
+                f"{self.stream.source!r} has {len(self.stream.starts) - 1} blocks, too few for {size} workers; write "
+                "it with smaller row groups (row_group_size), lower window_bytes, or use fewer devices"
+            )
+        rows, together = self._rows(), [self._together(noise, r, size) for r in range(size)]
+        sizes = [even(int(sum(rows[blocks].sum() for blocks in own)), steps) for own in together]
+        if min(of[-1] for of in sizes) < 1:
+            raise ValueError(f"{steps} steps leave some of {size} workers without a row; raise batch_size")
+        whole = [sum(step) for step in zip(*sizes, strict=True)]
+        self._refuse_large(whole[0])
+        batches = self._cut(self._windows(noise.for_process(rank), together, rank), iter(sizes[rank]))
+        for i, batch in enumerate(batches):
+            yield replace(batch, among=(sum(of[i] for of in sizes[:rank]), whole[i]))
+
+    def _refuse_large(self, rows: int) -> None:
+        if rows > self.stream.window:
+            raise ValueError(
+                f"a step takes {rows:,} rows and a window of the stream holds {self.stream.window:,}; lower "
                 "batch_size, raise window_bytes, or use an optimiser that does not look at all rows at once"
             )
-        return self._cut(self._windows(noise.at(noise.step)), iter(sizes))
+
+    def _rows(self) -> Array:
+        """Return how many rows of each block are not left out."""
+        found: Array = np.diff(self.stream.starts - np.searchsorted(self.held, self.stream.starts))
+        return found
+
+    def _together(self, noise: Noise, rank: int, size: int) -> list[Array]:
+        return windows(noise, np.diff(self.stream.starts), self.stream.window, rank, size)
 
     def _cut(self, shuffled: Iterator[Tensor], sizes: Iterator[int]) -> Iterator[Batch]:
         """Cut windows into batches; one at a border is made of the rest of a window and the beginning of the next."""
@@ -137,11 +179,11 @@ class Shuffled:
                 at += size
             rest = window[at:].clone()
 
-    def _windows(self, noise: Noise) -> Iterator[Tensor]:
-        """Give the rows of each window in a random order while the next one is prepared."""
-        rows = np.diff(self.stream.starts - np.searchsorted(self.held, self.stream.starts))
-        together = windows(noise, np.diff(self.stream.starts), self.stream.window)
-        self.quality = quality(rows, together)
+    def _windows(self, noise: Noise, of_all: Sequence[list[Array]], rank: int = 0) -> Iterator[Tensor]:
+        """Give the rows of each of a process' windows in a random order while the next one is prepared."""
+        rows, together = self._rows(), of_all[rank]
+        # What all processes hold at once is shuffled together.
+        self.quality = quality(rows, [np.sort(np.concatenate(some)) for some in zip_longest(*of_all, fillvalue=NONE)])
         most = max(int(rows[blocks].sum()) for blocks in together)
         # The row beyond the last takes what is left out.
         buffers = [torch.empty(most + 1, *self.shape, dtype=self.dtype) for _ in range(min(2, len(together)))]

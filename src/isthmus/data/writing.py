@@ -71,6 +71,8 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         ValueError: The place cannot be written, or is full; what was there before is untouched.
     """
     path = Path(path)
+    if not path.name:
+        raise ValueError(f"{str(path)!r} is a folder; give the name of what is to be written")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

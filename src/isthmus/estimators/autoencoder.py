@@ -17,7 +17,7 @@ from isthmus.architecture import Architecture
 from isthmus.bottleneck import Bottleneck
 from isthmus.corruption import Corruption
 from isthmus.data.arrays import Scaling
-from isthmus.estimators import assembly, generation
+from isthmus.estimators import assembly, fitting, generation
 from isthmus.estimators.evaluation import Evaluation, evaluate
 from isthmus.estimators.exporting import ExportedAutoencoder
 from isthmus.estimators.forms import form_of
@@ -33,10 +33,9 @@ from isthmus.likelihood import Likelihood
 from isthmus.noise import Noise
 from isthmus.penalty import Penalty
 from isthmus.records import Rows, Source
-from isthmus.training.callbacks import Callback, Progress
-from isthmus.training.checkpoint import seed_in
+from isthmus.training.callbacks import Callback
+from isthmus.training.distributed import Devices
 from isthmus.training.loop import Loop
-from isthmus.training.threads import threads_for
 from isthmus.training.trainer import Trainer
 
 SAMPLE, HIDE = 6, 10
@@ -121,6 +120,7 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
         held_out: Any = None,
         checkpoint: str | Path | None = None,
         callbacks: Sequence[Callback] = (),
+        devices: int | Devices | None = None,
     ) -> Self:
         """Train on the rows of X.
 
@@ -132,37 +132,27 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
             held_out: rows that choose the weights; None holds out ``trainer.validation`` of X.
             checkpoint: a file to write checkpoints to, and to go on from where it exists.
             callbacks: see ``isthmus.training.callbacks``.
+            devices: number of processes on this machine that train together (see ``isthmus.training.distributed``);
+                None takes part where processes were started together (torchrun), and else is this process, as 1 is.
 
         Raises:
             ValueError: unusable data, or parts that do not fit together or to the data.
         """
         with whole(self):
-            return self._fit(X, sample_weight, held_out, checkpoint, callbacks)
-
-    def _fit(self, X: Any, sample_weight: Any, held_out: Any, checkpoint: Any, callbacks: Sequence[Callback]) -> Self:
-        rows, x, weight = self._begun(X, sample_weight, checkpoint)
-        held = None if held_out is None else self._rows(self._checked(held_out), None)
-        callbacks = [*callbacks, *([Progress()] if self.verbose else [])]
-        save_to = None if checkpoint is None else Path(checkpoint)
-        # Small data are small around the epochs too: the start at PCA, the baseline, the sample of codes.
-        with threads_for(len(rows) * sum(p.numel() for p in self.objective_.parameters())):
-            loop = self.trainer_.fit(
-                self.objective_, rows, self._noise, held_out=held, callbacks=callbacks, save_to=save_to
-            )
-            self._ended(loop, x, weight)
+            fitting.fit(self, X, sample_weight, held_out, checkpoint, callbacks, devices)
         return self
 
-    def _begun(self, X: Any, sample_weight: Any, checkpoint: Any = None) -> tuple[Source, Array, Array | None]:
+    def _begun(self, X: Any, sample_weight: Any, seed: int | None = None) -> tuple[Source, Array, Array | None]:
         """Build the model and return the rows that it is trained on, also in their own units with their weights."""
         X = opened(X, sample_weight, self.schema)
-        x, weight = self._begin(X, sample_weight, checkpoint)
+        x, weight = self._begin(X, sample_weight, seed)
         rows = X.rows(self.scaling_, self.spec_.shape) if isinstance(X, Looked) else self._rows(x, weight)
         return rows, x, weight
 
     def _ended(self, loop: Loop, x: Array, weight: Array | None) -> None:
         """Keep what a finished loop tells, and look at the training rows once more."""
         self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
-        self.engine_ = self.trainer_.runs(self.objective_, loop.rows)
+        self.engine_ = self.trainer_.runs(self.objective_, loop.rows, shared=loop.group.size > 1)
         self._answer_anew()
         self._seen.look(x, weight, self.answers)
         self._hide(loop.held_out if loop.held_out is not None else loop.rows)
@@ -196,7 +186,7 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
         x = self._checked(X)
         return x, row_weights(sample_weight, x)
 
-    def _begin(self, X: Any, sample_weight: Any, checkpoint: Any = None) -> tuple[Array, Array | None]:
+    def _begin(self, X: Any, sample_weight: Any, seed: int | None = None) -> tuple[Array, Array | None]:
         """Look at the data, name every part and build the model."""
         looked, n = (X, len(X)) if isinstance(X, Looked) else (None, None)
         X = gather(X if looked is None else looked.sample, ordered=sample_weight is not None)
@@ -216,7 +206,7 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
             looked.refuse_unsupported(parts.likelihood)
         self.scaling_ = Scaling.fit(x, mode, weight) if looked is None else looked.scaling(mode)
         self.spec_ = self.form_.describe(x, shape, parts, self.scaling_, names, n)
-        self._noise = Noise(self._seed(checkpoint))
+        self._noise = Noise(self._seed() if seed is None else seed)
         self._build(parts)
         self.row_shape_ = given
         return (x, weight) if looked is None else (x[: -looked.extremes], None)
@@ -230,11 +220,10 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
         for name in ("_answers", "_moments", "_density", "_names"):
             self.__dict__.pop(name, None)
 
-    def _seed(self, checkpoint: Any = None) -> int:
+    def _seed(self, begun: int | None = None) -> int:
         """Return the seed of this fit: without a ``random_state`` a new one, or that of the fit to go on from."""
         if self.random_state is not None:
             return seed_of(self.random_state)
-        begun = seed_in(Path(checkpoint)) if checkpoint is not None else None
         return int(np.random.default_rng().integers(2**31)) if begun is None else begun
 
     def _rows(self, x: Array, weight: Array | None) -> Rows:

@@ -30,7 +30,11 @@ class CodeMapWriter:
         if self.codes.shape[1]:
             share, places = components(self.codes)
             planes.append(self._plane("PCA of the code", share, places, shown, blobs, "map/code"))
-        if self.found.kind in ("table", "numbers") or not planes:
+        if not planes and self.score is not None and self.found.cells.shape[1] == 1:
+            places = np.column_stack([self.found.cells[:, 0], self.score])
+            blob = blobs.fine("map/data", shown.take(places))
+            planes.append(Plane(f"value and {self.score_name}", blob, [self.found.names[0], self.score_name]))
+        elif self.found.kind in ("table", "numbers") or not planes:
             share, places = components(standardised(self.found))
             planes.append(self._plane("PCA of the data", share, places, shown, blobs, "map/data"))
         score = None if self.score is None else blobs.single("map/score", shown.take(self.score))

@@ -59,8 +59,8 @@ class Live:
         for name, (content, _) in made.items():
             blobs.add(f"graphs/{name}", content)
         if blobs.size > most:
-            told = f"The graphs of this model take {blobs.size / MEGABYTE:.0f} MB, more than a page may have"
-            return cls.none(f"{told}; isthmus explore shows them.")
+            told = f"What decodes of this model takes {blobs.size / MEGABYTE:.1f} MB, more than this page may have"
+            return cls.none(f"{told}; a larger --size may have room for it, isthmus explore has.")
         return cls({name: Graph(f"graphs/{name}", width) for name, (_, width) in made.items()}, blobs)
 
 

@@ -12,8 +12,9 @@ from isthmus.report.packing import Array, Blobs
 from isthmus.report.rows import Given, Shown
 from isthmus.report.summary import curves
 
-# Rows with reasons, rows beside each, rows that calibrate well enough, and members whose curves are drawn.
-EXPLAINED, NEAR, FEW, LISTED = 100, 3, 100, 12
+# Rows with reasons, rows beside each, and rows that calibrate well enough.
+EXPLAINED, NEAR, FEW = 100, 3, 100
+SMALL = "rows as strange as one normal row in a hundred; where all rows are normal, 1 % of them"
 
 
 def summary(found: Given) -> Summary:
@@ -23,14 +24,15 @@ def summary(found: Given) -> Summary:
     alarms = float(100 * (scores > -model.offset_).mean())
     expected = Beside("expected if all are normal", 100 * model.alarm_rate)
     measures = [
-        Measure("rows above the threshold", alarms, "%", [expected], "", "what predict calls anomalies"),
-        Measure("rows with p <= 0.01", float(100 * (p <= 0.01).mean()), "%", [Beside("expected", 1.0)], "", "of rows"),
+        Measure("rows above the threshold", alarms, "%", [expected], "", "rows that raise an alarm"),
+        Measure("rows with p <= 0.01", float(100 * (p <= 0.01).mean()), "%", [Beside("expected", 1.0)], "", SMALL),
     ]
     if found.y is not None and len(np.unique(found.y)) == 2:
         measures.append(_ranked(found.y, scores))
     denoisers = len(model.members_.denoisers)
-    names = [f"denoiser {i + 1}" if i < denoisers else f"filler {i + 1 - denoisers}" for i in range(LISTED)]
-    history = [curve for name, own in zip(names, model.histories_, strict=False) for curve in curves(own, name)]
+    names = [f"denoiser {i + 1}" for i in range(denoisers)]
+    names += [f"filler {i + 1}" for i in range(len(model.histories_) - denoisers)]
+    history = [curve for own, name in zip(model.histories_, names, strict=True) for curve in curves(own, name)]
     return Summary(
         model="detector",
         title=f"An anomaly detector of {len(model.members_.noises)} denoising autoencoders",
@@ -57,10 +59,13 @@ def _ranked(y: Array, scores: Array) -> Measure:
 
 def _parts(model: Any) -> list[Part]:
     recipe = model.members_.recipe
-    found = recipe.denoiser
+    found, fillers = recipe.denoiser, len(model.members_.fillers)
     roles = ("architecture", "bottleneck", "corruption", "likelihood", "trainer")
     made = [Part(role, repr(getattr(found, role))) for role in roles]
     levels = ", ".join(f"{level:g}" for level in recipe.levels)
+    if fillers:
+        text = f"{fillers}, which say how strange levels, counts and dates are beside the other cells of their row"
+        made.append(Part("fillers", text))
     return [*made, Part("read at the noise levels", levels), Part("contamination", str(model.contamination))]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,8 @@ from isthmus.report.rows import Given, Shown
 from isthmus.report.summary import curves, of_autoencoder
 
 EXPLAINED, AUDITED = 200, 5000
+# How many numbers of explanations pages without graphs keep; how near codes are the same, and the rows of an audit.
+NUMBERS, LEAST, SAME, FRESH = 40_000, 20, 1e-3, 50
 
 
 def summary(found: Given) -> Summary:
@@ -21,9 +24,9 @@ def summary(found: Given) -> Summary:
     model = found.model
     below = of_autoencoder(replace(found, model=found.autoencoder))
     classes = hasattr(model, "classes_")
-    audit = audited(found)
+    audit, of = audited(found)
     what = f"{len(model.classes_)} classes" if classes else "a number"
-    measures = [] if audit is None else list(_audit(audit))
+    measures = [] if audit is None else list(_audit(audit, of))
     return Summary(
         model="classifier" if classes else "regressor",
         title=f"A self-explaining model: {what} by {model.n_concepts_} concepts",
@@ -32,19 +35,49 @@ def summary(found: Given) -> Summary:
         measures=[*measures, *below.measures],
         curves=curves(model.history_),
         best_epoch=float(model.best_epoch_),
-        verdicts=[*said(audit), *below.verdicts],
+        verdicts=ordered(said(audit), below.verdicts),
     )
 
 
-def audited(found: Given) -> Any:
-    """Return the audit of a model, or None without labels of every class that it knows."""
+def audited(found: Given) -> tuple[Any, str]:
+    """Return the audit of a model, and of what rows it is; None without labels of every class that it knows.
+
+    Rows of the fit flatter a model, all the more beside baselines that have not seen them. Where it is known which they
+    are and enough are left, the audit is of the rows that are left, and baselines learn from those of the fit.
+    """
     if found.y is None:
-        return None
+        return None, ""
     some = np.sort(np.random.default_rng(0).permutation(len(found))[:AUDITED])
+    old = seen(found.model, found.some(some))
+    known, fresh = some[old], some[~old]
+    if all_remembered(found.model) and len(known) and len(fresh) >= FRESH:
+        with suppress(ValueError):  # too few of a class
+            pair = found.some(known), found.y[known]
+            return found.model.audit(found.some(fresh), found.y[fresh], train=pair), "which the fit has not seen"
+    of = "which the fit has not seen"
+    if len(known):
+        least = "" if all_remembered(found.model) else " or more"
+        of = f"{100 * len(known) / len(some):.0f} %{least} of which the fit has seen, which flatters the model"
     try:
-        return found.model.audit(found.some(some), found.y[some])
+        return found.model.audit(found.some(some), found.y[some]), of
     except ValueError:
-        return None  # labels that the fit did not know, or too few of a class
+        return None, ""  # labels that the fit did not know, or too few of a class
+
+
+def all_remembered(model: Any) -> bool:
+    """Say whether a model remembers every row of its fit."""
+    return bool(len(model.known_concepts_) >= model.autoencoder_.spec_.rows)
+
+
+def seen(model: Any, X: Any) -> Array:
+    """Say which rows the fit had: their codes are among those that it remembers, of at most so many of its rows."""
+    from scipy.spatial import cKDTree
+
+    codes = np.asarray(model.autoencoder_.transform(X), np.float64).reshape(X.shape[0], -1)
+    known = model.known_concepts_.astype(np.float64).reshape(len(model.known_concepts_), -1)
+    scale = np.maximum(known.std(0), 1e-6)
+    found: Array = cKDTree(known / scale).query(codes / scale)[0] < SAME
+    return found
 
 
 def said(audit: Any) -> list[Verdict]:
@@ -59,16 +92,23 @@ def said(audit: Any) -> list[Verdict]:
     return made
 
 
+def ordered(own: list[Verdict], below: list[Verdict]) -> list[Verdict]:
+    """Return warnings first, and what both say of PCA once."""
+    twice = any("less well than PCA" in verdict.text for verdict in own)
+    kept = [verdict for verdict in below if not (twice and verdict.text.startswith("PCA wins"))]
+    return sorted([*own, *kept], key=lambda verdict: verdict.kind != "warning")
+
+
 def _weights(model: Any) -> list[Part]:
     network = Part("relevances", f"{model._network()!r}, which read the {model.reads}")
     text = f"robustness {model.robustness:g}, conciseness {model.conciseness:g}, fidelity {model.fidelity:g}"
     return [network, Part("weights", text)]
 
 
-def _audit(audit: Any) -> Any:
+def _audit(audit: Any, of: str) -> Any:
     scale, unit = (100.0, "%") if audit.measure == "accuracy" else (1.0, "")
     others = [Beside(name, scale * value) for name, value in audit.baselines.items()]
-    text = f"on {audit.rows:,} rows; baselines were fitted to other rows of the same data"
+    text = f"on {audit.rows:,} rows, {of}; baselines were fitted to other rows of the same data"
     yield Measure(audit.measure, scale * audit.score, unit, others, "high", text)
     without = [Beside(f"with {name}", scale * value) for name, value in audit.leakage.items()]
     text = "what is left of the score when concepts or relevances are taken away; it should fall"
@@ -92,10 +132,12 @@ class PredictionWriter:
     def _picked(self) -> Array:
         """Return the rows that pages without graphs explain: the least sure first, then others at even steps."""
         rows = len(self.found)
+        each = self.model.n_concepts_ * (len(self.model.classes_) if self.classes else 1)
+        most = max(LEAST, min(EXPLAINED, NUMBERS // each))
         if self.confidence is None:
-            return np.unique(np.linspace(0, rows - 1, min(rows, EXPLAINED)).astype(int))
-        unsure = np.argsort(self.confidence, kind="stable")[: EXPLAINED // 2]
-        return np.unique(np.concatenate([unsure, np.linspace(0, rows - 1, min(rows, EXPLAINED // 2)).astype(int)]))
+            return np.unique(np.linspace(0, rows - 1, min(rows, most)).astype(int))
+        unsure = np.argsort(self.confidence, kind="stable")[: most // 2]
+        return np.unique(np.concatenate([unsure, np.linspace(0, rows - 1, min(rows, most // 2)).astype(int)]))
 
     @property
     def wanted(self) -> Array:

@@ -102,6 +102,11 @@ def given(model: Any, X: Any, y: Any = None, *, name: str = "data", label: str =
     codec = codec_of(model)
     cells = cells_of(codec, X) if series else model.cells(X)
     found = tuple(shape) if shape is not None else shape_of(model, X, cells.shape[1])
+    if shape is None and int(np.prod(found)) != cells.shape[1]:
+        raise ValueError(
+            f"{name} has rows of {cells.shape[1]:,} numbers, the model was fitted to {' x '.join(map(str, found))}; "
+            "give rows like those of the fit"
+        )
     if int(np.prod(found)) != cells.shape[1]:
         raise ValueError(f"shape={found} does not hold the {cells.shape[1]} numbers of a row; correct shape")
     labels = None if y is None else np.asarray(gather(y))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from isthmus.importing import undrawn
 
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 class Callback:
     """Four moments of a phase, each doing nothing; set ``loop.stop = True`` to end the phase after the epoch.
 
-    A fit is one phase, called ``loop.phase``, or several where layers are pretrained one by one.
+    A fit is one phase, called ``loop.phase``, or several where layers are pretrained one by one. In a fit on several
+    processes the first one calls it; where it changes weights or moments, ``everywhere`` has all of them call it.
     """
+
+    everywhere: ClassVar[bool] = False
 
     def fit_start(self, loop: Loop) -> None:
         """Called before the first epoch."""

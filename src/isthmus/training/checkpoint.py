@@ -17,6 +17,7 @@ from isthmus.noise import Noise
 from isthmus.objective import Task
 from isthmus.records import Source
 from isthmus.training import statefile
+from isthmus.training.group import Group
 
 if TYPE_CHECKING:
     from isthmus.training.trainer import Trainer
@@ -67,26 +68,54 @@ def seed_in(path: Path) -> int | None:
     return int(statefile.read(path)["marks"]["seed"]) if path.exists() else None
 
 
+def refuse_unlike(marks: list[dict[str, Any]]) -> None:
+    """Refuse fits of several processes that are not one.
+
+    Raises:
+        ValueError: what differs from the first.
+    """
+    for rank, found in enumerate(marks):
+        if change := difference(marks[0], found):
+            raise ValueError(
+                f"worker {rank} has another fit than worker 0: {change}; give all the same rows and random_state, or "
+                "devices=1 where each one fits a model of its own"
+            )
+
+
 class Checkpoint:
     """The file of one fit with all its phases. Without a path it keeps nothing.
+
+    Of several processes the first one reads and writes it, and tells the others what it has read.
 
     Raises:
         ValueError: the file is unreadable or of another fit, or its folder cannot be written.
     """
 
-    def __init__(self, path: Path | None, whole: Task, marks: dict[str, Any], seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        whole: Task,
+        marks: dict[str, Any],
+        seconds: float = 0.0,
+        group: Group | None = None,
+    ) -> None:
         """Read the file where there is one, and put its weights into the ``whole`` task."""
-        self.path, self.whole, self.marks, self.seconds = path, whole, marks, seconds
+        group = group or Group()
+        self.path, self.whole, self.marks, self.seconds = path if group.first else None, whole, marks, seconds
         self.phases: list[str] = []
-        self.saved: dict[str, Any] | None = None
         self._written = time.monotonic()
-        if path is not None and path.exists():
-            self.saved = self._read(path)
+        self.saved: dict[str, Any] | None = group.told(self._begun(self.path))
+        if self.saved is not None:
             self.phases = self.saved["phases"][:-1]
             if self.saved["whole"] is not None:
                 whole.load_state_dict(self.saved["whole"])
-        elif path is not None:
+
+    def _begun(self, path: Path | None) -> dict[str, Any] | None:
+        if path is not None and path.exists():
+            return self._read(path)
+        if path is not None:
             self._try(path)
+        return None
 
     def _read(self, path: Path) -> dict[str, Any]:
         saved = statefile.read(path)

@@ -14,6 +14,7 @@ from isthmus.objective import Task, averaged
 from isthmus.records import Batch, Source, Tallies, Terms
 from isthmus.training.flat import Flat
 from isthmus.training.fused import Fused
+from isthmus.training.group import Group
 from isthmus.training.optimiser import Optimiser
 
 
@@ -40,6 +41,15 @@ class Means:
             total = value.detach().to(wide) * rows
             self._sums[name] = self._sums[name] + total if name in self._sums else total
         self._rows += rows
+
+    def join(self, group: Group) -> None:
+        """Add what the others have counted, under the same names."""
+        names = sorted(self._sums)
+        if not names:
+            return
+        values = [self._sums[name] for name in names]
+        *sums, rows = group.summed([*values, values[0].new_tensor(float(self._rows))])
+        self._sums, self._rows = dict(zip(names, sums, strict=True)), round(float(rows))
 
     def read(self) -> dict[str, float]:
         """Return the means and start anew: the one moment at which the host waits for the device."""
@@ -78,6 +88,7 @@ class Engine:
         self.optimiser = optimiser.bind([self.flat.whole])
         self.clip = clip
         self.means = Means()
+        self.group = Group()
 
     def moved(self, task: Task) -> list[nn.Parameter]:
         """Return the parameters that steps move."""
@@ -92,6 +103,8 @@ class Engine:
 
     def step(self, batch: Batch, noise: Noise, epoch: float, rate: float = 1.0, *, valued: bool = True) -> None:
         """Take one optimiser step; ``rate`` multiplies the learning rate, ``valued`` asks for the terms' values."""
+        if batch.among is not None:
+            noise = noise.share(batch.among[0], len(batch.x), batch.among[1])
         now = self.description.at(epoch).settings()
         now["lr"] *= rate
         for group in self.optimiser.param_groups:
@@ -101,7 +114,7 @@ class Engine:
         if tallies:
             self.task.learn(tallies)
         if valued:
-            self.means.add(means, len(batch.x))
+            self.means.add(means, len(batch.x) if batch.among is None else batch.among[1])
 
     def epoch(
         self, rows: Source, order: Noise, noise: Noise, *, steps: int, every: int, epoch: int, rate: float
@@ -110,7 +123,9 @@ class Engine:
 
         ``noise`` stands at the first of the ``steps``; terms are valued in ``every`` so many.
         """
-        for i, batch in enumerate(rows.batches(order, steps)):
+        group = self.group
+        batches = rows.shares(order, steps, group.rank, group.size) if group.talks else rows.batches(order, steps)
+        for i, batch in enumerate(batches):
             self.step(batch, noise.at(noise.step + i), epoch + i / steps, rate, valued=i % every == 0)
 
     def _descend(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> tuple[Terms, Tallies]:
@@ -129,13 +144,20 @@ class Engine:
         # The point that a line search takes is seldom the last one that it looked at.
         with torch.no_grad():
             terms, tallies = self.task(batch, noise.at(noise.step), epoch)
-        return averaged(terms, batch.weight), tallies
+        return self._of_all(batch, None, averaged(terms, batch.weight), tallies)
 
     def _clipped(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> tuple[Terms, Tallies]:
         found = self.gradient(batch, noise.at(noise.step), epoch, valued=valued)
+        found = self._of_all(batch, self.flat.gradient, *found)
         if self.clip:
             self.shorten(self.clip)
         return found
+
+    def _of_all(self, batch: Batch, g: Tensor | None, means: Terms, tallies: Tallies) -> tuple[Terms, Tallies]:
+        """Make the gradient and the terms those of the whole batch, where this one is a share of it."""
+        if batch.among is None:
+            return means, tallies
+        return self.group.add_up(g, means, tallies, len(batch.x) / batch.among[1])
 
     def shorten(self, length: float) -> None:
         """Scale the gradient down to a length, where it is longer."""

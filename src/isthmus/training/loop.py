@@ -18,6 +18,7 @@ from isthmus.records import Rows
 from isthmus.training.callbacks import Callback
 from isthmus.training.checkpoint import Checkpoint
 from isthmus.training.engine import Engine, Means
+from isthmus.training.group import Group
 from isthmus.training.history import History, Row
 from isthmus.training.phase import Phase
 from isthmus.training.threads import threads_for
@@ -61,8 +62,10 @@ class Loop:
         callbacks: Sequence[Callback] = (),
         history: History | None = None,
         checkpoint: Checkpoint | None = None,
+        group: Group | None = None,
     ) -> None:
         """Set the starting state."""
+        self.group = group or Group()
         self.trainer, self.task, self.rows, self.held_out = phase.trainer, phase.task, phase.rows, phase.held_out
         self.phase, self.noise, self.start = phase.name, phase.noise, phase.start
         self.callbacks, self.checkpoint = callbacks, checkpoint
@@ -72,14 +75,16 @@ class Loop:
         self.rate = 1.0
         self.best_verdict = [math.inf]
         self.best: dict[str, Tensor] | None = None
-        self.stop = self.interrupted = False
+        # What a group that is gone has trained is taken over as it is.
+        self.stop, self.interrupted = not self.group.live, False
         self._good: dict[str, Any] | None = None
         self._moments: dict[str, Any] | None = None
 
     @cached_property
     def engine(self) -> Engine:
         """What executes the steps; made at the first one, so that a fit of no epochs needs nothing to train."""
-        engine = self.trainer.bound(self.task, self.rows)
+        engine = self.trainer.bound(self.task, self.rows, shared=self.group.size > 1)
+        engine.group = self.group
         if self._moments is not None:
             engine.load_state_dict(self._moments)
         return engine
@@ -96,6 +101,7 @@ class Loop:
                 for callback in self.callbacks:
                     callback.fit_start(self)
                     told.append(callback)
+                self.stop = self.group.told(self.stop)
                 while not self.over:
                     self.one_epoch()
         except KeyboardInterrupt:
@@ -114,7 +120,7 @@ class Loop:
         self.task.eval()
 
     def _threads(self) -> AbstractContextManager[None]:
-        return threads_for(self.batch_size * sum(p.numel() for p in self.task.trained()))
+        return threads_for(self.batch_size // self.group.size * sum(p.numel() for p in self.task.trained()))
 
     def once(self) -> dict[str, Any]:
         """Pass once over the rows and return the state behind it, for a stream that goes on later."""
@@ -153,6 +159,7 @@ class Loop:
             return
         self._good = self.state()
         self.tell()
+        self.stop = self.group.ends(self.stop, self.engine.flat.whole)
         self._keep(now=self.over)
 
     def look(self, train: dict[str, float], seconds: float, held: dict[str, float] | None = None) -> bool:
@@ -211,11 +218,17 @@ class Loop:
         """
         self.task.eval()
         terms, measures = Means(), Means()
-        for i, index in enumerate(torch.arange(len(rows), device=rows.x.device).split(CHUNK)):
+        chunks = list(enumerate(torch.arange(len(rows), device=rows.x.device).split(CHUNK)))
+        # Every process has to have a part, so that it knows the names of what is summed.
+        shared = self.group.talks and len(chunks) >= self.group.size
+        for i, index in chunks[self.group.rank :: self.group.size] if shared else chunks:
             batch = rows.take(index)
             found, _ = self.task(batch, self.noise.branch(HELD_OUT).at(i), math.inf)
             terms.add(averaged(found, batch.weight), len(index))
             measures.add(averaged(self.task.measure(batch), batch.weight), len(index))
+        if shared:
+            terms.join(self.group)
+            measures.join(self.group)
         return summed(terms.read()), measures.read()
 
     def _judge(self, held: dict[str, float], measured: dict[str, float]) -> None:
@@ -229,6 +242,8 @@ class Loop:
     def _roll_back(self, good: dict[str, Any]) -> None:
         good |= {"rollbacks": self.rollbacks + 1, "rate": self.rate / 2}
         self.restore(good)
+        if not self.group.first:
+            return
         log.warning(
             "the loss became non-finite in epoch %d of %s; back to its start, learning rate halved",
             self.epoch + 1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -38,6 +38,8 @@ class Resampling(Callback):
     >>> bool((model.fit(X, callbacks=[Resampling(every=2)]).transform(X) > 0).any())
     True
     """
+
+    everywhere: ClassVar[bool] = True
 
     def __init__(self, every: int = 5, *, until: float = 0.7, rows: int = 8192) -> None:
         """Remember the settings; ``revived`` counts units by epoch."""

@@ -18,10 +18,11 @@ from isthmus.records import Rows, Source
 from isthmus.schedule import Cosine
 from isthmus.training.backend import Probed
 from isthmus.training.callbacks import Callback
-from isthmus.training.checkpoint import Checkpoint, fingerprint
+from isthmus.training.checkpoint import Checkpoint, fingerprint, refuse_unlike
 from isthmus.training.engine import Autograd, Compiled, Engine
 from isthmus.training.explicit import Explicit
 from isthmus.training.greedy import Greedy
+from isthmus.training.group import Group
 from isthmus.training.history import History
 from isthmus.training.loop import Loop
 from isthmus.training.native import Native, unsuited
@@ -112,10 +113,13 @@ class Trainer(Component):
             raise ValueError(f"device={self.device!r} cannot be used ({reason}); use device='auto'") from None
         return device, dtype
 
-    def bound(self, task: Task, rows: Source | None = None) -> Engine:
-        """Return the engine that executes this trainer's steps on a task, where its rows are as the given ones."""
+    def bound(self, task: Task, rows: Source | None = None, *, shared: bool = False) -> Engine:
+        """Return the engine that executes this trainer's steps on a task, where its rows are as the given ones.
+
+        ``shared`` says that several processes take the steps together.
+        """
         optimiser = self.optimiser.over(task.epochs)
-        name = self.runs(task, rows).split()[0]
+        name = self.runs(task, rows, shared=shared).split()[0]
         if name == "native":
             return Native(task.unsupervised(), optimiser, products=Probed())
         if name in ("explicit", "sparse"):
@@ -125,7 +129,7 @@ class Trainer(Component):
         torchs = Compiled if name == "compiled" else Autograd
         return torchs(task, optimiser, clip=self.clip, precision=self.precision)
 
-    def runs(self, task: Task, rows: Source | None = None) -> str:
+    def runs(self, task: Task, rows: Source | None = None, *, shared: bool = False) -> str:
         """Say which engine executes the steps of a task: ``explicit``, or ``autograd`` and why.
 
         Raises:
@@ -147,7 +151,7 @@ class Trainer(Component):
             return "sparse (asked for)" if self.engine == "sparse" else "sparse"
         if hasattr(task.unsupervised().model.bottleneck, "selected") and self.engine == "auto":
             return f"explicit (not sparse: {why})"
-        why = self._no_kernel(task, rows)
+        why = "the kernel is for one process" if shared else self._no_kernel(task, rows)
         if self.engine == "native" and why:
             raise ValueError(f"engine='native' cannot run this fit: {why}; use engine='auto'")
         return f"explicit ({why})" if why else "native"
@@ -197,26 +201,33 @@ class Trainer(Component):
         history: History | None = None,
         save_to: Path | None = None,
         start: bool = True,
+        group: Group | None = None,
     ) -> Loop:
         """Train a task in place and return its finished loop, with the history of all phases.
 
         Rows are held out by the trainer where ``held_out`` is not given; ``phase`` names the task's own epochs in the
         history; without ``start`` the task keeps its values instead of setting initial ones from the rows. Where the
         checkpoint file ``save_to`` exists, the fit goes on from there to the same weights. An interrupted pretraining
-        gives back the loop of its layer, with ``interrupted`` set.
+        gives back the loop of its layer, with ``interrupted`` set. The processes of a ``group`` take a share of every
+        batch each, of the same rows; the first one calls the callbacks and writes the file.
 
         Raises:
-            ValueError: labels or weights that cannot be used, or a checkpoint that is unreadable or of another fit.
+            ValueError: labels or weights that cannot be used, a checkpoint that is unreadable or of another fit, or
+                processes of a group with unlike fits.
         """
+        group = group or Group()
+        callbacks = [callback for callback in callbacks if group.first or callback.everywhere]
         task.epochs, task.trim = self.epochs, self.trim
         everything, own = rows, held_out is None
         rows, held_out = self.place_rows(task, rows, held_out, noise)
-        marks = fingerprint(self, task, rows, held_out, noise) if save_to is not None else {}
-        checkpoint = Checkpoint(save_to, task, marks, self.checkpoint_seconds)
+        marks = fingerprint(self, task, rows, held_out, noise) if save_to is not None or group.talks else {}
+        refuse_unlike(group.gathered(marks))
+        checkpoint = Checkpoint(save_to, task, marks, self.checkpoint_seconds, group)
         if start and checkpoint.saved is None:
             task.start(rows.sample())
+        group.start_alike(task)
         phases = self.phases(task, rows, held_out, noise, phase)
-        loop = self._run(phases, callbacks, history if history is not None else History(), checkpoint)
+        loop = self._run(phases, callbacks, history if history is not None else History(), checkpoint, group)
         self.end(loop, everything if start and own and self.pretraining is None else None)
         task.eval()
         return loop
@@ -252,10 +263,15 @@ class Trainer(Component):
         return fit_many(self, tasks, rows, noises, held_out, callback)
 
     def _run(
-        self, phases: Iterator[Phase], callbacks: Sequence[Callback], history: History, checkpoint: Checkpoint
+        self,
+        phases: Iterator[Phase],
+        callbacks: Sequence[Callback],
+        history: History,
+        checkpoint: Checkpoint,
+        group: Group,
     ) -> Loop:
         """Run one loop per phase; an interruption, between two of them too, ends the fit with the last one."""
-        loop = Loop(next(phases), callbacks=callbacks, history=history, checkpoint=checkpoint)
+        loop = Loop(next(phases), callbacks=callbacks, history=history, checkpoint=checkpoint, group=group)
         try:
             while True:
                 if not checkpoint.finished(loop.phase):
@@ -263,7 +279,7 @@ class Trainer(Component):
                 following = None if loop.interrupted else next(phases, None)
                 if following is None:
                     break
-                loop = Loop(following, callbacks=callbacks, history=history, checkpoint=checkpoint)
+                loop = Loop(following, callbacks=callbacks, history=history, checkpoint=checkpoint, group=group)
         except KeyboardInterrupt:
             loop.interrupted = True
         return loop

@@ -1,0 +1,43 @@
+"""How an estimator is fitted: in this process, in a group of processes that are there, or on workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from isthmus.training import distributed
+from isthmus.training.callbacks import Callback, Progress
+from isthmus.training.checkpoint import seed_in
+from isthmus.training.distributed import Devices
+from isthmus.training.loop import Loop
+from isthmus.training.threads import threads_for
+
+
+def fit(
+    model: Any,
+    X: Any,
+    sample_weight: Any,
+    held_out: Any,
+    checkpoint: str | Path | None,
+    callbacks: Sequence[Callback],
+    devices: int | Devices | None,
+) -> None:
+    """Build an autoencoder's model and train it on rows X."""
+    asked = distributed.devices_of(devices)
+    group = distributed.group_for(asked)
+    save_to = None if checkpoint is None else Path(checkpoint)
+    seed = group.told(model._seed(None if save_to is None else seed_in(save_to)))
+    rows, x, weight = model._begun(X, sample_weight, seed)
+    held = None if held_out is None else model._rows(model._checked(held_out), None)
+    callbacks = [*callbacks, *([Progress()] if model.verbose else [])]
+    settings: dict[str, Any] = {"held_out": held, "callbacks": callbacks, "save_to": save_to}
+    # Small data are small around the epochs too: the start at PCA, the baseline, the sample of codes.
+    with threads_for(len(rows) * sum(p.numel() for p in model.objective_.parameters())):
+        work = (model.objective_, rows, model._noise)
+        loop: Loop
+        if asked is not None and asked.count > 1:
+            loop = distributed.fit(asked, model.trainer_, *work, **settings)
+        else:
+            loop = model.trainer_.fit(*work, group=group, **settings)
+        model._ended(loop, x, weight)

@@ -1,0 +1,63 @@
+"""One worker of a fit on several processes: ``python -m isthmus.training.worker FOLDER``, started by the launcher."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from isthmus.training import job
+from isthmus.training.distributed import JOB, Work, joined
+from isthmus.training.group import Broken
+
+
+def main(folder: Path) -> None:
+    """Run the job; what is wrong with it ends the fit, and a lost neighbour starts all workers anew."""
+    (folder / f"pid.{os.getpid()}").touch()
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    signal.signal(signal.SIGINT, _once)
+    rank = int(os.environ["RANK"])
+    logging.getLogger("isthmus").setLevel(logging.WARNING if rank == 0 else logging.ERROR)
+    failed = folder / "error.json"
+    try:
+        work: Work = job.read(folder / JOB)
+        work.run(joined(work.devices.timeout), folder)
+    except Exception as error:
+        if failed.exists():
+            return
+        if isinstance(error, Broken):
+            # Another attempt may do better; its trace would say where it waited, which nobody asks.
+            print(f"worker {rank}: {error}", file=sys.stderr)
+            os._exit(1)
+        _tell(failed, rank, error)
+
+
+def _tell(path: Path, rank: int, error: Exception) -> None:
+    found = {"rank": rank, "type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}
+    beside = path.with_name(f"{path.name}.{rank}")
+    beside.write_text(json.dumps(found))
+    beside.replace(path)
+
+
+def _once(number: int, frame: Any) -> None:
+    """Interrupt the fit, which then writes a checkpoint undisturbed."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _end_with(parent: int) -> None:
+    """End when the process that started this one is gone, so that no worker outlives its fit."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

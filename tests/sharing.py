@@ -1,0 +1,154 @@
+"""Fits on several processes that the tests share; as a script, one of these processes."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from isthmus import Autoencoder, Trainer, recipes
+from isthmus.data import stream
+from isthmus.parts import (
+    L1,
+    L2,
+    LBFGS,
+    SGD,
+    Auxiliary,
+    BatchTopK,
+    Contractive,
+    Dense,
+    GaussianNoise,
+    Greedy,
+    Masking,
+    Rectified,
+    TopK,
+    Variational,
+)
+from isthmus.training.callbacks import Callback
+from isthmus.training.resampling import Resampling
+
+ROWS, WIDTH = 501, 12
+
+
+def rows(n=ROWS):
+    """Return correlated numbers."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n, 4)) @ rng.normal(size=(4, WIDTH)) + 0.1 * rng.normal(size=(n, WIDTH))
+
+
+def model(units=4, *, epochs=3, precision="float64", pretraining=None, batch_size=50, **parts):
+    """Return an autoencoder whose batches are of uneven size and fall into uneven shares."""
+    named = ("engine", "optimiser", "clip", "validation", "trim")
+    settings = {name: parts.pop(name) for name in named if name in parts}
+    trainer = Trainer(epochs, batch_size=batch_size, precision=precision, pretraining=pretraining, **settings)
+    return Autoencoder(
+        units, architecture=parts.pop("architecture", Dense((9,))), trainer=trainer, random_state=0, **parts
+    )
+
+
+def weights():
+    """Return unequal row weights, some of them zero."""
+    return np.random.default_rng(1).integers(0, 4, ROWS).astype(float)
+
+
+# Each of them is a fit that is the same on one process and on two, up to rounding.
+FITS = {
+    "corruption": lambda: model(corruption=GaussianNoise(0.2)).fit(rows()),
+    "mask, dropout, clip": lambda: model(
+        corruption=Masking(0.2), architecture=Dense((9,), dropout=0.2), clip=0.5, optimiser=SGD(0.05)
+    ).fit(rows()),
+    "autograd": lambda: model(engine="autograd", corruption=GaussianNoise(0.2), penalties=(L2(),)).fit(rows()),
+    "draws": lambda: model(bottleneck=Variational(draws=3), penalties=recipes.variational().penalties).fit(rows()),
+    "row weights": lambda: model(penalties=(L1(0.1),)).fit(rows(), sample_weight=weights()),
+    "probes": lambda: model(
+        architecture=Dense((9,), activation="tanh"), bottleneck=Rectified(), penalties=(Contractive(0.1, probes=2),)
+    ).fit(rows()),
+    "all rows": lambda: model(optimiser=LBFGS(iterations=4), validation=0.0, batch_size=0).fit(rows()),
+    "tallies": lambda: (
+        recipes.dictionary(40, l0=4, by="top_k", trainer=Trainer(3, precision="float64"), random_state=0)
+        .set_params(penalties=(Auxiliary(after=100),))
+        .fit(rows())
+    ),
+    "sparse engine": lambda: recipes.dictionary(
+        64, l0=2, by="top_k", trainer=Trainer(2, precision="float64", engine="sparse"), random_state=0
+    ).fit(rows()),
+    "many held out": lambda: model(epochs=2, corruption=GaussianNoise(0.1)).fit(rows(700), held_out=rows(3000)),
+    "new atoms": lambda: recipes.dictionary(
+        40, l0=2, by="top_k", trainer=Trainer(6, precision="float64"), random_state=0
+    ).fit(rows(), callbacks=[Resampling(every=2)]),
+    "layer by layer": lambda: model(epochs=2, architecture=Dense((9, 7)), pretraining=Greedy(epochs=2)).fit(rows()),
+}
+# These are repeated to the same bits, and near the fit of one process.
+NEAR = {
+    "batch norm": lambda: model(architecture=Dense((9,), norm="batch")).fit(rows()),
+    "batch selection": lambda: model(8, bottleneck=BatchTopK(k=2)).fit(rows()),
+    "selection": lambda: model(8, bottleneck=TopK(k=2), trim=0.1, epochs=4).fit(rows()),
+    "bf16": lambda: model(precision="bf16").fit(rows()),
+    "single precision": lambda: model(precision="float32").fit(rows()),
+}
+
+
+def found(fitted):
+    """Return what a fit leaves behind, as tensors by name."""
+    loss = torch.tensor([row[part].get("loss", 0.0) for row in fitted.history_ for part in ("train", "held_out")])
+    return {**fitted.objective_.state_dict(), "loss": loss, "best": torch.tensor(fitted.best_epoch_)}
+
+
+def streamed(folder):
+    """Fit two epochs of a stream and return the rows that this process saw, in order, beside what the fit left."""
+    seen = []
+
+    class Watch(Callback):
+        everywhere = True
+
+        def epoch_start(self, loop):
+            inner = loop.engine.step
+
+            def step(batch, *args, **settings):
+                seen.append(batch.x[:, 0].clone())
+                inner(batch, *args, **settings)
+
+            loop.engine.step = step
+            self.engine, self.inner = loop.engine, inner
+
+        def epoch_end(self, loop, row):
+            seen.append(torch.full((1,), torch.nan))
+            self.engine.step = self.inner
+
+    numbered = stream(folder / "numbered.parquet", window_bytes=100 * 4 * 2)
+    fitted = Autoencoder(
+        1, architecture=Dense(()), trainer=Trainer(2, batch_size=40), scaling="none", random_state=0
+    ).fit(numbered, callbacks=[Watch()])
+    return torch.cat(seen), found(fitted)
+
+
+def main(folder):
+    """Fit everything as one of the processes that the environment names, twice where bits are compared."""
+    torch.set_num_threads(1)
+    rank = os.environ["RANK"]
+    results = {name: found(fit()) for name, fit in {**FITS, **NEAR}.items()}
+    results |= {f"{name}, again": found(fit()) for name, fit in NEAR.items()}
+    rolled = model(optimiser=SGD(3.0)).fit(rows())
+    results["rolled back"] = found(rolled) | {"times": torch.tensor([row["rollbacks"] for row in rolled.history_])}
+    results["engine"] = model(precision="float32").fit(rows()).engine_
+    results["unseeded"] = found(model().set_params(random_state=None).fit(rows()))
+    results["alone"] = found(model().set_params(random_state=int(rank)).fit(rows(), devices=1))
+    results["seen"], results["stream"] = streamed(folder)
+    results["refused"] = {}
+    others = {
+        "unlike": lambda: model().fit(rows() + float(rank)),
+        "kernel": lambda: model(engine="native", precision="float32").fit(rows()),
+        "crumbs": lambda: model(batch_size=1).fit(rows()),
+        "workers": lambda: model().fit(rows(), devices=2),
+    }
+    for name, fit in others.items():
+        try:
+            fit()
+        except ValueError as error:
+            results["refused"][name] = str(error)
+    torch.save(results, folder / f"{rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
