@@ -9,7 +9,7 @@ from serving import client_of, detail
 
 pytest.importorskip("prometheus_client", reason="the service needs the extra isthmus[serve]")
 
-from isthmus.service.logs import Lines, request_id  # noqa: E402
+from isthmus.service.logs import Lines, request_id
 
 ROW = [0.0] * 8
 
