@@ -27,7 +27,7 @@ def summary(found: Given) -> Summary:
         Measure("rows above the threshold", alarms, "%", [expected], "", "rows that raise an alarm"),
         Measure("rows with p <= 0.01", float(100 * (p <= 0.01).mean()), "%", [Beside("expected", 1.0)], "", SMALL),
     ]
-    if found.y is not None and len(np.unique(found.y)) == 2:
+    if found.y is not None and _tells_anomalies(found.y):
         measures.append(_ranked(found.y, scores))
     denoisers = len(model.members_.denoisers)
     names = [f"denoiser {i + 1}" for i in range(denoisers)]
@@ -43,6 +43,12 @@ def summary(found: Given) -> Summary:
         best_epoch=None,
         verdicts=list(_verdicts(model, alarms)),
     )
+
+
+def _tells_anomalies(y: Array) -> bool:
+    """Say whether labels may be those of anomalies: two of them, one in at most a fifth of the rows."""
+    counts = np.unique(y, return_counts=True)[1]
+    return len(counts) == 2 and bool(counts.min() <= 0.2 * len(y))
 
 
 def _ranked(y: Array, scores: Array) -> Measure:
