@@ -60,7 +60,7 @@ def caller(port, answers, lost):
                 if answer.headers.get("connection") == "close":
                     break
         except (OSError, http.client.HTTPException) as error:
-            # One that still waited to be accepted when the door was shut was never the server's: its log has no such line.
+            # One that still waited at the door when it was shut was never accepted: the log has no line of it.
             if not (first and isinstance(error, ConnectionResetError)):
                 lost.append(repr(error))
             return
