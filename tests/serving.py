@@ -18,7 +18,8 @@ FEW = Trainer(epochs=2)
 
 
 def detector(**changes):
-    settings = {"contamination": 0, "random_state": 0, "trainer": Trainer(epochs=3), "architecture": Dense((8,))}
+    settings = {"contamination": 0, "members": 2, "random_state": 0, "trainer": Trainer(epochs=3)}
+    settings["architecture"] = Dense((8,))
     return AnomalyDetector(**(settings | changes))
 
 

@@ -43,7 +43,7 @@ def fitted(kind):
         schema = {"visits": "count", "income": "number:scale=log"}
         return Autoencoder(3, schema=schema, **settings).fit(table()), table(), None
     if kind == "detector":
-        return AnomalyDetector(**settings).fit(table()), table(), np.arange(120) % 40 == 0
+        return AnomalyDetector(members=2, **settings).fit(table()), table(), np.arange(120) % 40 == 0
     if kind == "pictures_detector":
         return AnomalyDetector(members=2, **settings).fit(digits.X[:, 0]), digits.X[:, 0], None
     if kind == "series":
