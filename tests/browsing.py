@@ -18,18 +18,24 @@ def missing(what):
     pytest.skip(what)
 
 
+def path():
+    """Return where it is."""
+    found = next(filter(None, map(shutil.which, PATHS)), None)
+    if found is None:
+        missing("there is no Chromium to look at pages with; install it (Debian: apt install chromium)")
+    return found
+
+
 @contextmanager
 def chromium():
     """Start it."""
-    path = next(filter(None, map(shutil.which, PATHS)), None)
-    if path is None:
-        missing("there is no Chromium to look at pages with; install it (Debian: apt install chromium)")
+    there = path()
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         missing("there is no playwright to drive Chromium with; pip install playwright")
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = driver.chromium.launch(executable_path=there, args=list(FLAGS))
         yield browser
         browser.close()
 

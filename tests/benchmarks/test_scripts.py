@@ -7,6 +7,7 @@ import struct
 from importlib import import_module
 from pathlib import Path
 
+import browsing
 import numpy as np
 import pytest
 from scipy.io import savemat
@@ -26,6 +27,7 @@ SHORT["speed"] = ["--only", "30-32-8", "--contestants", "scikit", "--threads", "
 SHORT |= {"seed_concepts": ["--only", "dense, notebook"], "self_explaining_step": ["--only", "alike"]}
 SHORT["self_explaining_tables"] = ["--only", "rows, λ 1, log"]
 SHORT["distributed"] = ["--only", "narrow: 2"]
+SHORT["page"] = ["--only", "digits, small"]
 SHORT["sparse_dictionary"] = ["--only", "isthmus"]
 # Without the peers, which are not installed everywhere.
 SHORT |= {script: ["--only", "isthmus"] for script in ("anomaly_detection", "anomaly_scale")}
@@ -148,6 +150,8 @@ def nab(root: Path, rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_quick_run_leaves_rows_for_the_page(script, folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ISTHMUS_DATA", str(folder))
+    if script == "page":
+        browsing.path()
     module, options = import_module(f"benchmarks.{script}"), SHORT.get(script, [])
     module.main(["--quick", *options, "--results", str(tmp_path), "--pictures", str(tmp_path / "pictures")])
     lines = [json.loads(line) for line in (tmp_path / f"{script}.jsonl").read_text().splitlines()]
