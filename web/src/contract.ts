@@ -29,7 +29,6 @@ export interface Column {
   high: number | null;
   step: number;
   format: string;
-  unit: string;
   buckets: number;
   unseen: number;
 }

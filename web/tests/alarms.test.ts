@@ -25,7 +25,7 @@ test("rows in order, and runs of moments", () => {
 });
 
 test("reasons are in the column's own words", () => {
-  const column = { name: "age", kind: "number", levels: [], low: 0, high: 100, step: 1, format: "", unit: "", buckets: 0, unseen: 0 } satisfies Column;
+  const column = { name: "age", kind: "number", levels: [], low: 0, high: 100, step: 1, format: "", buckets: 0, unseen: 0 } satisfies Column;
   const sex = { ...column, name: "sex", kind: "binary", levels: ["f", "m"] } satisfies Column;
   const told = { score: 10, contributions: [6.3, 0.7], values: [93, 0], expected: [41, 0], low: [22, NaN], high: [60, NaN] };
   expect(reasons([column, sex], told)).toEqual([

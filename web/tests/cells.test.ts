@@ -10,7 +10,6 @@ const column = (more: Partial<Column>): Column => ({
   high: 100,
   step: 0,
   format: "",
-  unit: "",
   buckets: 0,
   unseen: 0,
   ...more,

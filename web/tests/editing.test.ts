@@ -63,7 +63,7 @@ test("a name that the server refuses is not kept", async () => {
   expect(document.querySelector("[role=alert]")?.textContent).toContain("no such unit");
 });
 
-const column = { name: "age", kind: "count", levels: [], low: 0, high: 90, step: 1, format: "", unit: "", buckets: 0, unseen: 0 } satisfies Column;
+const column = { name: "age", kind: "count", levels: [], low: 0, high: 90, step: 1, format: "", buckets: 0, unseen: 0 } satisfies Column;
 
 test("a cell that cannot be read says why, and keeps its value", () => {
   const onvalue = vi.fn();

@@ -6,7 +6,7 @@ import { formatted, iso } from "../src/lib/dates";
 import { encode, encodeRow } from "../src/lib/encode";
 
 const column = (kind: string, more: Partial<Column> = {}): Column => ({
-  name: "x", kind, levels: [], low: null, high: null, step: 0, format: "", unit: "", buckets: 0, unseen: more.levels?.length ?? 0, ...more,
+  name: "x", kind, levels: [], low: null, high: null, step: 0, format: "", buckets: 0, unseen: more.levels?.length ?? 0, ...more,
 }); // prettier-ignore
 
 describe("numbers", () => {

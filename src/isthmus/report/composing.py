@@ -51,7 +51,7 @@ class Live:
         """Return the graphs of a model, where they take less than ``most`` bytes of a page."""
         try:
             made = dict(exported(model))
-        except (ImportError, ValueError, NotImplementedError) as error:
+        except (ImportError, ValueError) as error:
             return cls.none(f"This page does not decode: {error}")
         blobs = Blobs()
         for name in RUNTIME:
@@ -128,11 +128,10 @@ def writers(found: Given, *, live: bool) -> dict[str, Any]:
         codes = np.empty((len(found), 0))
         code_map = CodeMapWriter(found, codes, anomalies.score, "anomaly score")
         return {"code_map": code_map, "anomalies": anomalies}
-    model = found.autoencoder
-    codes = np.asarray(model.transform(found.X), np.float64)
+    codes, model = found.codes, found.autoencoder
     made: dict[str, Any] = {
         "reconstructions": ReconstructionsWriter(found),
-        "code_map": CodeMapWriter(found, codes, model.score_samples(found.X), "log-likelihood, nats"),
+        "code_map": CodeMapWriter(found, codes, found.likelihood, "log-likelihood, nats"),
         "decoder": DecoderWriter(found, codes, live=live),
     }
     if len(model.objective_.model.code_shape) == 1:

@@ -44,7 +44,6 @@ class Column:
     high: float | None
     step: float
     format: str
-    unit: str
     buckets: int
     unseen: int
 

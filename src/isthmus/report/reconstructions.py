@@ -34,21 +34,14 @@ class ReconstructionsWriter:
     def __init__(self, found: Given) -> None:
         """Measure every row."""
         self.found = found
-        model = found.autoencoder
-        self.nats = found.kind == "table" and found.codec is not None
-        errors = model.feature_errors(found.X) if self.nats else None
-        self.error = errors.sum(1) if errors is not None else self._squared(found.X).sum(1)
-        self.usual = [] if errors is None else usual(errors, found.cells)
+        self.nats = found.codec is not None
+        self.error = found.surprise.sum(1)
+        self.usual = usual(found.surprise, found.cells) if self.nats else []
         order = np.argsort(self.error, kind="stable")
         middle = order[len(order) // 2 - EACH // 2 :] if len(order) > EACH else order
         picks = {"best": order[:EACH], "typical": middle[:EACH], "worst": order[::-1][:EACH]}
         self.rows = np.concatenate(list(picks.values()))
         self.groups = [name for name, rows in picks.items() for _ in rows]
-
-    def _squared(self, X: Any) -> Array:
-        back = self.found.cells_of(self.found.autoencoder.reconstruct(X))
-        squared: Array = np.square(self.found.cells_of(X) - back)
-        return squared
 
     @property
     def wanted(self) -> Array:
@@ -57,12 +50,9 @@ class ReconstructionsWriter:
 
     def write(self, shown: Shown, blobs: Blobs) -> Reconstructions:
         """Return the section."""
-        some = self.found.some(self.rows)
-        model = self.found.autoencoder
-        corruption = model.parts_.corruption
-        damaged = None if corruption == Clean() else self._damaged(some)
-        back = self.found.cells_of(model.reconstruct(some))
-        surprise = model.feature_errors(some) if self.nats else self._squared(some)
+        corruption = self.found.autoencoder.parts_.corruption
+        damaged = None if corruption == Clean() else self._damaged(self.found.some(self.rows))
+        back, surprise = self.found.back[self.rows], self.found.surprise[self.rows]
         return Reconstructions(
             rows=shown.place(self.rows),
             groups=self.groups,

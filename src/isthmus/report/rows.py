@@ -68,6 +68,37 @@ class Given:
         found = self.model.reading_.scored(self.model.members_, self.model._read(self.X))
         return found[0].sum(1), self.model._p_values(*found)
 
+    @cached_property
+    def _answers(self) -> tuple[Array, ...]:
+        """What an autoencoder says of all rows in one pass: codes, variables that come back, scores, nats of tables."""
+        model = self.autoencoder
+        x = model._checked(self.X)
+        wanted = ("codes", "reconstructions", "scores", *(("errors",) if self.codec is not None else ()))
+        codes, back, scores, *errors = model.answers.ask(x, *wanted)
+        nats = (model.form_.errors(x, found) for found in errors)
+        return codes.astype(np.float64), back, model.form_.scores(x, scores), *nats
+
+    @property
+    def codes(self) -> Array:
+        """The code of every row, (rows, numbers)."""
+        return self._answers[0]
+
+    @cached_property
+    def back(self) -> Array:
+        """The cells that come back of every row, (rows, columns)."""
+        back = self._answers[1]
+        return back.astype(np.float64) if self.codec is None else self.codec.cells(self.codec.decode(back, self.X))
+
+    @property
+    def likelihood(self) -> Array:
+        """The log-likelihood of every row, (rows,)."""
+        return self._answers[2]
+
+    @cached_property
+    def surprise(self) -> Array:
+        """How far off every cell is, (rows, columns): nats of tables, else squared errors."""
+        return self._answers[3] if self.codec is not None else np.square(self.cells - self.back)
+
     def some(self, rows: Any) -> Any:
         """Return some rows as the model takes them."""
         if hasattr(self.X, "iloc"):
@@ -213,33 +244,26 @@ def columns(found: Given) -> list[Column]:
     known = np.isfinite(found.cells)
     low = found.cells.min(0, initial=np.inf, where=known)
     high = found.cells.max(0, initial=-np.inf, where=known)
-    made = []
-    for i, name in enumerate(found.names):
-        codec = found.codec.columns[i] if found.codec is not None else None
-        kind = found.codec.kinds[i] if found.codec is not None else "number"
-        there = known[:, i].any()
-        made.append(
-            Column(
-                name=name,
-                kind=kind,
-                levels=[
-                    level if isinstance(level, (str, bool, int, float)) else str(level) for level in _levels(codec)
-                ],
-                low=float(low[i]) if there else None,
-                high=float(high[i]) if there else None,
-                step=float(getattr(codec, "step", 1.0 if kind == "count" or getattr(codec, "whole", False) else 0.0)),
-                format=str(getattr(codec, "format", "")),
-                unit=str(getattr(codec, "unit", "")) if kind == "date" else "",
-                buckets=int(getattr(codec, "buckets", 0)),
-                unseen=codec.variables[0].levels if codec is not None else 0,
-            )
+    described = found.codec.described() if found.codec is not None else [{"kind": "number"}] * len(found.names)
+    return [
+        Column(
+            name=name,
+            kind=told["kind"],
+            # The text that stands for a bucket may be missing; other levels are what JSON holds, or read as text.
+            levels=["" if level is None else _plain(level) for level in told.get("levels", [])],
+            low=float(low[i]) if known[:, i].any() else None,
+            high=float(high[i]) if known[:, i].any() else None,
+            step=float(told.get("step", told.get("whole", False))),
+            format=getattr(found.codec.columns[i], "format", "") if found.codec is not None else "",
+            buckets=told.get("buckets", 0),
+            unseen=told.get("unseen", 0),
         )
-    return made
+        for i, (name, told) in enumerate(zip(found.names, described, strict=True))
+    ]
 
 
-def _levels(codec: Any) -> Iterable[Any]:
-    """Return the levels of a column; of one that is hashed the text that stands for each bucket."""
-    return [level if level is not None else "" for level in getattr(codec, "levels", getattr(codec, "best", ()))]
+def _plain(level: Any) -> str | bool | int | float:
+    return level if isinstance(level, (str, bool, int, float)) else str(level)
 
 
 def labels(found: Given, shown: Shown, blobs: Blobs) -> Labels | None:

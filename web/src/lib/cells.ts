@@ -100,11 +100,6 @@ export function isLevel(column: Column): boolean {
   return column.kind === "hashed" || (column.levels.length > 0 && column.kind !== "number" && column.kind !== "count");
 }
 
-/** A column's unit where it is one that people measure in; codecs keep how dates and levels are stored there too. */
-export function unitOf(column: Column): string {
-  return column.kind === "number" || column.kind === "count" ? column.unit : "";
-}
-
 /** Which row of the data a row of the page is, for people: from 0, as Python counts. */
 export function rowTitle(data: Data, numbers: ArrayLike<number> | null, row: number): string {
   return data.kind === "series" ? `moment ${numbers?.[row] ?? row}` : `row ${numbers?.[row] ?? row}`;

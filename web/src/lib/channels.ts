@@ -1,7 +1,7 @@
 // What rows can be coloured and selected by: their label, scores, columns and units of the code.
 import type { Page } from "../contract";
 import type { Context } from "./context";
-import { cellText, isLevel, short, unitOf } from "./cells";
+import { cellText, isLevel, short } from "./cells";
 
 export interface Channel {
   key: string;
@@ -48,7 +48,6 @@ export function channels(page: Page, unitName: (unit: number) => string): Channe
   const columns = page.data.columns.map((column, i) =>
     make(`column ${i}`, column.name, "columns", {
       classes: isLevel(column) ? column.levels.map((_, level) => cellText(column, level)) : [],
-      unit: unitOf(column),
       date: column.kind === "date",
       words: (value) => cellText(column, value),
       mean: (value) => (column.kind !== "date" && column.step >= 1 ? short(value) : cellText(column, value)),

@@ -89,21 +89,21 @@ class Codec:
 
     @property
     def alike(self) -> Hashable:
-        """What codecs of one class have in common that are computed together."""
-        return self.name
+        """What codecs of one class have in common that are computed together: all of them are, unless one says more."""
+        return ()
 
     @classmethod
     def variables_of(cls, codecs: Sequence[Any], cells: Tensor) -> Tensor:
         """Return the variables, (rows, columns, variables), of cells, (rows, columns), of codecs that are alike.
 
-        In torch, so that it can be a part of a graph; what :meth:`encode` does is the same.
+        In torch, so that it can be a part of a graph; what :meth:`encode` does is the same. Here cells are variables.
         """
-        raise NotImplementedError(f"{cls.__name__} must define variables_of")  # abstract
+        return cells.unsqueeze(2)
 
     @classmethod
     def cells_of(cls, codecs: Sequence[Any], variables: Tensor) -> Tensor:
         """Return the cells, (rows, columns), of variables: what :meth:`decode` does before it writes them."""
-        raise NotImplementedError(f"{cls.__name__} must define cells_of")  # abstract
+        return variables[:, :, 0]
 
     @classmethod
     def log_slopes_of(cls, codecs: Sequence[Any], variables: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -170,11 +170,6 @@ class LevelCodec(Codec):
         numbers = np.where(np.isnan(U[:, 0]), len(self.levels), U[:, 0]).astype(int).clip(0, len(self.levels))
         return [known[i] for i in numbers]
 
-    @property
-    def alike(self) -> Hashable:
-        """All levels are."""
-        return ()
-
     @classmethod
     def variables_of(cls, codecs: Sequence[Self], cells: Tensor) -> Tensor:
         """Take every place that no level has for a level that was never seen."""
@@ -193,7 +188,7 @@ class LevelCodec(Codec):
 
     def described(self) -> dict[str, Any]:
         """Give the levels, by their place, and the place of all others."""
-        return {"levels": list(self.levels), "unseen": len(self.levels)}
+        return {"levels": list(self.levels), "unseen": self.variables[0].levels}
 
 
 def _floats(values: Any) -> Any:
@@ -239,21 +234,6 @@ class HashedCodec(Codec):
     def decode(self, U: Array) -> list[Any]:
         """Return the most frequent text of each bucket."""
         return [None if np.isnan(u) else self.best[int(u)] for u in U[:, 0]]
-
-    @property
-    def alike(self) -> Hashable:
-        """All buckets are."""
-        return ()
-
-    @classmethod
-    def variables_of(cls, codecs: Sequence[Self], cells: Tensor) -> Tensor:
-        """Leave the number of a bucket as it is."""
-        return cells.unsqueeze(2)
-
-    @classmethod
-    def cells_of(cls, codecs: Sequence[Self], variables: Tensor) -> Tensor:
-        """Leave the number of a bucket as it is."""
-        return variables[:, :, 0]
 
     def described(self) -> dict[str, Any]:
         """Say how text is hashed, and give the most frequent text of each bucket as its level."""

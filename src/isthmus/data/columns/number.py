@@ -241,16 +241,6 @@ class CountCodec(Codec):
         """Round expected counts."""
         return np.round(np.maximum(U[:, 0], 0))
 
-    @property
-    def alike(self) -> Hashable:
-        """All counts are."""
-        return ()
-
-    @classmethod
-    def variables_of(cls, codecs: Sequence[Self], cells: Tensor) -> Tensor:
-        """Leave counts as they are."""
-        return cells.unsqueeze(2)
-
     @classmethod
     def cells_of(cls, codecs: Sequence[Self], variables: Tensor) -> Tensor:
         """Round expected counts."""
