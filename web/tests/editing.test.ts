@@ -95,5 +95,5 @@ test("levels can be chosen, also one that was never seen and none", () => {
 
 test("terms are written with as many decimals as let them be added up", () => {
   const body = show(Sum, { label: "sum", terms: [{ key: 1, title: "a", adds: 1.234 }, { key: 2, title: "b", adds: -0.2 }, { key: 3, title: "sum", adds: 1.034, total: true }] }); // prettier-ignore
-  expect([...body.querySelectorAll(".value")].map((value) => value.textContent)).toEqual(["+1.23", "−0.20", "+1.03"]);
+  expect([...body.querySelectorAll(".bar-value")].map((value) => value.textContent)).toEqual(["+1.23", "−0.20", "+1.03"]);
 });
