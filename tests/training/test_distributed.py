@@ -159,6 +159,12 @@ def test_two_processes_come_to_the_weights_of_one(both, name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", sharing.IN_PARTS)
+def test_shares_in_micro_batches_come_to_the_weights_of_one(both, name):
+    assert apart(sharing.found(sharing.FITS[name]()), both[0][f"{name}, in parts"]) < 1e-9
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*sharing.FITS, *sharing.NEAR, "unseeded", "stream", "rolled back"])
 def test_all_processes_hold_the_same(both, name):
     assert identical(both[0][name], both[1][name])

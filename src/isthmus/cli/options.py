@@ -107,6 +107,9 @@ class Training:
     batch_size: int | None = None
     """Rows per step; 0 picks one from the number of rows."""
 
+    micro_batch: int | None = None
+    """The most rows that one pass holds in memory; a step adds up as many passes as it needs. 0 holds all."""
+
     validation: float | None = None
     """Share of rows held out to choose the best weights; 0 trains on all."""
 

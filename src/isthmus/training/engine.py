@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -73,8 +73,23 @@ def all_finite(tensors: Iterable[Tensor]) -> bool:
     return bool(torch.stack([t.isfinite().all() for t in tensors if t.is_floating_point()]).all())
 
 
+def added(to: dict[str, Tensor], more: Mapping[str, Tensor]) -> None:
+    """Add numbers to those of the same name."""
+    for name, value in more.items():
+        to[name] = to[name] + value if name in to else value
+
+
+# A pass over some rows with their noise.
+Look = Callable[[Batch, Noise], tuple[Terms, Tallies]]
+
+
 class Engine:
-    """Gradient, then one optimiser step over all parameters as one tensor. An engine says how the gradient comes."""
+    """Gradient, then one optimiser step over all parameters as one tensor. An engine says how the gradient comes.
+
+    Attributes:
+        group: the processes that take the steps together.
+        micro_batch: the most rows that one pass holds; 0 holds all that are here.
+    """
 
     name = "engine"
 
@@ -88,7 +103,7 @@ class Engine:
         self.optimiser = optimiser.bind([self.flat.whole])
         self.clip = clip
         self.means = Means()
-        self.group = Group()
+        self.group, self.micro_batch = Group(), 0
 
     def moved(self, task: Task) -> list[nn.Parameter]:
         """Return the parameters that steps move."""
@@ -103,8 +118,6 @@ class Engine:
 
     def step(self, batch: Batch, noise: Noise, epoch: float, rate: float = 1.0, *, valued: bool = True) -> None:
         """Take one optimiser step; ``rate`` multiplies the learning rate, ``valued`` asks for the terms' values."""
-        if batch.among is not None:
-            noise = noise.share(batch.among[0], len(batch.x), batch.among[1])
         now = self.description.at(epoch).settings()
         now["lr"] *= rate
         for group in self.optimiser.param_groups:
@@ -141,17 +154,43 @@ class Engine:
             return torch.stack(list(means.values())).sum()
 
         self.optimiser.step(closure)
+
+        def looked(part: Batch, own: Noise) -> tuple[Terms, Tallies]:
+            terms, tallies = self.task(part, own, epoch)
+            return averaged(terms, part.weight), tallies
+
         # The point that a line search takes is seldom the last one that it looked at.
         with torch.no_grad():
-            terms, tallies = self.task(batch, noise.at(noise.step), epoch)
-        return self._of_all(batch, None, averaged(terms, batch.weight), tallies)
+            return self._of_all(batch, None, *self._in_parts(batch, noise, looked, None))
 
     def _clipped(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> tuple[Terms, Tallies]:
-        found = self.gradient(batch, noise.at(noise.step), epoch, valued=valued)
-        found = self._of_all(batch, self.flat.gradient, *found)
+        def passed(part: Batch, own: Noise) -> tuple[Terms, Tallies]:
+            return self.gradient(part, own, epoch, valued=valued)
+
+        g = self.flat.gradient
+        found = self._of_all(batch, g, *self._in_parts(batch, noise, passed, g))
         if self.clip:
             self.shorten(self.clip)
         return found
+
+    def _in_parts(self, batch: Batch, noise: Noise, look: Look, g: Tensor | None) -> tuple[Terms, Tallies]:
+        """Look at micro-batches one after another; make means over the batch of a gradient, in place, and of terms."""
+        parts = batch.parts(self.micro_batch)
+        if len(parts) == 1:
+            return look(batch, batch.own(noise.at(noise.step)))
+        means, tallies = Terms(), Tallies()
+        total = None if g is None else torch.zeros_like(g)
+        for part in parts:
+            share = len(part.x) / len(batch.x)
+            terms, sums = look(part, part.own(noise.at(noise.step)))
+            added(means, {name: value.detach() * share for name, value in terms.items()})
+            for name, own in sums.items():
+                added(tallies.setdefault(name, {}), own)
+            if total is not None and g is not None:
+                total.add_(g, alpha=share)
+        if total is not None and g is not None:
+            g.copy_(total)
+        return means, tallies
 
     def _of_all(self, batch: Batch, g: Tensor | None, means: Terms, tallies: Tallies) -> tuple[Terms, Tallies]:
         """Make the gradient and the terms those of the whole batch, where this one is a share of it."""

@@ -222,10 +222,10 @@ class Loop:
         # Every process has to have a part, so that it knows the names of what is summed.
         shared = self.group.talks and len(chunks) >= self.group.size
         for i, index in chunks[self.group.rank :: self.group.size] if shared else chunks:
-            batch = rows.take(index)
-            found, _ = self.task(batch, self.noise.branch(HELD_OUT).at(i), math.inf)
-            terms.add(averaged(found, batch.weight), len(index))
-            measures.add(averaged(self.task.measure(batch), batch.weight), len(index))
+            for batch in rows.take(index).parts(self.trainer.micro_batch):
+                found, _ = self.task(batch, batch.own(self.noise.branch(HELD_OUT).at(i)), math.inf)
+                terms.add(averaged(found, batch.weight), len(batch.x))
+                measures.add(averaged(self.task.measure(batch), batch.weight), len(batch.x))
         if shared:
             terms.join(self.group)
             measures.join(self.group)

@@ -50,6 +50,8 @@ class Trainer(Component):
     Args:
         epochs: passes over the training rows; 0 keeps the starting values.
         batch_size: rows per step; 0 picks 256, fewer below 5,120 rows so that an epoch has about twenty steps.
+        micro_batch: the most rows that one pass holds in memory; a step adds up the gradients of as many passes as its
+            rows need, and comes to the same weights. 0 passes all rows of a step at once.
         optimiser: how a gradient becomes a step.
         validation: share of rows held out to choose the best weights and to stop; 0 trains on all rows and keeps the
             last weights.
@@ -78,6 +80,7 @@ class Trainer(Component):
     kind: ClassVar[str] = "trainer"
     epochs: int = count(100, low=0)
     batch_size: int = count(0, low=0)
+    micro_batch: int = count(0, low=0)
     optimiser: Optimiser = Adam(Cosine(1e-3))  # noqa: RUF009  (frozen)
     validation: float = number(0.1, low=0.0, high=0.9)
     patience: int = count(10, low=0)
@@ -118,8 +121,12 @@ class Trainer(Component):
 
         ``shared`` says that several processes take the steps together.
         """
+        engine = self._engine(self.runs(task, rows, shared=shared).split()[0], task)
+        engine.micro_batch = self.micro_batch
+        return engine
+
+    def _engine(self, name: str, task: Task) -> Engine:
         optimiser = self.optimiser.over(task.epochs)
-        name = self.runs(task, rows, shared=shared).split()[0]
         if name == "native":
             return Native(task.unsupervised(), optimiser, products=Probed())
         if name in ("explicit", "sparse"):
@@ -162,7 +169,8 @@ class Trainer(Component):
         why = unknown(objective)
         if why or self.engine == "sparse":
             return why
-        return small(objective, self.rows_per_step(objective.model.spec.rows if rows is None else len(rows)))
+        at_once = self.rows_per_step(objective.model.spec.rows if rows is None else len(rows))
+        return small(objective, min(at_once, self.micro_batch or at_once))
 
     def _no_kernel(self, task: Task, rows: Source | None) -> str:
         if rows is not None and not (isinstance(rows, Rows) and rows.plain):
@@ -171,6 +179,8 @@ class Trainer(Component):
             return "the kernel is for float32 on a processor"
         if self.clip or self.trim:
             return f"the kernel does not {'clip gradients' if self.clip else 'trim batches'}"
+        if self.micro_batch:
+            return "the kernel passes all rows of a step at once, and holds few of them"
         return unsuited(task.unsupervised(), self.optimiser)
 
     def split(self, rows: Source, noise: Noise) -> tuple[Source, Rows | None]:
