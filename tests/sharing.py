@@ -1,13 +1,15 @@
 """Fits on several processes that the tests share; as a script, one of these processes."""
 
+import copy
 import os
+import pickle
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from isthmus import Autoencoder, Trainer, recipes
+from isthmus import Autoencoder, Trainer, load, recipes
 from isthmus.data import stream
 from isthmus.parts import (
     L1,
@@ -88,6 +90,16 @@ FITS = {
         rows()
     ),
 }
+SHARDED = (
+    "corruption",
+    "mask, dropout, clip",
+    "draws",
+    "row weights",
+    "probes",
+    "tallies",
+    "many held out",
+    "layer by layer",
+)
 IN_PARTS = ("corruption", "autograd", "all rows", "tallies")
 # These are repeated to the same bits, and near the fit of one process.
 NEAR = {
@@ -134,6 +146,48 @@ def streamed(folder):
     return torch.cat(seen), found(fitted)
 
 
+def sharded(folder):
+    """Return what becomes of sharded fits that roll back, go on from a file, and end by themselves."""
+    settings = {"engine": "sharded", "epochs": 4, "corruption": GaussianNoise(0.1)}
+    results = {f"{name}, sharded": found(FITS[name](engine="sharded")) for name in SHARDED}
+    results["in parts, sharded"] = found(FITS["corruption"](engine="sharded", micro_batch=9))
+    rolled = model(engine="sharded", optimiser=SGD(3.0)).fit(rows())
+    results["rolled back, sharded"] = found(rolled) | times(rolled)
+    whole = model(**settings).fit(rows())
+    results["sharded, uninterrupted"] = found(whole)
+    save_to = folder / "sharded"
+    model(**settings).fit(rows(), checkpoint=save_to, callbacks=[Ends(2)])
+    results["resumed, sharded"] = found(model(**settings).fit(rows(), checkpoint=save_to))
+    results["engine, sharded"] = whole.engine_
+    # Pickled, copied and saved as any other, with nothing of torch's own in its modules.
+    plain = copy.deepcopy(pickle.loads(pickle.dumps(whole)))
+    whole.save(folder / f"saved {os.environ['RANK']}")
+    results["plain"] = {"code": torch.from_numpy(plain.transform(rows()))}
+    results["saved"] = {"code": torch.from_numpy(load(folder / f"saved {os.environ['RANK']}").transform(rows()))}
+    results["traces"] = [
+        f"{type(module).__name__}.{name}"
+        for module in whole.objective_.modules()
+        for name, value in vars(module).items()
+        if "fsdp" in name.lower() or (name.endswith("_hooks") and value)
+    ] + [name for name, p in whole.objective_.named_parameters() if type(p) is not torch.nn.Parameter]
+    return results
+
+
+def times(fitted):
+    """Return how often every epoch of a fit was begun anew."""
+    return {"times": torch.tensor([row["rollbacks"] for row in fitted.history_])}
+
+
+class Ends(Callback):
+    """End a fit after some epochs."""
+
+    def __init__(self, last):
+        self.last = last
+
+    def epoch_end(self, loop, row):
+        loop.stop = loop.epoch == self.last
+
+
 def main(folder):
     """Fit everything as one of the processes that the environment names, twice where bits are compared."""
     torch.set_num_threads(1)
@@ -141,8 +195,9 @@ def main(folder):
     results = {name: found(fit()) for name, fit in {**FITS, **NEAR}.items()}
     results |= {f"{name}, again": found(fit()) for name, fit in NEAR.items()}
     results |= {f"{name}, in parts": found(FITS[name](micro_batch=9)) for name in IN_PARTS}
+    results |= sharded(folder)
     rolled = model(optimiser=SGD(3.0)).fit(rows())
-    results["rolled back"] = found(rolled) | {"times": torch.tensor([row["rollbacks"] for row in rolled.history_])}
+    results["rolled back"] = found(rolled) | times(rolled)
     results["engine"] = model(precision="float32").fit(rows()).engine_
     results["unseeded"] = found(model().set_params(random_state=None).fit(rows()))
     results["alone"] = found(model().set_params(random_state=int(rank)).fit(rows(), devices=1))
@@ -152,6 +207,8 @@ def main(folder):
         "unlike": lambda: model().fit(rows() + float(rank)),
         "kernel": lambda: model(engine="native", precision="float32").fit(rows()),
         "crumbs": lambda: model(batch_size=1).fit(rows()),
+        "atoms": lambda: FITS["new atoms"](engine="sharded"),
+        "all at once": lambda: model(engine="sharded", optimiser=LBFGS()).fit(rows()),
         "workers": lambda: model().fit(rows(), devices=2),
     }
     for name, fit in others.items():

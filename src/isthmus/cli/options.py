@@ -124,3 +124,6 @@ class Training:
 
     device: str | None = None
     """auto, cpu, cuda, cuda:1, mps."""
+
+    engine: Literal["auto", "native", "sparse", "explicit", "autograd", "compiled", "sharded"] | None = None
+    """How a step is executed; sharded divides weights and moments among the processes of --devices."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +59,11 @@ class Means:
         return found
 
 
+def snapshot(module: nn.Module) -> dict[str, Tensor]:
+    """Copy every parameter and buffer."""
+    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
 def copied(tree: Any) -> Any:
     """Copy nested dictionaries and lists of tensors and numbers, several times faster than ``copy.deepcopy``."""
     if isinstance(tree, Tensor):
@@ -79,6 +84,8 @@ def added(to: dict[str, Tensor], more: Mapping[str, Tensor]) -> None:
         to[name] = to[name] + value if name in to else value
 
 
+# Parameters and buffers by name.
+Weights = dict[str, Tensor]
 # A pass over some rows with their noise.
 Look = Callable[[Batch, Noise], tuple[Terms, Tallies]]
 
@@ -89,9 +96,11 @@ class Engine:
     Attributes:
         group: the processes that take the steps together.
         micro_batch: the most rows that one pass holds; 0 holds all that are here.
+        divides: whether each process keeps a part of the weights only.
     """
 
     name = "engine"
+    divides: ClassVar[bool] = False
 
     def __init__(self, task: Task, optimiser: Optimiser, *, clip: float = 0.0) -> None:
         """Bind an optimiser to the task's trainable parameters."""
@@ -99,11 +108,15 @@ class Engine:
         parameters = self.moved(task)
         if not parameters:
             raise ValueError("nothing to train: every parameter is frozen; use Given(..., trained=True) or epochs=0")
-        self.flat = Flat(parameters)
-        self.optimiser = optimiser.bind([self.flat.whole])
         self.clip = clip
         self.means = Means()
         self.group, self.micro_batch = Group(), 0
+        self.bind(parameters)
+
+    def bind(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Lay the parameters out and bind the optimiser to them."""
+        self.flat = Flat(parameters)
+        self.optimiser = self.description.bind([self.flat.whole])
 
     def moved(self, task: Task) -> list[nn.Parameter]:
         """Return the parameters that steps move."""
@@ -208,6 +221,31 @@ class Engine:
         """The learning rate of the last step."""
         return float(self.optimiser.param_groups[0]["lr"])
 
+    def length(self) -> Tensor:
+        """Return the length of all weights as one vector."""
+        length: Tensor = self.flat.whole.detach().norm()
+        return length
+
+    def weights(self) -> Weights:
+        """Return a copy of every number of the task, as :meth:`take` takes it back."""
+        return snapshot(self.task)
+
+    def take(self, weights: Weights) -> None:
+        """Give the task numbers that it had."""
+        self.task.load_state_dict(weights)
+
+    def part(self, weights: Weights) -> Weights:
+        """Return what this process keeps of a whole task's numbers."""
+        return weights
+
+    def divided(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Return what this process keeps of a state, as a file holds it."""
+        return state
+
+    def gathered(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Return a state as a file holds it, given what each process keeps."""
+        return state
+
     def finite(self) -> bool:
         """Say whether every parameter and every number in a memory is finite."""
         return all_finite([self.flat.whole.detach(), *self.task.buffers()])
@@ -244,13 +282,18 @@ class Autograd(Engine):
 
     def gradient(self, batch: Batch, noise: Noise, epoch: float, *, valued: bool) -> tuple[Terms, Tallies]:
         """Differentiate the sum of the averaged terms."""
-        with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            terms, tallies = self.task(batch, noise, epoch)
-        means = averaged(terms, batch.weight)
-        whole = [value.float() if value.dtype == torch.bfloat16 else value for value in means.values()]
-        torch.stack(whole).sum().backward()
+        means, tallies, loss = self._looked(self.task, batch, noise, epoch)
+        loss.backward()
         self.flat.collect()
         return means, tallies
+
+    def _looked(self, task: nn.Module, batch: Batch, noise: Noise, epoch: float) -> tuple[Terms, Tallies, Tensor]:
+        """Return averaged terms, tallies and the sum of the terms."""
+        with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            terms, tallies = task(batch, noise, epoch)
+        means = averaged(terms, batch.weight)
+        whole = [value.float() if value.dtype == torch.bfloat16 else value for value in means.values()]
+        return means, tallies, torch.stack(whole).sum()
 
 
 class Compiled(Autograd):

@@ -28,6 +28,7 @@ from isthmus.training.loop import Loop
 from isthmus.training.native import Native, unsuited
 from isthmus.training.optimiser import Adam, Optimiser
 from isthmus.training.phase import Phase
+from isthmus.training.sharded import Sharded, undivided
 from isthmus.training.sparse import Sparse, small
 from isthmus.training.sparse import unsuited as unknown
 from isthmus.training.together import fit_many
@@ -66,7 +67,8 @@ class Trainer(Component):
             without the silent units of a code of which few are active; ``explicit`` by the derivatives that parts
             declare; ``autograd`` by torch's; ``auto`` is the first of these that knows every part and is not slower.
             ``compiled`` is autograd through ``torch.compile``, on request: seconds at the first steps, and a C++
-            compiler. All look at the value of the loss in some steps of an epoch only.
+            compiler. ``sharded``, on request, divides weights and moments among the processes of a fit. All look at the
+            value of the loss in some steps of an epoch only.
         checkpoint_seconds: shortest time between two checkpoints, where a checkpoint file is asked for.
         pretraining: how the layers are trained one by one before the whole; None trains the whole from the start.
 
@@ -88,7 +90,7 @@ class Trainer(Component):
     clip: float = number(0.0, low=0.0)
     precision: str = choice("float32", ("float32", "float64", "bf16"))
     device: str = "auto"
-    engine: str = choice("auto", ("auto", "native", "sparse", "explicit", "autograd", "compiled"))
+    engine: str = choice("auto", ("auto", "native", "sparse", "explicit", "autograd", "compiled", "sharded"))
     checkpoint_seconds: float = number(30.0, low=0.0)
     pretraining: Greedy | None = None
 
@@ -133,7 +135,7 @@ class Trainer(Component):
             products = HalfProducts() if self.precision == "bf16" else Probed()
             declared = Sparse if name == "sparse" else Explicit
             return declared(task.unsupervised(), optimiser, clip=self.clip, products=products)  # the task itself
-        torchs = Compiled if name == "compiled" else Autograd
+        torchs = {"compiled": Compiled, "sharded": Sharded}.get(name, Autograd)
         return torchs(task, optimiser, clip=self.clip, precision=self.precision)
 
     def runs(self, task: Task, rows: Source | None = None, *, shared: bool = False) -> str:
@@ -142,6 +144,12 @@ class Trainer(Component):
         Raises:
             ValueError: the explicit engine was asked for and cannot be.
         """
+        if self.engine == "sharded":
+            if why := undivided(task, self.optimiser, shared=shared):
+                raise ValueError(
+                    f"engine='sharded' cannot run this fit: {why}; use engine='auto', or devices=2 or more"
+                )
+            return "sharded (asked for)"
         why = task.needs_autograd
         if self.engine in ("explicit", "native", "sparse") and why:
             raise ValueError(f"engine={self.engine!r} cannot run this fit: {why}; use engine='auto'")
