@@ -150,6 +150,7 @@ def sharded(folder):
     """Return what becomes of sharded fits that roll back, go on from a file, and end by themselves."""
     settings = {"engine": "sharded", "epochs": 4, "corruption": GaussianNoise(0.1)}
     results = {f"{name}, sharded": found(FITS[name](engine="sharded")) for name in SHARDED}
+    results |= {f"{name}, sharded": found(NEAR[name](engine="sharded")) for name in ("single precision", "bf16")}
     results["in parts, sharded"] = found(FITS["corruption"](engine="sharded", micro_batch=9))
     rolled = model(engine="sharded", optimiser=SGD(3.0)).fit(rows())
     results["rolled back, sharded"] = found(rolled) | times(rolled)

@@ -84,14 +84,16 @@ class Sharded(Autograd):
         self.parameters, self.turned = list(parameters), [turned(p) for p in parameters]
         for p in parameters:
             p.data = p.data.contiguous()
-        self.unit: Any = Unit(self.task)
         before = hooked(self.task)
         others = {p for p in named.values() if id(p) not in known}
         with speaking():
             mesh = init_device_mesh(parameters[0].device.type, (distributed.get_world_size(),))
-            fully_shard(self.unit, mesh=mesh, reshard_after_forward=False, ignored_params=others)
+            settings: dict[str, Any] = {"mesh": mesh, "reshard_after_forward": False, "ignored_params": others}
+            self.unit: Any = fully_shard(Unit(self.task), **settings)
         # Every process weighs its rows by their share of all, so that sums are means.
-        self.unit.set_gradient_divide_factor(1.0)  # type: ignore[operator]
+        self.unit.set_gradient_divide_factor(1.0)
+        # gloo knows no other.
+        self.unit.set_force_sum_reduction_for_comms(True)
         divided: dict[str, Any] = dict(self.task.named_parameters(remove_duplicate=False))
         by_number: dict[int, Any] = {i: divided[name] for name, i in self.index.items()}
         self.sharded: list[Any] = [by_number[i] for i in range(len(parameters))]
