@@ -239,7 +239,7 @@ def test_ten_thousand_columns_open(chromium, tmp_path):
     slider.focus()
     slider.press("End")
     page.wait_for_function("before => document.querySelector('#decoder').innerText !== before", arg=before)
-    assert page.locator("*").count() < 10_000
+    assert page.locator("*").count() < 20_000  # columns to choose from are listed once, others as they are asked for
     context.close()
     assert visited.faults == []
     assert visited.elsewhere() == []
