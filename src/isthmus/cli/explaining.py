@@ -161,7 +161,7 @@ def predicted(fitted: Any, data: str, reading: Reading, per_column: bool) -> Ite
     walk, total = walked(data, reading, rows.types_of(fitted) or {})
     with Counted("scoring", total) as shown:
         for block in walk:
-            yield predict_batches(fitted, rows.table_of(block), per_concept=per_column), block
+            yield predict_batches(fitted, block.arrow, per_concept=per_column), block
             shown.step(len(block))
 
 

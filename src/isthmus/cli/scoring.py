@@ -118,7 +118,7 @@ def _scored(
     walk, total = walked(data, reading, rows.types_of(detector))
     with Counted("scoring", total) as shown:
         for block in walk:
-            yield score_batches(detector, rows.table_of(block), per_column=per_column), shown.done, block
+            yield score_batches(detector, block.arrow, per_column=per_column), shown.done, block
             shown.step(len(block))
 
 
