@@ -149,13 +149,13 @@ def some(given: Data, index: Any) -> Data:
 
 def columns(source: str) -> tuple[str, ...]:
     """Return the names of the columns of a csv or Parquet file; none of anything else."""
-    from isthmus.data import blockwise, csvlayout, tables
+    from isthmus.data import blockwise, csvlayout, parquetfiles
 
     path = Path(source).expanduser()
     if not blockwise.in_blocks(source):
         return ()
-    if path.suffix.lower() in tables.PARQUET:
-        with tables.parquet_file(path) as file:
+    if path.suffix.lower() in parquetfiles.PARQUET:
+        with parquetfiles.parquet_file(path) as file:
             return tuple(file.schema_arrow.names)
     return csvlayout.layout(path).header or ()
 

@@ -160,10 +160,10 @@ def _marked(first: Path, anomaly: Any) -> Iterator[Any]:
     """Give what was written in a first turn with other marks."""
     import pyarrow as pa
 
-    from isthmus.data import tables
+    from isthmus.data import parquetfiles
 
     done = 0
-    with tables.parquet_file(first) as file:
+    with parquetfiles.parquet_file(first) as file:
         for batch in file.iter_batches():
             table = pa.Table.from_batches([batch])
             marks = pa.array(anomaly[done : done + len(batch)])

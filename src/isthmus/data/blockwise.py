@@ -12,6 +12,7 @@ from typing import Any
 
 from isthmus.data import tables
 from isthmus.data.csvlayout import Layout, layout
+from isthmus.data.parquetfiles import PARQUET, parquet_file, reading
 from isthmus.data.record import Data
 
 ROWS, BYTES = 8192, 1 << 22
@@ -39,7 +40,7 @@ def blocks(
         ValueError: the file cannot be read.
     """
     path = Path(source).expanduser()
-    if path.suffix.lower() in tables.PARQUET:
+    if path.suffix.lower() in PARQUET:
         for table in _parquet(path, rows):
             yield tables.parquet_rows(table, path, label, drop, None, types or {})
         return
@@ -55,7 +56,7 @@ def in_blocks(source: str) -> bool:
     """Tell whether :func:`blocks` reads a source."""
     path = Path(source).expanduser()
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    return path.is_file() and (suffix in tables.TEXT or suffix in tables.PARQUET)
+    return path.is_file() and (suffix in tables.TEXT or suffix in PARQUET)
 
 
 def parts(data: Data, rows: int = ROWS) -> Iterator[Data]:
@@ -74,9 +75,9 @@ def parts(data: Data, rows: int = ROWS) -> Iterator[Data]:
 def count(source: str) -> int | None:
     """Return the number of rows of a file, where it says so by itself."""
     path = Path(source).expanduser()
-    if path.suffix.lower() not in tables.PARQUET:
+    if path.suffix.lower() not in PARQUET:
         return None
-    with tables.parquet_file(path) as file:
+    with parquet_file(path) as file:
         found: int = file.metadata.num_rows
     return found
 
@@ -84,9 +85,9 @@ def count(source: str) -> int | None:
 def _parquet(path: Path, rows: int) -> Iterator[Any]:
     import pyarrow as pa
 
-    with tables.parquet_file(path) as file:
+    with parquet_file(path) as file:
         batches = iter(file.iter_batches(batch_size=rows))
-        while (batch := tables.reading(path, lambda: next(batches, None))) is not None:
+        while (batch := reading(path, lambda: next(batches, None))) is not None:
             if batch.num_rows:
                 yield pa.Table.from_batches([batch])
 

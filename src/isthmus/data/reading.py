@@ -11,6 +11,7 @@ from typing import Any
 from isthmus.data import datasets, idx, images, npfiles, tables
 from isthmus.data.datasets import BUILT_IN
 from isthmus.data.download import Progress
+from isthmus.data.parquetfiles import PARQUET
 from isthmus.data.record import Data
 
 KINDS = "csv, tsv, txt, data (also .gz), parquet, npy, npz, idx, a picture, or a folder of pictures or idx files"
@@ -98,7 +99,7 @@ def _file(
     _only(str(path), size=size)
     if suffix in tables.TEXT:
         return tables.read_csv(path, label, drop, limit, types)
-    if suffix in tables.PARQUET:
+    if suffix in PARQUET:
         return tables.read_parquet(path, label, drop, limit, types)
     _only(str(path), drop=drop)
     if suffix == ".npz":
