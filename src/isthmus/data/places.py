@@ -114,7 +114,7 @@ def several(source: Source) -> bool:
     return is_url(source) or bool(PATTERN.search(str(source)) and not Path(source).expanduser().exists())
 
 
-def located(source: Source, filesystem: Any = None) -> Place:
+def located(source: Source | Place, filesystem: Any = None) -> Place:
     """Return the place that a path, a pattern, a URL or a path in ``filesystem`` (of pyarrow or fsspec) stands for.
 
     Raises:
@@ -122,6 +122,8 @@ def located(source: Source, filesystem: Any = None) -> Place:
     """
     from pyarrow import fs
 
+    if isinstance(source, Place):
+        return source
     text = os.fspath(source)
     if filesystem is not None:
         if isinstance(filesystem, fs.FileSystem):

@@ -115,8 +115,11 @@ def table_writer(path: str | os.PathLike[str], schema: Any) -> Iterator[Callable
 
 def _cells(column: Any) -> list[Any]:
     """Return a column's cells as a text file has them: truth values in small letters, nothing where one is missing."""
+    import pyarrow as pa
+
     words = {True: "true", False: "false"}
-    cells = column.to_pylist()
+    # In the digits that single precision has.
+    cells = (column.cast(pa.string()) if pa.types.is_float32(column.type) else column).to_pylist()
     return [words[cell] if isinstance(cell, bool) else cell for cell in cells]
 
 

@@ -24,7 +24,7 @@ AT_ONCE = 16
 
 
 def stream(
-    source: Source | Array, *, drop: Sequence[str] = (), window_bytes: int = WINDOW, filesystem: Any = None
+    source: Source | Place | Array, *, drop: Sequence[str] = (), window_bytes: int = WINDOW, filesystem: Any = None
 ) -> Stream:
     """Open rows that are larger than memory, to be read in blocks while a model is fitted.
 
