@@ -38,7 +38,7 @@ def answered(
             shown.step(len(block))
 
 
-def write(out: Path, answers: Iterator[tuple[Any, Data]], names: Sequence[str] | None) -> int:
+def write(out: Path, answers: Iterator[tuple[Any, Data | None]], names: Sequence[str] | None) -> int:
     """Write answers, numbers or Arrow tables; return how many rows they are of.
 
     csv and Parquet files are written block by block, behind the rows' own names; any other file at the end.
@@ -64,11 +64,11 @@ def tabular(values: Any, names: Sequence[str] | None) -> Any:
     return pa.Table.from_arrays([pa.array(np.ascontiguousarray(column)) for column in flat.T], names=names)
 
 
-def with_names(found: Any, block: Data, out: Path) -> Any:
+def with_names(found: Any, block: Data | None, out: Path) -> Any:
     """Return answers behind the rows' own names, where they have such."""
     import pyarrow as pa
 
-    if block.index is None:
+    if block is None or block.index is None:
         return found
     return found.add_column(0, rows.ROW_NAMES[out.suffix.lower()], pa.array(block.index.tolist()))
 

@@ -125,7 +125,8 @@ def _quantised(path: Path) -> np.ndarray[Any, np.dtype[Any]] | None:
 
 def _write(out: Path, fitted: Autoencoder, values: Any) -> None:
     """Write rows in the caller's columns, or shaped as one row of the fit."""
-    rows.write(out, *_table(fitted, values))
+    table, names = _table(fitted, values)
+    answers.write(out, iter([(table, None)]), names)
 
 
 def _table(fitted: Autoencoder, values: Any) -> tuple[Any, Any]:
