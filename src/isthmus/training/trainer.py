@@ -199,7 +199,7 @@ class Trainer(Component):
         held = min(round(len(rows) * self.validation), rows.room)
         if not held or len(rows) < 10:
             return rows, None
-        return rows.split(noise.branch(SPLIT).permutation(len(rows))[:held].sort().values)
+        return rows.split(noise.branch(SPLIT).some(len(rows), held))
 
     def phases(self, task: Task, rows: Source, held_out: Rows | None, noise: Noise, name: str) -> Iterator[Phase]:
         """Give what is trained, in order: where layers are pretrained, each one when those below it are done."""
