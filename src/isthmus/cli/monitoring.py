@@ -32,8 +32,8 @@ def monitor(
 ) -> int:
     """Say whether the rows of DATA are still like those of the fit, and which column has moved since when.
 
-    The exit code is 0 where nothing has moved, 1 where something has, and 2 for a mistake. Rows are read in the order in
-    which they came; a file that is sorted by a column has moved in it.
+    The exit code is 0 where nothing has moved, 1 where something has, and 2 for a mistake. Rows are read in the order
+    in which they came; a file that is sorted by a column has moved in it.
 
     Args:
         model: folder of a saved model.

@@ -22,6 +22,8 @@ def serve(
     reload: float = 1.0,
     log_level: Literal["info", "warning"] = "info",
     graphs: bool = True,
+    monitor: bool = True,
+    alpha: float = 0.01,
 ) -> None:
     """Answer questions about rows over HTTP by saved models, until Ctrl-C or SIGTERM.
 
@@ -42,6 +44,8 @@ def serve(
         log_level: warning leaves out the line per request.
         graphs: let ONNX graphs answer, where isthmus[onnx] is installed: answers agree with the model's to 1e-5 and
             come several times faster, once the graphs are made; --no-graphs answers by torch, bit for bit.
+        monitor: compare rows that are scored with those of the fit; GET /v1/drift says which column has moved.
+        alpha: chance of a false alarm of the monitor, ever.
     """
     if not models:
         raise ValueError("isthmus serve needs a model; give the folder of a saved one")
@@ -52,6 +56,8 @@ def serve(
         raise ValueError(f"--port {port} is no port; give one from 0 to 65535")
     if not reload >= 0:
         raise ValueError(f"--reload {reload} is no time; give seconds, or 0")
+    if not 0 < alpha < 1:
+        raise ValueError(f"--alpha {alpha:g} is no chance of a false alarm; give a number between 0 and 1, as 0.01")
     try:
         from isthmus.service.guard import Limits
         from isthmus.service.registry import named
@@ -60,7 +66,10 @@ def serve(
     except ImportError as error:
         raise ImportError(f"isthmus serve needs {error.name}; pip install 'isthmus[serve]'") from None
     limits = Limits(body=size(max_body), rows=max_rows, seconds=timeout)
-    begin(named(models), Settings(host, port, limits, key(api_key_file), threads, reload, log_level, graphs))
+    begin(
+        named(models),
+        Settings(host, port, limits, key(api_key_file), threads, reload, log_level, graphs, alpha if monitor else 0.0),
+    )
 
 
 def size(text: str) -> int:

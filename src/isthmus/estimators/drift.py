@@ -119,7 +119,8 @@ class Watch:
         # The generator is where it would be after all rows before, whoever compared them.
         uniform = np.random.Generator(np.random.PCG64(self.seed).advance(before * len(self.reference)))
         bins = self.reference.bins(values)
-        found, begun = self.betting.update(self.urn.p_values(bins, uniform.random(bins.shape)))
+        p = self.urn.p_values(bins, np.asarray(uniform.random(bins.shape)))
+        found, begun = self.betting.update(p)
         self.capital = found[-1]
         over = found >= len(self.reference) / self.alpha
         new = over.any(0) & (self.noticed == 0)

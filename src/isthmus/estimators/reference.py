@@ -1,4 +1,4 @@
-"""What a fit keeps of its rows to compare later ones with: for every column, and for scores, how often each bin came."""
+"""What a fit keeps of its rows to compare later ones with: of every column and of scores how often each bin came."""
 
 from __future__ import annotations
 

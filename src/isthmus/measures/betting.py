@@ -22,11 +22,12 @@ BETS = len(LINES) + len(CURVES) + len(GRIDS)
 class Betting:
     r"""Capital of players who bet against the p-values of several streams; high where these are not uniform.
 
-    A player multiplies what he holds by :math:`f(p)`, a density on [0, 1]: :math:`1 \pm 1.6 (p - 1/2)` and :math:`1 \pm 0.6 (p - 1/2)` where values
-    move up or down, :math:`1 \pm 0.9 (6 p^2 - 6 p + 1)` where they spread or gather, and two histograms of the past
-    p-values, one of which is fine at both ends, where anything else changes. Half of the capital is staked at the first
-    row; of the other half a little with each row, so that a change that comes late finds players who have lost nothing.
-    Of uniform p-values the capital S is a martingale that begins with 1, so that
+    A player multiplies what he holds by :math:`f(p)`, a density on [0, 1]: :math:`1 \pm 1.6 (p - 1/2)` and
+    :math:`1 \pm 0.6 (p - 1/2)` where values move up or down, :math:`1 \pm 0.9 (6 p^2 - 6 p + 1)` where they spread or
+    gather, and two histograms of the past p-values, one of which is fine at both ends, where anything else changes.
+    Half of the capital is staked at the first row; of the other half a little with each row, so that a change that
+    comes late finds players who have lost nothing. Of uniform p-values the capital S is a martingale that begins with
+    1, so that
 
     .. math:: P(\sup_n S_n \ge 1 / \alpha) \le \alpha
 

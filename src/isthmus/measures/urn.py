@@ -100,7 +100,7 @@ class Urn:
         equal = self.counts[streams, bins] + 1 + (before & (bins[None] == bins[:, None])).sum(1)
         total = self.counts.sum(1) + 1 + np.arange(len(bins))[:, None]
         np.add.at(self.counts, (np.broadcast_to(streams, bins.shape), bins), 1)
-        return (greater + uniform * equal) / total
+        return np.asarray((greater + uniform * equal) / total)
 
     def to_lists(self) -> list[list[int]]:
         """Return plain numbers, for JSON."""
