@@ -57,9 +57,11 @@ def api(registry: Registry, worker: Worker, limits: Limits, metrics: Metrics, ke
     get("/v1/models", lambda request: records.models(registry))
     get("/metrics", lambda request: Response(metrics.text(), media_type="text/plain; version=0.0.4"))
     get("/openapi.json", lambda request: openapi.schema(registry, limits, key is not None))
+    # What is asked most is found at once; routers of the library try one route after another, in several layers.
+    guard.hot |= {f"/v1/{name}": told(f"/v1/{name}", asked(name, registry, worker, limits)) for name in records.OPTIONS}
     app.add_route("/v2/models/{name}/infer", told("/v2/models/{name}/infer", infer(registry, worker, limits)), ["POST"])
     for name in records.OPTIONS:
-        app.add_route(f"/v1/{name}", told(f"/v1/{name}", asked(name, registry, worker, limits)), ["POST"])
+        app.add_route(f"/v1/{name}", guard.hot[f"/v1/{name}"], ["POST"])
     app.add_exception_handler(HTTPException, no_route)  # type: ignore[arg-type]
     return guard
 

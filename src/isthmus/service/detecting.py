@@ -136,6 +136,8 @@ class ServedDetector(Served):
 
     def references(self) -> tuple[References, list[dict[str, Any]]]:
         """Return them; answers hold scores of all members, which are not those of members that calibrate crosswise."""
+        if not self.by_row:
+            return References(), []
         kept, told = super().references()
         return kept if len(self.model.calibration_) == 1 else References(kept.columns), told
 

@@ -18,7 +18,7 @@ from isthmus.service.registry import Registry
 from isthmus.service.served import Answer, Served
 
 LOG = logging.getLogger("isthmus.service")
-BLOCK, PART = 32, 256
+BLOCK, MOST = 32, 256
 COUNTED = ("score", "predict", "tensors")
 
 
@@ -26,7 +26,8 @@ class Watched:
     """The rows that a model has answered.
 
     They are compared 32 at a time, as one row alone costs as much as 20; those that wait are compared when somebody
-    asks. Only questions for scores and predictions count: what is asked to be explained was asked before, and is odd.
+    asks. Of a request of more than 256 rows the first 256 count, so that its time is bounded. Only questions for scores
+    and predictions count: what is asked to be explained was asked before, and is odd.
 
     Args:
         name: of the model.
@@ -44,12 +45,13 @@ class Watched:
         """Take note of rows that were answered."""
         if question not in COUNTED:
             return
+        cells = cells[:MOST]
         parts = [cells] if len(self.watch.told) > bool(self.sign) else []
         if self.sign:
             scores = answer.get("scores", answer.get("score"))
             if scores is None:
                 return
-            parts.append(self.sign * np.asarray(scores, np.float64)[:, None])
+            parts.append(self.sign * np.asarray(scores[:MOST], np.float64)[:, None])
         with self._lock:
             self._waiting.append(np.concatenate(parts, 1))
             self._count += len(cells)
@@ -57,13 +59,11 @@ class Watched:
             self._compare()
 
     def _compare(self) -> None:
-        """Compare what waits, in parts, so that nobody waits long for the lock."""
+        """Compare what waits, which is never much."""
         with self._lock:
-            values = np.concatenate(self._waiting) if self._waiting else np.empty((0, 0))
+            if self._waiting:
+                self.watch.update(np.concatenate(self._waiting))
             self._waiting, self._count = [], 0
-        for start in range(0, len(values), PART):
-            with self._lock:
-                self.watch.update(values[start : start + PART])
         if np.count_nonzero(self.watch.noticed) > self._told:
             found = self.report(waiting=False)
             self._told = len(found.moved)
