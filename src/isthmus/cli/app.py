@@ -20,6 +20,7 @@ from isthmus.cli.exporting import export
 from isthmus.cli.fitting import fit
 from isthmus.cli.imputing import impute
 from isthmus.cli.listing import parts
+from isthmus.cli.monitoring import monitor
 from isthmus.cli.reporting import explore, report
 from isthmus.cli.serving import serve
 from isthmus.cli.using import encode, evaluate, reconstruct, sample, score
@@ -50,6 +51,7 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     concepts,
     export,
     serve,
+    monitor,
     parts,
 )
 for place, command in enumerate(COMMANDS):
