@@ -11,7 +11,7 @@ from answering import SIZES, agree, both, cells_scored, slack
 from mixed_tables import table, unseen
 
 from isthmus import Trainer, recipes
-from isthmus.parts import SwapNoise
+from isthmus.parts import Dense, SwapNoise
 
 X = table(60).select(["age", "town"])
 NUMBERS = table(60).select(["age", "whole"])
@@ -21,7 +21,7 @@ CHANGES = {
     "tied": {"architecture__tied": False},
     "denoising": {"corruption": SwapNoise(0.2)},
     "k_sparse": {"architecture__tied": False},
-    "dictionary": {"likelihood": None},
+    "dictionary": {"architecture": Dense(()), "likelihood": None, "penalties": ()},
     "contractive": {"architecture__tied": False},
 }
 # Its penalty differentiates by the inputs, which levels are not.

@@ -85,6 +85,10 @@ def traced(name: str, module: nn.Module, **inputs: Tensor) -> Traced:
         for node in program.graph.nodes:
             # Lines of the source, with where it lies on this machine.
             node.meta.pop("stack_trace", None)
+        for key, constant in program.constants.items():
+            if isinstance(constant, Tensor) and not constant.numel():
+                # What has no elements but memory, as numpy's arrays do, cannot be saved by torch.
+                program.constants[key] = torch.empty_like(constant)
         return Traced(name, program, list(inputs), list(module(**inputs)))
 
 
