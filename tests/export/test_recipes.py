@@ -1,4 +1,4 @@
-"""Every recipe has graphs that answer as it does, in ONNX and in ``.pt2``: of tables with holes and levels never seen."""
+"""Every recipe has ONNX and ``.pt2`` graphs that answer as it does: of tables with holes and levels never seen."""
 
 import io
 import json

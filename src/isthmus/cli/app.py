@@ -22,6 +22,7 @@ from isthmus.cli.imputing import impute
 from isthmus.cli.listing import parts
 from isthmus.cli.reporting import explore, report
 from isthmus.cli.serving import serve
+from isthmus.cli.sharing import pull, push
 from isthmus.cli.using import encode, evaluate, reconstruct, sample, score
 
 INTERRUPTED = 130
@@ -49,6 +50,8 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     explain,
     concepts,
     export,
+    push,
+    pull,
     serve,
     parts,
 )

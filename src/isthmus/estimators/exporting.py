@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from isthmus import export
 from isthmus.component import suggest
 from isthmus.estimators.inputs import Array, gather
+from isthmus.export import Traced
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
@@ -70,7 +71,7 @@ class Exported:
         raise NotImplementedError  # abstract
 
     def graphs(self) -> tuple[str, ...]:
-        """Return the names of the graphs that :meth:`to_onnx` and :meth:`to_pt2` can write, the one that says most first."""
+        """Return the names of the graphs that can be written, the one that says most first."""
         return tuple(self._makers())
 
     def to_onnx(self, graph: str | None = None, path: str | Path | None = None) -> bytes:
@@ -138,7 +139,7 @@ class Exported:
             Path(path).write_bytes(found)
         return found
 
-    def _traced(self, graph: str | None = None) -> export.Traced:
+    def _traced(self, graph: str | None = None) -> Traced:
         """Return a graph that can be written in any format."""
         makers = self._makers()
         name = next(iter(makers)) if graph is None else graph
@@ -147,7 +148,7 @@ class Exported:
         module, inputs = makers[name]()
         return export.traced(name, module, **inputs)
 
-    def _written(self, format: str, traced: export.Traced) -> bytes:
+    def _written(self, format: str, traced: Traced) -> bytes:
         """Return what was traced in a format, with what the cells of columns mean."""
         told = {COLUMNS: json.dumps(self.describe_columns(), ensure_ascii=False)}
         return traced.onnx(told) if format == "onnx" else traced.pt2(told)

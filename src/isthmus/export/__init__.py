@@ -1,4 +1,4 @@
-"""Fitted models as graphs, ONNX or ``.pt2``, from the caller's units to the caller's units; whoever runs one needs no Python."""
+"""Fitted models as graphs, ONNX or ``.pt2``, from the caller's units to the caller's units, without this library."""
 
 from __future__ import annotations
 
