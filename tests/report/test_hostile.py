@@ -1,6 +1,5 @@
 """What a column, a label or a file is called is text, whatever it looks like."""
 
-import numpy as np
 import pytest
 from hostile import NAMES, SCRIPT, hostile
 from unpack import tree
