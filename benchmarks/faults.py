@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,12 @@ from isthmus.training.distributed import Devices
 
 ROWS, WIDTH, EPOCHS, LIMIT, TIMEOUT = 20_000, 16, 10, 300, 60.0
 KILLED, STOPPED = "SIGKILL", "SIGSTOP"
-RUNS = {KILLED: 10, STOPPED: 5}
-MEMORY, STREAM = "rows in memory", "a stream"
+MEMORY, STREAM, DIVIDED = "rows in memory", "a stream", "divided weights"
+RUNS = {
+    MEMORY: {KILLED: 10, STOPPED: 5},
+    STREAM: {KILLED: 10, STOPPED: 5},
+    DIVIDED: {KILLED: 5, STOPPED: 3},
+}
 Array = np.ndarray[Any, Any]
 
 TABLE = Table(
@@ -53,7 +58,7 @@ TABLE = Table(
         "pause": Column("longest pause, s", "{:.1f}", "worst"),
         "minutes": Column("minutes", "{:.1f}", "sum"),
     },
-    rows=tuple(f"{fault}, {kind}" for kind in (MEMORY, STREAM) for fault in RUNS),
+    rows=tuple(f"{fault}, {kind}" for kind, faults in RUNS.items() for fault in faults),
 )
 
 
@@ -68,12 +73,13 @@ def data(rows: int) -> Array:
 def opened(x: Array, folder: Path) -> dict[str, Callable[[], Any]]:
     """Return what opens the rows in memory, and as a stream of 40 blocks with an eighth of them in memory."""
     pq.write_table(pa.table({f"x{i}": x[:, i] for i in range(WIDTH)}), folder / "rows.parquet", row_group_size=500)
-    return {MEMORY: lambda: x, STREAM: lambda: stream(folder / "rows.parquet", window_bytes=x.nbytes // 8)}
+    blockwise = partial(stream, folder / "rows.parquet", window_bytes=x.nbytes // 8)
+    return {MEMORY: lambda: x, STREAM: blockwise, DIVIDED: lambda: x}
 
 
-def fitted(rows: Any, seed: int, epochs: int, folder: Path | None) -> Autoencoder:
+def fitted(rows: Any, seed: int, epochs: int, folder: Path | None, engine: str = "auto") -> Autoencoder:
     """Fit on two workers that write down what they do in a folder, or without one in this process."""
-    trainer = Trainer(epochs, batch_size=64, precision="float64", patience=0)
+    trainer = Trainer(epochs, batch_size=64, precision="float64", patience=0, engine=engine)
     settings: dict[str, Any] = {"corruption": GaussianNoise(0.1), "likelihood": Normal(), "scaling": "none"}
     model = Autoencoder(4, architecture=Dense((32,)), trainer=trainer, random_state=seed, **settings)
     if folder is None:
@@ -154,10 +160,11 @@ def limited(seconds: int) -> Iterator[None]:
 class Undisturbed:
     """The fit that nothing happens to: weights, rows of an epoch, seconds of its steps, and what a seed changes."""
 
-    def __init__(self, rows: Callable[[], Any], epochs: int, seeds: int) -> None:
+    def __init__(self, rows: Callable[[], Any], epochs: int, seeds: int, engine: str) -> None:
         """Fit once on two workers, and with other seeds in this process."""
+        self.engine = engine
         with tempfile.TemporaryDirectory() as name:
-            self.model = fitted(rows(), 0, epochs, Path(name))
+            self.model = fitted(rows(), 0, epochs, Path(name), engine)
             times = steps(Path(name))
             (self.rows, *others) = [sorted(taken) for _, taken in sorted(epochs_of(Path(name)).items())]
         if any(other != self.rows for other in others) or len(set(self.rows)) < len(self.rows):
@@ -200,7 +207,7 @@ def disturbed(calm: Undisturbed, rows: Callable[[], Any], fault: str, seed: int,
         with tempfile.TemporaryDirectory() as name, faulted(Path(name), getattr(signal, fault), after, rank) as sent:
             try:
                 with limited(LIMIT):
-                    model = fitted(rows(), 0, epochs, Path(name))
+                    model = fitted(rows(), 0, epochs, Path(name), calm.engine)
             except (RuntimeError, TimeoutError) as error:
                 return {"completed": False, "error": str(error), "after": after, "rank": rank}
             if sent:
@@ -214,10 +221,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     epochs, seeds = (4, 2) if bench.quick else (EPOCHS, 4)
     with tempfile.TemporaryDirectory() as name:
         for kind, rows in opened(data(ROWS), Path(name)).items():
-            asked = [fault for fault in RUNS if bench.wants(f"{fault}, {kind}")]
-            calm = Undisturbed(rows, epochs, seeds) if asked else None
+            asked = [fault for fault in RUNS[kind] if bench.wants(f"{fault}, {kind}")]
+            engine = "sharded" if kind == DIVIDED else "auto"
+            calm = Undisturbed(rows, epochs, seeds, engine) if asked else None
             for fault in asked:
-                for seed in bench.seeds(range(RUNS[fault])):
+                for seed in bench.seeds(range(RUNS[kind][fault])):
                     with bench.row(f"{fault}, {kind}", {"rows": ROWS, "epochs": epochs}, seed) as found:
                         found |= disturbed(calm, rows, fault, seed, epochs)  # type: ignore[arg-type]
 
