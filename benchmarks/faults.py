@@ -1,7 +1,8 @@
 """Fits on two workers, one of which is killed or stopped at a random moment, beside the same fit left alone.
 
 Each run is one fit without ``checkpoint=``, as a user would start it, and gets one SIGKILL or SIGSTOP, sent to a worker
-drawn at random, at a moment drawn between its first step and the time at which the undisturbed fit took its last one.
+drawn at random, at a moment drawn between its first step and the time at which the undisturbed fit took its last one;
+where it comes after the last step of a fit that was faster, another moment is drawn.
 ``apart`` is the largest difference of a final weight from the undisturbed fit, ``noise`` the difference of held-out
 losses over the spread (largest less least) of those of other seeds. Workers write down the rows of every epoch;
 ``lost`` and ``doubled`` count rows that a finished epoch does not have once. ``pause`` is the longest time in which no
@@ -210,7 +211,7 @@ def disturbed(calm: Undisturbed, rows: Callable[[], Any], fault: str, seed: int,
                     model = fitted(rows(), 0, epochs, Path(name), calm.engine)
             except (RuntimeError, TimeoutError) as error:
                 return {"completed": False, "error": str(error), "after": after, "rank": rank}
-            if sent:
+            if sent and sent["at"] < steps(Path(name))[-1]:
                 return calm.beside(model, Path(name), epochs) | {"after": after, "rank": rank}
     raise RuntimeError("five fits in a row ended before their fault came")
 
