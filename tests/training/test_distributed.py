@@ -171,10 +171,12 @@ def test_shares_in_micro_batches_come_to_the_weights_of_one(both, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*sharing.SHARDED, "in parts", "resumed"])
+@pytest.mark.parametrize("name", [*sharing.SHARDED, "in parts", "resumed", "now and then"])
 def test_divided_weights_come_to_those_of_one(both, name):
     if name == "resumed":
         one = both[0]["sharded, uninterrupted"]
+    elif name == "now and then":
+        one = sharing.now_and_then("autograd")
     else:
         one = sharing.found(sharing.FITS["corruption" if name == "in parts" else name]())
     assert apart(one, both[0][f"{name}, sharded"]) < 1e-9
