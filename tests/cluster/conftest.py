@@ -39,5 +39,7 @@ def folder(tmp_path_factory):
         plain = Autoencoder(2, **nets)
         plain.fit(known.select(names)).save(made / "plain")
         labels = np.arange(len(known)) % 2
-        SelfExplainingClassifier(Autoencoder(2, **nets), **nets).fit(known.select(names), labels).save(made / "predicts")
+        SelfExplainingClassifier(Autoencoder(2, **nets), **nets).fit(known.select(names), labels).save(
+            made / "predicts"
+        )
     return made

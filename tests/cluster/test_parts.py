@@ -59,7 +59,9 @@ def test_a_run_goes_on_with_what_is_missing_cut_or_of_another_run(folder, tmp_pa
     pq.write_table(pq.read_table(out / "part-00005.parquet").replace_schema_metadata({}), out / "part-00005.parquet")
     (out / ".part-00007.parquet.1234.part").write_bytes(b"half")
     done, told = [], []
-    monkeypatch.setattr(scoring.Scorer, "score", lambda self, part, own=scoring.Scorer.score: (done.append(part.name), own(self, part)))
+    monkeypatch.setattr(
+        scoring.Scorer, "score", lambda self, part, own=scoring.Scorer.score: (done.append(part.name), own(self, part))
+    )
     found = score(folder / "detector", rows, out, progress=told.append)
     assert done == [f"part-0000{i}.parquet" for i in (1, 3, 5)] and found.kept == 7
     assert told == [7 * 120, 120, 120, 120] and pq.read_table(out).equals(before)
@@ -73,7 +75,7 @@ def test_other_models_files_and_options_are_refused_and_nothing_is_lost(folder, 
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     for change in ({"model": folder / "detector"}, {"per_column": True}, {"part_rows": 60}):
         settings = {"model": folder / "plain", "source": rows, "out": out} | change
-        with pytest.raises(ValueError, match="holds scores of another run: .* delete it, or choose another folder"):
+        with pytest.raises(ValueError, match=r"holds scores of another run: .* delete it, or choose another folder"):
             score(**settings)
     first = sorted(rows.iterdir())[0]
     os.utime(first, (1, 1))
@@ -99,7 +101,9 @@ def test_what_cannot_be_scored_is_told_with_its_place_and_other_parts_stay(folde
     pq.write_table(pa.table({"a": ["much"], "b": [1.0], "c": [2.0]}), rows / "99.parquet")
     with pytest.raises(ValueError, match=r"99.parquet', rows 1 to 1: "):
         score(folder / "plain", rows, out)
-    assert len(list(out.glob("part-*.parquet"))) == 10 and "complete" not in json.loads((out / parts.MANIFEST).read_text())
+    assert len(list(out.glob("part-*.parquet"))) == 10 and "complete" not in json.loads(
+        (out / parts.MANIFEST).read_text()
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,7 +139,9 @@ def test_names_of_rows_come_along(tmp_path):
 
     frame = pd.DataFrame({"a": np.arange(40.0), "b": np.arange(40.0) % 7}, index=[f"r{i}" for i in range(40)])
     frame.to_parquet(tmp_path / "rows.parquet")
-    AnomalyDetector(contamination=0, members=2, trainer=Trainer(epochs=1), random_state=0).fit(frame).save(tmp_path / "model")
+    AnomalyDetector(contamination=0, members=2, trainer=Trainer(epochs=1), random_state=0).fit(frame).save(
+        tmp_path / "model"
+    )
     score(tmp_path / "model", tmp_path / "rows.parquet", tmp_path / "out")
     assert read(tmp_path / "out" / "part-00000.parquet").index.tolist() == frame.index.tolist()
 

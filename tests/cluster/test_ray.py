@@ -147,7 +147,9 @@ def scorers_killed(killed):
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             # A worker's title is what it is about.
-            if (path / "cmdline").read_bytes().startswith(b"ray::") and b"score_parts" in (path / "cmdline").read_bytes():
+            if (path / "cmdline").read_bytes().startswith(b"ray::") and b"score_parts" in (
+                path / "cmdline"
+            ).read_bytes():
                 os.kill(int(path.name), signal.SIGKILL)
                 killed.append(int(path.name))
                 return True

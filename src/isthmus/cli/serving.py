@@ -18,6 +18,8 @@ def serve(
     reload: float = 1.0,
     log_level: Literal["info", "warning"] = "info",
     graphs: bool = True,
+    monitor: bool = True,
+    alpha: float = 0.01,
 ) -> None:
     """Answer questions about rows over HTTP by saved models, until Ctrl-C or SIGTERM.
 
@@ -38,6 +40,8 @@ def serve(
         log_level: warning leaves out the line per request.
         graphs: let ONNX graphs answer, where isthmus[onnx] is installed: answers agree with the model's to 1e-5 and
             come several times faster, once the graphs are made; --no-graphs answers by torch, bit for bit.
+        monitor: compare rows that are scored with those of the fit; GET /v1/drift says which column has moved.
+        alpha: chance of a false alarm of the monitor, ever.
     """
     if not models:
         raise ValueError("isthmus serve needs a model; give the folder of a saved one")
@@ -50,6 +54,6 @@ def serve(
         from isthmus.service.server import serve as begin
     except ImportError as error:
         raise ImportError(f"isthmus serve needs {error.name}; pip install 'isthmus[serve]'") from None
-    given = Options(max_body, max_rows, timeout, threads, reload, log_level, graphs, api_key_file)
-    settings = Settings(host, port, given.limits, given.key(), threads, reload, log_level, graphs)
+    given = Options(max_body, max_rows, timeout, threads, reload, log_level, graphs, api_key_file, monitor, alpha)
+    settings = Settings(host, port, given.limits, given.key(), threads, reload, log_level, graphs, given.drift)
     begin(named(models), settings)

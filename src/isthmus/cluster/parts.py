@@ -17,7 +17,8 @@ from typing import Any
 
 import isthmus
 from isthmus import persistence
-from isthmus.data import atomic, tables
+from isthmus.data import atomic
+from isthmus.data.parquetfiles import PARQUET, parquet_file
 from isthmus.training.checkpoint import difference
 
 MANIFEST, FORMAT, VERSION = "_scores.json", "isthmus scores", 1
@@ -67,14 +68,14 @@ def sources(given: str, out: Path | None = None) -> list[Path]:
     path = Path(given).expanduser()
     if path.is_dir():
         found = [p for p in path.rglob("*") if not any(part[0] in "._" for part in p.relative_to(path).parts)]
-        found = [p for p in found if p.suffix.lower() in tables.PARQUET]
+        found = [p for p in found if p.suffix.lower() in PARQUET]
     elif glob.has_magic(given) and not path.exists():
         found = [Path(p) for p in glob.glob(str(path), recursive=True)]  # noqa: PTH207  (a pattern may be absolute)
     else:
         found = [path]
     own = None if out is None else out.absolute()
     files = sorted(p.absolute() for p in found if own not in p.absolute().parents)
-    strange = next((p for p in files if p.suffix.lower() not in tables.PARQUET), None)
+    strange = next((p for p in files if p.suffix.lower() not in PARQUET), None)
     if strange is not None:
         raise ValueError(
             f"{str(strange)!r} is no Parquet file, and only these are scored in parts; write it as Parquet, or score "
@@ -95,7 +96,7 @@ def planned(files: Sequence[Path], most: int = ROWS) -> list[Part]:
     above = Path(os.path.commonpath([file.parent for file in files]))
     ranges: list[tuple[Path, list[int], int, int]] = []
     for file in files:
-        with tables.parquet_file(file) as opened:
+        with parquet_file(file) as opened:
             sizes = [opened.metadata.row_group(i).num_rows for i in range(opened.metadata.num_row_groups)]
         ranges += [(file, *found) for found in _ranges(sizes, most)]
     if not ranges:

@@ -14,6 +14,7 @@ from isthmus.cluster.connection import connected, library
 from isthmus.cluster.parts import Part
 from isthmus.cluster.training import Ray
 from isthmus.data import atomic, tables
+from isthmus.data.parquetfiles import parquet_file, reading
 
 BLOCK = 8192
 FILE, ROW = "file", "row"
@@ -102,9 +103,9 @@ class Scorer:
         from isthmus.estimators.blocks import score_batches
 
         path, row = Path(part.source), part.first
-        with tables.parquet_file(path) as file:
+        with parquet_file(path) as file:
             batches = iter(file.iter_batches(batch_size=BLOCK, row_groups=list(part.groups)))
-            while (batch := tables.reading(path, lambda: next(batches, None))) is not None:
+            while (batch := reading(path, lambda: next(batches, None))) is not None:
                 table = pa.Table.from_batches([batch])
                 block = tables.parquet_rows(table, path, self.settings.label, self.settings.drop, None, self.types)
                 try:

@@ -78,6 +78,6 @@ def replica(paths: Mapping[str, Path], options: Options, key: str | None) -> Gua
 
     logs.begin(options.log_level)
     metrics = logs.Metrics()
-    registry, worker = Registry(paths, metrics.reload), Worker(options.threads)
+    registry, worker = Registry(paths, metrics.reload, options.drift), Worker(options.threads)
     registry.watch(options.reload, worker if options.graphs and graphs.available() else None)
     return api(registry, worker, options.limits, metrics, key)

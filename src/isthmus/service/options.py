@@ -29,13 +29,15 @@ class Options:
         log_level: ``info``, or ``warning``, which leaves out the line per request.
         graphs: let ONNX graphs answer, where ``isthmus[onnx]`` is installed.
         api_key_file: a file with the key that callers must show; None takes that in ISTHMUS_API_KEY, if there is one.
+        monitor: compare rows that are scored with those of the fit.
+        alpha: chance of a false alarm of the monitor, ever.
 
     Raises:
         ValueError: a setting out of its range.
 
     >>> Options.of_text({"max_rows": "500", "graphs": "false"})
     Options(max_body='10MB', max_rows=500, timeout=30.0, threads=1, reload=1.0, log_level='info', graphs=False, \
-api_key_file=None)
+api_key_file=None, monitor=True, alpha=0.01)
     """
 
     max_body: str = "10MB"
@@ -46,6 +48,8 @@ api_key_file=None)
     log_level: str = "info"
     graphs: bool = True
     api_key_file: str | Path | None = None
+    monitor: bool = True
+    alpha: float = 0.01
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -56,6 +60,9 @@ api_key_file=None)
             raise ValueError(f"--reload {self.reload} is no time; give seconds, or 0")
         if self.log_level not in ("info", "warning"):
             raise ValueError(f"--log-level {self.log_level!r} is none; give info or warning")
+        if not 0 < self.alpha < 1:
+            remedy = "give a number between 0 and 1, as 0.01"
+            raise ValueError(f"--alpha {self.alpha:g} is no chance of a false alarm; {remedy}")
         size(self.max_body)
 
     @classmethod
@@ -77,6 +84,11 @@ api_key_file=None)
     def limits(self) -> Limits:
         """What one request may take."""
         return Limits(body=size(self.max_body), rows=self.max_rows, seconds=self.timeout)
+
+    @property
+    def drift(self) -> float:
+        """The chance that drift is told of where there is none; 0 where no rows are compared."""
+        return self.alpha if self.monitor else 0.0
 
     def key(self) -> str | None:
         """Return the key that callers must show; None where there is none.
