@@ -31,8 +31,8 @@ from isthmus.cli.progress import Watch
 from isthmus.cluster import Ray, connection
 from isthmus.cluster.scoring import score
 from isthmus.cluster.serving import app, application
-from isthmus.service.options import Options
 from isthmus.parts import Greedy
+from isthmus.service.options import Options
 from isthmus.training import distributed
 from isthmus.training.distributed import Devices
 
