@@ -174,7 +174,10 @@ def begin(out: Path, head: dict[str, Any]) -> str:
     except (OSError, ValueError) as error:
         raise ValueError(f"{file} is damaged ({error}); delete {str(out)!r} and score anew") from None
     there = {name: value for name, value in there.items() if name != "complete"} if isinstance(there, dict) else {}
-    if change := difference(there, head):
+    change = difference(there, head)
+    if change and not any(out.glob("part-*.parquet")):
+        _write(file, head)
+    elif change:
         raise ValueError(f"{str(out)!r} holds scores of another run: {change}; delete it, or choose another folder")
     return marks
 
