@@ -30,7 +30,7 @@ PINNED: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "jax": (("jax==0.10.2", "keras==3.15.1", "numpy==2.4.6"),),
     "tensorflow": (("tensorflow-cpu==2.21.0", "keras==3.15.1", "numpy==2.4.6"),),
-    # Readers of rows on disk. litdata asks for torchvision, which it can do without, and which fails beside another build.
+    # Readers of rows on disk. litdata asks for torchvision, which it can do without, and which wants its own torch.
     "streaming": (
         ("torch==2.13.0",),
         (
