@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from isthmus.estimators import AnomalyDetector as AnomalyDetector
     from isthmus.estimators import Autoencoder as Autoencoder
     from isthmus.estimators import FineTunedClassifier as FineTunedClassifier
+    from isthmus.estimators import Monitor as Monitor
     from isthmus.estimators import SelfExplainingClassifier as SelfExplainingClassifier
     from isthmus.estimators import SelfExplainingRegressor as SelfExplainingRegressor
     from isthmus.estimators import cross_val_scores as cross_val_scores
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from isthmus.estimators import load as load
     from isthmus.explain import passports as passports
     from isthmus.service.notebook import explore as explore
+    from isthmus.sharing.hub import from_hub as from_hub
+    from isthmus.sharing.hub import push_to_hub as push_to_hub
     from isthmus.training.trainer import Trainer as Trainer
 
 # Looked up when first used, so that the command line answers --help without importing torch.
@@ -29,13 +32,16 @@ _HOMES = {
     "AnomalyDetector": "isthmus.estimators",
     "Autoencoder": "isthmus.estimators",
     "FineTunedClassifier": "isthmus.estimators",
+    "Monitor": "isthmus.estimators",
     "SelfExplainingClassifier": "isthmus.estimators",
     "SelfExplainingRegressor": "isthmus.estimators",
     "cross_val_scores": "isthmus.estimators",
     "explore": "isthmus.service.notebook",
     "fit_many": "isthmus.estimators",
+    "from_hub": "isthmus.sharing.hub",
     "load": "isthmus.estimators",
     "passports": "isthmus.explain",
+    "push_to_hub": "isthmus.sharing.hub",
     "Trainer": "isthmus.training.trainer",
     "activations": "isthmus.data.activations",
     "interchange": "isthmus.interchange",
@@ -46,6 +52,7 @@ __all__ = [
     "AnomalyDetector",
     "Autoencoder",
     "FineTunedClassifier",
+    "Monitor",
     "SelfExplainingClassifier",
     "SelfExplainingRegressor",
     "Trainer",
@@ -53,10 +60,12 @@ __all__ = [
     "cross_val_scores",
     "explore",
     "fit_many",
+    "from_hub",
     "interchange",
     "load",
     "parts",
     "passports",
+    "push_to_hub",
     "recipes",
 ]
 

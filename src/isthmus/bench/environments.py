@@ -28,9 +28,23 @@ PINNED: dict[str, tuple[tuple[str, ...], ...]] = {
             "onnxruntime==1.32.0",
         ),
     ),
+    # The second one reads saved models, too.
+    "litserve": (
+        ("torch==2.13.0",),
+        (
+            "litserve==0.2.19",
+            "onnxruntime==1.32.0",
+            "numpy==2.4.6",
+            "scikit-learn==1.9.1",
+            "pyarrow==26.0.1",
+            "narwhals==2.29.0",
+            "datasketches==5.2.0",
+            "safetensors==0.8.0",
+        ),
+    ),
     "jax": (("jax==0.10.2", "keras==3.15.1", "numpy==2.4.6"),),
     "tensorflow": (("tensorflow-cpu==2.21.0", "keras==3.15.1", "numpy==2.4.6"),),
-    # Readers of rows on disk. litdata asks for torchvision, which it can do without, and which wants its own torch.
+    # Readers of rows on disk. litdata asks for torchvision, which it can do without, and which may fail to load.
     "streaming": (
         ("torch==2.13.0",),
         (

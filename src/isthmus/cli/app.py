@@ -20,8 +20,10 @@ from isthmus.cli.exporting import export
 from isthmus.cli.fitting import fit
 from isthmus.cli.imputing import impute
 from isthmus.cli.listing import parts
+from isthmus.cli.monitoring import monitor
 from isthmus.cli.reporting import explore, report
 from isthmus.cli.serving import serve
+from isthmus.cli.sharing import pull, push
 from isthmus.cli.using import encode, evaluate, reconstruct, sample, score
 
 INTERRUPTED = 130
@@ -49,7 +51,10 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     explain,
     concepts,
     export,
+    push,
+    pull,
     serve,
+    monitor,
     parts,
 )
 for place, command in enumerate(COMMANDS):

@@ -159,7 +159,7 @@ def predicted(fitted: Any, data: str, reading: Reading, per_column: bool) -> Ite
     from isthmus.estimators import predict_batches
 
     def answer(block: Data) -> Any:
-        return predict_batches(fitted, rows.table_of(block), per_concept=per_column)
+        return predict_batches(fitted, block.arrow, per_concept=per_column)
 
     return answered(data, reading, rows.types_of(fitted) or {}, "scoring", answer)
 

@@ -84,32 +84,10 @@ def sampled(rows: Stream) -> Data:
 
 
 def types_of(model: Any) -> dict[str, Any] | None:
-    """Return the types in which files are read for a model of a table; None for a model of numbers.
+    """Return the types in which files are read for a model of a table; None for a model of numbers."""
+    from isthmus.estimators.blocks import types_of
 
-    Text is told by its levels: a few rows of a file may look like numbers, and the fit's may have had no rows at all of
-    a type, as pandas' objects.
-    """
-    model = getattr(model, "autoencoder_", model)
-    codec = model.form_.table if hasattr(model, "form_") else getattr(model.reading_, "codec", None)
-    if codec is None:
-        return None
-    import pyarrow as pa
-
-    types = {} if hasattr(codec.template, "dtype") else arrow(codec.template).schema
-    found = {field.name: field.type for field in types if not pa.types.is_null(field.type)}
-    texts = [c.name for c in codec.columns if {type(level) for level in getattr(c, "levels", ())} == {str}]
-    return found | dict.fromkeys(texts, pa.string())
-
-
-def table_of(data: Data) -> Any:
-    """Return rows as an Arrow table; those without names of columns, pictures too, by places."""
-    import numpy as np
-    import pyarrow as pa
-
-    found = data.rows
-    if not isinstance(found, np.ndarray):
-        return found
-    return pa.table({f"x{i}": np.ascontiguousarray(column) for i, column in enumerate(data.flat.T)})
+    return types_of(model)
 
 
 def arrow(frame: Any) -> Any:

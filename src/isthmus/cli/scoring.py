@@ -104,7 +104,7 @@ def _scored(
     from isthmus.estimators import score_batches
 
     def answer(block: Data) -> Any:
-        return score_batches(detector, rows.table_of(block), per_column=per_column)
+        return score_batches(detector, block.arrow, per_column=per_column)
 
     before = 0
     for found, block in answers.answered(data, reading, rows.types_of(detector), "scoring", answer):

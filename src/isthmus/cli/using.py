@@ -151,6 +151,8 @@ def score(
     out: OnOutput = None,
     per_column: Flag = False,
     fdr: Annotated[float | None, Parameter(show_default=False)] = None,
+    ray: Annotated[str | None, Parameter(show_default=False)] = None,
+    devices: Annotated[int | None, Parameter(show_default=False)] = None,
     reading: Reading = Reading(),  # noqa: B008
 ) -> None:
     """Say how strange each row of DATA is; of a model that predicts, what it predicts.
@@ -164,21 +166,31 @@ def score(
 
     Any other model gives the log-likelihood of each row given its code: the lower, the stranger.
 
+    Where --out is a folder (a name without ending), DATA is a Parquet file, a folder of these or a pattern, and is
+    scored in parts, also by workers of a Ray cluster. Where that was interrupted, the same command goes on.
+
     Args:
         model: folder of a saved model.
         data: rows like those of the fit.
-        out: csv, Parquet, npy or npz file (of a detector or of a model that predicts: csv or Parquet); where not given,
-            the standard output.
+        out: csv, Parquet, npy or npz file (of a detector or of a model that predicts: csv or Parquet), or a folder for
+            parts; where not given, the standard output.
         per_column: add what each column contributes: to a detector's score, or -log p(column given the code), in nats;
             of a model that predicts, what each concept adds.
         fdr: call rows of DATA anomalies so that at most this share of them is false, by Benjamini and Hochberg's
             procedure, instead of by the detector's threshold.
+        ray: address of a Ray cluster that scores: auto for the one this machine belongs to, local for one that is
+            started on this machine, or HOST:PORT. All its machines see the model, DATA and --out.
+        devices: workers of the cluster that score at once; 2 where not given.
         reading: how DATA is read.
     """
     import numpy as np
 
+    from isthmus.cli import spreading
     from isthmus.estimators import AnomalyDetector
 
+    folder = spreading.folder_for(data, out, ray, devices, fdr)
+    if folder is not None:
+        return spreading.score(model, data, folder, reading, per_column=per_column, ray=ray, devices=devices)
     fitted = rows.fitted_at(model)
     if isinstance(fitted, AnomalyDetector):
         from isthmus.cli import scoring

@@ -84,6 +84,7 @@ class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
         self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
         self._answer_anew()
         self.autoencoder_._seen.look(x, weight, self.autoencoder_.answers)
+        self.autoencoder_._refer(x, loop.held_out)
         self._remember(x, noise.branch(SAMPLE))
         return self
 
