@@ -1,8 +1,13 @@
 """Every kind of stream, so that a law is stated once; stores that answer late and count what they are asked."""
 
+import contextlib
+import functools
 import io
+import re
 import threading
 import time
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import fsspec
 import numpy as np
@@ -93,7 +98,42 @@ KINDS = {
 def opened(kind, folder, X, **settings):
     """Return the rows as a stream of a kind."""
     fsspec.filesystem("memory").store.clear()
+    folder.mkdir(exist_ok=True)
     return stream(KINDS[kind](folder, X), **settings)
+
+
+class Ranges(SimpleHTTPRequestHandler):
+    """A server of files that gives ranges of them, and nothing that is called secret."""
+
+    def do_GET(self):
+        path = Path(self.translate_path(self.path))
+        if path.name.startswith("secret") or not path.is_file():
+            return self.send_error(403 if path.is_file() else 404)
+        content, asked = path.read_bytes(), re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        start, end = (int(asked[1]), int(asked[2] or len(content) - 1) + 1) if asked else (0, len(content))
+        self.send_response(206 if asked else 200)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Range", f"bytes {start}-{min(end, len(content)) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(min(end, len(content)) - start))
+        self.end_headers()
+        self.wfile.write(content[start:end])
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def served(folder):
+    """Serve the files of a folder over HTTP."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Ranges, directory=folder))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 class Asked(io.BytesIO):

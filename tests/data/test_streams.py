@@ -320,6 +320,24 @@ def test_an_object_that_vanishes_before_another_process_opens_it_is_named():
         list(opened)
 
 
+def test_files_of_a_web_server_are_streamed(tmp_path):
+    pytest.importorskip("aiohttp")
+    X = numbered(101)
+    streamed.KINDS["Parquet"](tmp_path, X)
+    np.save(tmp_path / "x.npy", X)
+    (tmp_path / "secret.parquet").write_bytes(b"")
+    with streamed.served(tmp_path) as address:
+        for name in ("x.parquet", "x.npy", "x.parquet?version=1"):
+            opened = stream(f"{address}/{name}", **SMALL)
+            assert np.array_equal(np.concatenate(list(pickle.loads(pickle.dumps(opened)))), X)
+            assert np.array_equal(read(f"{address}/{name}").X, X)
+        for name in ("secret.parquet", "none.parquet"):
+            with pytest.raises(
+                ValueError, match=rf"there is no file 'http://.*/{name}', or its store does not show it"
+            ):
+                stream(f"{address}/{name}")
+
+
 def test_files_that_differ_are_named_with_the_first_difference(tmp_path):
     np.save(tmp_path / "a.npy", numbered(20))
     np.save(tmp_path / "b.npy", np.ones((4, 5), np.float32))
