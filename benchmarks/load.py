@@ -110,7 +110,8 @@ def summary(found, statuses, seconds):
 
 def request_of(path, body):
     """Return a request as it is sent."""
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    kind, length = "Content-Type: application/json", f"Content-Length: {len(body)}"
+    head = "\r\n".join([f"POST {path} HTTP/1.1", "Host: 127.0.0.1", kind, length, "", ""])
     return head.encode() + body.encode()
 
 
