@@ -67,8 +67,8 @@ class Columns:
         for place, row in enumerate(rows):
             if not isinstance(row, dict) or row.keys() != self._names:
                 self._refuse_row(place, row)
-        if self._numbers and (found := numbers([[row[name] for name in self.names] for row in rows])) is not None:
-            return found
+        if self._numbers and (cells := numbers([[row[name] for name in self.names] for row in rows])) is not None:
+            return cells
         return self.of_values([[row[name] for row in rows] for name in self.names])
 
     def of_values(self, columns: Sequence[list[Any]]) -> Array:
