@@ -110,8 +110,8 @@ def summary(found, statuses, seconds):
 
 def request_of(path, body):
     """Return a request as it is sent."""
-    kind, length = "Content-Type: application/json", f"Content-Length: {len(body)}"
-    head = "\r\n".join([f"POST {path} HTTP/1.1", "Host: 127.0.0.1", kind, length, "", ""])
+    kind = "Content-Type: application/json"
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body.encode()
 
 

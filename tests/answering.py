@@ -1,7 +1,10 @@
 """Graphs beside the estimators that they were made of, for tests."""
 
+import io
+
 import numpy as np
 import onnxruntime
+import torch
 
 SIZES = (1, 7)
 
@@ -15,8 +18,36 @@ def opened(graph):
     return lambda **inputs: dict(zip(names, session.run(None, inputs), strict=True))
 
 
+def opened_pt2(graph):
+    """Return what answers for the bytes of a ``.pt2`` file, as :func:`opened` does."""
+    module = torch.export.load(io.BytesIO(graph)).module()
+
+    def answers(**inputs):
+        found = module(**{name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in inputs.items()})
+        return {name: values.numpy() for name, values in found.items()}
+
+    return answers
+
+
+class Both(dict):
+    """What an ONNX graph answers, beside what ``.pt2`` does; both are of one trace, which is what takes time."""
+
+    def __init__(self, onnx, pt2):
+        super().__init__(onnx)
+        self.pt2 = pt2
+
+
+def both(model, graph=None):
+    """Return what answers for a graph of a model in both formats."""
+    traced = model._traced(graph)
+    first, second = opened(model._written("onnx", traced)), opened_pt2(model._written("pt2", traced))
+    return lambda **inputs: Both(first(**inputs), second(**inputs))
+
+
 def agree(found, wanted, slack=None):
     """Check that all outputs are those wanted, to 1e-5 of the scale of each; cells of a table to its columns' slack."""
+    if isinstance(found, Both):
+        agree(found.pt2, wanted, slack)
     assert list(found) == list(wanted)
     for name, want in wanted.items():
         want = np.asarray(want, dtype=float)

@@ -1,4 +1,4 @@
-"""A model behind LitServe, as its documentation serves one: python with_litserve.py MODEL PORT, in its environment.
+"""A model behind LitServe, as its documentation serves one: with_litserve.py MODEL PORT, in an environment of its own.
 
 MODEL is an ONNX graph, or the folder of a saved model, which torch then answers.
 """

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from isthmus.estimators import load as load
     from isthmus.explain import passports as passports
     from isthmus.service.notebook import explore as explore
+    from isthmus.sharing.hub import from_hub as from_hub
+    from isthmus.sharing.hub import push_to_hub as push_to_hub
     from isthmus.training.trainer import Trainer as Trainer
 
 # Looked up when first used, so that the command line answers --help without importing torch.
@@ -36,8 +38,10 @@ _HOMES = {
     "cross_val_scores": "isthmus.estimators",
     "explore": "isthmus.service.notebook",
     "fit_many": "isthmus.estimators",
+    "from_hub": "isthmus.sharing.hub",
     "load": "isthmus.estimators",
     "passports": "isthmus.explain",
+    "push_to_hub": "isthmus.sharing.hub",
     "Trainer": "isthmus.training.trainer",
     "activations": "isthmus.data.activations",
     "interchange": "isthmus.interchange",
@@ -56,10 +60,12 @@ __all__ = [
     "cross_val_scores",
     "explore",
     "fit_many",
+    "from_hub",
     "interchange",
     "load",
     "parts",
     "passports",
+    "push_to_hub",
     "recipes",
 ]
 

@@ -1,16 +1,18 @@
 """Graphs of autoencoders of numbers and pictures answer as the estimator does."""
 
+import io
 import logging
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
 import torch
-from answering import SIZES, agree, opened, scored
+from answering import SIZES, agree, both, opened, opened_pt2, scored
 from quick import START, quick, rows, unit_rows
 from torch import nn
 
-from isthmus import Trainer, load, recipes
+from isthmus import Trainer, load
 from isthmus.parts import (
     BatchTopK,
     Bernoulli,
@@ -29,24 +31,14 @@ from isthmus.parts import (
 ONE = Trainer(epochs=1)
 
 
-@pytest.mark.parametrize("name", recipes.NAMES)
-def test_every_recipe_has_a_graph_that_scores_as_it_does(name):
-    X = rows(40)
-    model = getattr(recipes, name)(4, random_state=0)
-    model = model.set_params(trainer=START if name == "pca" else ONE).fit(X)
-    answers = opened(model.to_onnx())
-    for n in SIZES:
-        agree(answers(rows=X[:n]), scored(model, X[:n]))
-
-
 @pytest.mark.parametrize("scaling", ["none", "common", "standard"])
 def test_encoder_and_decoder_have_graphs_of_their_own(scaling):
     X = rows(40) * 1000.0
     model = quick(scaling=scaling, trainer=ONE).fit(X)
     code = model.transform(X)
     assert model.graphs() == ("score", "encoder", "decoder")
-    agree(opened(model.to_onnx("encoder"))(rows=X), {"code": code})
-    decoded = opened(model.to_onnx("decoder"))(code=code.astype(np.float32))
+    agree(both(model, "encoder")(rows=X), {"code": code})
+    decoded = both(model, "decoder")(code=code.astype(np.float32))
     agree(decoded, {"reconstruction": model.inverse_transform(code)})
 
 
@@ -63,7 +55,7 @@ def test_encoder_and_decoder_have_graphs_of_their_own(scaling):
 def test_pictures_and_signals_come_as_flat_rows(shape, architecture):
     X = unit_rows(20, int(np.prod(shape))).reshape(-1, *shape)
     model = quick(architecture=architecture, bottleneck=Overcomplete(), trainer=ONE).fit(X)
-    answers = opened(model.to_onnx())
+    answers = both(model)
     for n in SIZES:
         agree(answers(rows=X[:n].reshape(n, -1)), scored(model, X[:n]))
 
@@ -83,7 +75,7 @@ def test_pictures_and_signals_come_as_flat_rows(shape, architecture):
 def test_parts_that_no_recipe_has_are_in_graphs_too(parts):
     X = np.random.default_rng(0).poisson(2.0, size=(60, 6)).astype(float)
     model = quick(trainer=ONE, **parts).fit(X)
-    agree(opened(model.to_onnx())(rows=X), scored(model, X))
+    agree(both(model)(rows=X), scored(model, X))
 
 
 def test_what_a_model_is_sure_of_costs_what_it_costs_when_wrong():
@@ -93,7 +85,7 @@ def test_what_a_model_is_sure_of_costs_what_it_costs_when_wrong():
         model.objective_.model.output_bias().fill_(-40.0)
     model._answer_anew()
     assert model.feature_errors(X).max() > 30
-    agree(opened(model.to_onnx())(rows=X), scored(model, X))
+    agree(both(model)(rows=X), scored(model, X))
 
 
 def test_a_loaded_model_has_the_same_graph(tmp_path):
@@ -117,6 +109,18 @@ def test_a_graph_is_written_to_a_file_and_tells_nothing_of_the_machine(tmp_path)
     assert [dim.dim_param for dim in proto.graph.input[0].type.tensor_type.shape.dim] == ["batch", ""]
     assert not any(initializer.external_data for initializer in proto.graph.initializer)
     assert b"site-packages" not in graph and b"isthmus/" not in graph
+
+
+def test_a_pt2_file_tells_nothing_of_the_machine_either(tmp_path):
+    X = rows(40)
+    model = quick().fit(X)
+    graph = model.to_pt2("encoder", tmp_path / "encoder.pt2")
+    assert (tmp_path / "encoder.pt2").read_bytes() == graph
+    agree(opened_pt2(graph)(rows=X[:1]), {"code": model.transform(X[:1])})
+    with zipfile.ZipFile(io.BytesIO(graph)) as archive:
+        for name in archive.namelist():
+            content = archive.read(name)
+            assert b"site-packages" not in content and b"isthmus/" not in content, name
 
 
 def test_nobody_hears_of_an_export(capfd, untouched_generators, caplog):
@@ -144,7 +148,7 @@ def test_ones_own_modules_are_exported_too():
     X = rows(40)
     encoder = nn.Sequential(nn.Linear(8, 6), nn.BatchNorm1d(6), nn.Dropout(0.5), nn.ELU(), nn.Linear(6, 3))
     model = quick(architecture=Given(encoder, nn.Linear(3, 8))).fit(X)
-    agree(opened(model.to_onnx())(rows=X[:7]), scored(model, X[:7]))
+    agree(both(model)(rows=X[:7]), scored(model, X[:7]))
 
 
 class Counts(nn.Module):

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from answering import SIZES, agree, opened
-from mixed_tables import table
+from answering import SIZES, agree, both, opened
+from mixed_tables import table, unseen
 from quick import quick, rows, unit_rows
 
 from isthmus import FineTunedClassifier, SelfExplainingClassifier, SelfExplainingRegressor, Trainer, load
@@ -41,14 +41,14 @@ def test_a_classifier_and_its_interventions(reads, tmp_path):
     model = classifier(X, reads=reads)
     more = ("prediction_from_code",) if reads == "code" else ()
     assert model.graphs() == ("prediction", *more, "score", "encoder", "decoder")
-    answers = opened(model.to_onnx())
+    answers = both(model)
     for n in SIZES:
         agree(answers(rows=X[:n]), told(model, X[:n]))
     found, moved = answers(rows=X), model.intervene(X, {0: 2.5})
     code = found["code"].copy()
     code[:, 0] = 2.5
     if reads == "code":
-        after = opened(model.to_onnx("prediction_from_code"))(code=code)
+        after = both(model, "prediction_from_code")(code=code)
         assert list(after) == [name for name in found if name != "code"]
         logits = after["logits"]
     else:
@@ -62,7 +62,7 @@ def test_two_classes_and_pictures():
     X = unit_rows(50, 42).reshape(-1, 6, 7)
     autoencoder = quick(architecture=Conv((2,), head="map"), bottleneck=Overcomplete(), trainer=ONE)
     model = classifier(X, 2, autoencoder=autoencoder, relevances=None)
-    agree(opened(model.to_onnx())(rows=model.cells(X)), told(model, X))
+    agree(both(model)(rows=model.cells(X)), told(model, X))
 
 
 @pytest.mark.parametrize("targets", [1, 2])
@@ -71,9 +71,9 @@ def test_a_regressor_answers_in_the_units_of_its_targets(targets):
     y = X[:, :targets] * 1000 + 5e4
     autoencoder = quick(bottleneck=Variational(), trainer=ONE)
     model = SelfExplainingRegressor(autoencoder, reads="code", **SMALL).fit(X, y[:, 0] if targets == 1 else y)
-    found = opened(model.to_onnx())(rows=X)
+    found = both(model)(rows=X)
     agree(found, told(model, X))
-    again = opened(model.to_onnx("prediction_from_code"))(code=found.pop("code"))
+    again = both(model, "prediction_from_code")(code=found.pop("code"))
     for name, values in found.items():
         np.testing.assert_allclose(again[name], values, rtol=1e-5)
 
@@ -82,12 +82,17 @@ def test_a_table():
     X = table(60).select(["age", "town", "ok", "when"])
     y = np.arange(60) % 3
     model = SelfExplainingClassifier(quick(trainer=ONE), **SMALL).fit(X, y)
-    agree(opened(model.to_onnx())(rows=model.cells(X)), told(model, X))
+    answers = both(model)
+    for given in (X, unseen(table(7, seed=1)).select(X.column_names)):
+        agree(answers(rows=model.cells(given)), told(model, given))
     assert [column["name"] for column in model.describe_columns()] == ["age", "town", "ok", "when"]
 
 
 def test_a_fine_tuned_classifier():
-    X = rows(60)
-    model = FineTunedClassifier(quick(trainer=ONE), trainer=ONE, random_state=0).fit(X, labels(X, 3))
-    wanted = {"code": model.autoencoder_.transform(X), "logits": model._logits(X)}
-    agree(opened(model.to_onnx())(rows=X), wanted | {"probabilities": model.predict_proba(X)})
+    X = table(60).select(["age", "town"])
+    autoencoder = quick(2, trainer=ONE)
+    model = FineTunedClassifier(autoencoder, trainer=ONE, random_state=0).fit(X, np.arange(60) % 3)
+    answers = both(model)
+    for given in (X, unseen(table(7, seed=1)).select(X.column_names)):
+        wanted = {"code": model.autoencoder_.transform(given), "logits": model._logits(given)}
+        agree(answers(rows=model.cells(given)), wanted | {"probabilities": model.predict_proba(given)})

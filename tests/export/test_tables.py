@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from answering import SIZES, agree, cells_scored, opened, slack
+from answering import SIZES, agree, both, cells_scored, opened, slack
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 from mixed_tables import SCHEMA, table, unseen
@@ -34,7 +34,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def answers(model):
-    return opened(model.to_onnx())
+    return both(model)
 
 
 @pytest.mark.parametrize("rows", SIZES)
@@ -59,7 +59,7 @@ def test_any_place_without_a_level_is_a_new_one(model, answers):
 
 def test_a_decoder_gives_cells_and_chances(model, answers):
     whole = answers(rows=model.cells(X))
-    found = opened(model.to_onnx("decoder"))(code=whole["code"])
+    found = both(model, "decoder")(code=whole["code"])
     agree(found, {name: whole[name] for name in ("reconstruction", "chance")})
     assert (found["chance"] > 0).all() and (found["chance"] <= 1).all()
     numbers = [X.column_names.index(name) for name in ("age", "income", "when", "kids")]
@@ -77,10 +77,10 @@ def test_a_loaded_model_has_the_same_graph(model, answers, tmp_path):
 def test_frames_of_pandas_and_arrays_have_cells_too():
     frame = pd.DataFrame({"a": [1.0, None, 3.0, 4.0] * 5, "b": pd.Categorical(["x", "y", None, "y"] * 5)})
     model = fitted(frame, None, corruption=Hiding(0.2))
-    agree(opened(model.to_onnx())(rows=model.cells(frame)), cells_scored(model, frame), slack(model, frame))
+    agree(both(model)(rows=model.cells(frame)), cells_scored(model, frame), slack(model, frame))
     array = frame.assign(b=frame["b"].cat.codes).to_numpy()
     model = fitted(array, "auto", corruption=Hiding(0.2))
-    agree(opened(model.to_onnx())(rows=model.cells(array)), cells_scored(model, array), slack(model, array))
+    agree(both(model)(rows=model.cells(array)), cells_scored(model, array), slack(model, array))
 
 
 def test_what_columns_are_is_told_in_json(model):

@@ -45,6 +45,20 @@ PINNED: dict[str, tuple[tuple[str, ...], ...]] = {
     "schemathesis": (("schemathesis==4.32.0",),),
     "jax": (("jax==0.10.2", "keras==3.15.1", "numpy==2.4.6"),),
     "tensorflow": (("tensorflow-cpu==2.21.0", "keras==3.15.1", "numpy==2.4.6"),),
+    # Readers of rows on disk. litdata asks for torchvision, which it can do without, and which may fail to load.
+    "streaming": (
+        ("torch==2.13.0",),
+        (
+            "datasets==5.2.0",
+            "webdataset==1.0.2",
+            "numpy==2.4.6",
+            "pyarrow==26.0.1",
+            "boto3==1.44.8",
+            "tifffile==2026.3.3",
+        ),
+        ("lightning-utilities==0.15.3", "obstore==0.12.1", "requests==2.34.2"),
+        ("--no-deps", "litdata==0.2.76"),
+    ),
 }
 
 

@@ -23,6 +23,7 @@ from isthmus.cli.listing import parts
 from isthmus.cli.monitoring import monitor
 from isthmus.cli.reporting import explore, report
 from isthmus.cli.serving import serve
+from isthmus.cli.sharing import pull, push
 from isthmus.cli.using import encode, evaluate, reconstruct, sample, score
 
 INTERRUPTED = 130
@@ -50,6 +51,8 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     explain,
     concepts,
     export,
+    push,
+    pull,
     serve,
     monitor,
     parts,

@@ -87,14 +87,13 @@ def begun(
 
 def compared(fitted: Any, data: str, reading: Reading) -> Any:
     """Give the rows of a source as the model takes them, in blocks."""
-    from isthmus.cli.progress import Counted
-    from isthmus.cli.scoring import walked
+    from functools import partial
 
-    walk, total = walked(data, rows.labelled(fitted, data, reading), rows.types_of(fitted))
-    with Counted("comparing", total) as shown:
-        for block in walk:
-            yield taken(fitted, block)
-            shown.step(len(block))
+    from isthmus.cli.answers import answered
+
+    known, asked = rows.types_of(fitted), rows.labelled(fitted, data, reading)
+    for found, _ in answered(data, asked, known, "comparing", partial(taken, fitted)):
+        yield found
 
 
 def taken(fitted: Any, block: Data) -> Any:
@@ -109,7 +108,7 @@ def taken(fitted: Any, block: Data) -> Any:
     if isinstance(block.rows, np.ndarray) and plain and not hasattr(own, "feature_names_in_"):
         return block.rows
     names = [str(one["name"]) for one in own.describe_columns()]
-    return columns_of_fit(own, rows.table_of(block), names, plain=plain)
+    return columns_of_fit(own, block.arrow, names, plain=plain)
 
 
 def together(blocks: list[Any]) -> Any:

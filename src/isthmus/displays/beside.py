@@ -202,7 +202,7 @@ def beside_of(
         low, high, far = movement(model)
         words = {pair: moves(low[pair[1]], high[pair[1]], far[pair[1]], rows.columns) for pair in pairs}
         return Beside("decoded, from little of it to much", words, {}, rows.look)
-    if train is None:
+    if train is None or not len(model.known_):  # as where the model was shared without its rows
         low, high, _ = movement(model)
         differ = np.asarray(high - low, dtype=np.float64)
         return Beside("what it writes", {}, {pair: (differ[[pair[1]]], None) for pair in pairs}, rows.look)

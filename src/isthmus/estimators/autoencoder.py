@@ -35,9 +35,9 @@ from isthmus.noise import Noise
 from isthmus.penalty import Penalty
 from isthmus.records import Rows, Source
 from isthmus.training.callbacks import Callback
-from isthmus.training.distributed import Devices
 from isthmus.training.loop import Loop
 from isthmus.training.trainer import Trainer
+from isthmus.training.workers import Workers
 
 SAMPLE, HIDE = 6, 10
 
@@ -121,7 +121,7 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
         held_out: Any = None,
         checkpoint: str | Path | None = None,
         callbacks: Sequence[Callback] = (),
-        devices: int | Devices | None = None,
+        devices: int | Workers | None = None,
     ) -> Self:
         """Train on the rows of X.
 
@@ -133,8 +133,9 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
             held_out: rows that choose the weights; None holds out ``trainer.validation`` of X.
             checkpoint: a file to write checkpoints to, and to go on from where it exists.
             callbacks: see ``isthmus.training.callbacks``.
-            devices: number of processes on this machine that train together (see ``isthmus.training.distributed``);
-                None takes part where processes were started together (torchrun), and else is this process, as 1 is.
+            devices: number of processes on this machine that train together (see ``isthmus.training.distributed``), or
+                ``isthmus.cluster.Ray(...)`` for those of a cluster; None takes part where processes were started
+                together (torchrun), and else is this process, as 1 is.
 
         Raises:
             ValueError: unusable data, or parts that do not fit together or to the data.
@@ -157,11 +158,7 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
         self._answer_anew()
         self._seen.look(x, weight, self.answers)
         self._hide(loop.held_out if loop.held_out is not None else loop.rows)
-        self._refer(x, loop.held_out)
-
-    def _refer(self, x: Array, held: Source | None) -> None:
-        """Keep what later rows are compared with, by columns and by the score of rows that were held out."""
-        self._references = of_autoencoder(self, x, held)
+        self._references = of_autoencoder(self, x, loop.held_out)
 
     def _hide(self, rows: Source) -> None:
         """Keep how far a table's hidden cells are from what is expected of them."""

@@ -173,6 +173,8 @@ def concept_names(model: SelfExplainingEstimator) -> tuple[str, ...]:
 
 def prototypes(model: SelfExplainingEstimator) -> Array:
     """Return the numbers of the training rows in which each concept is strongest, (concepts, 8)."""
+    if not len(model.known_):  # a model that was shared without its rows
+        return np.empty((model.n_concepts_, 0), dtype=int)
     order = np.argsort(-model.known_concepts_, axis=0, kind="stable")[:PROTOTYPES]
     return np.asarray(model.known_[order].T)
 

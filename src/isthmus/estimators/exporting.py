@@ -1,4 +1,4 @@
-"""Fitted estimators as ONNX graphs: which there are, what each is made of, and a folder of all of them."""
+"""Fitted estimators as graphs: which there are, what each is made of, and a folder of all of them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from torch import Tensor, nn
 from isthmus import export
 from isthmus.component import suggest
 from isthmus.estimators.inputs import Array, gather
+from isthmus.export import Traced
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
 
 COLUMNS = "columns.json"
+FORMATS = ("onnx", "pt2")
 Made = tuple[nn.Module, dict[str, Tensor]]
 Makers = Mapping[str, Callable[[], Made]]
 ROWS = 2
 
 
 class Exported:
-    """What makes ONNX graphs of a fitted estimator.
+    """What makes graphs of a fitted estimator.
 
     Graphs have an open number of rows and hold the whole way from the caller's units to the caller's units. Their input
     ``rows`` is float64, (rows, n_features_in_), as :meth:`cells` returns it: pictures flat, and of a table one number
@@ -69,11 +71,13 @@ class Exported:
         raise NotImplementedError  # abstract
 
     def graphs(self) -> tuple[str, ...]:
-        """Return the names of the graphs that :meth:`to_onnx` can write, the one that says most first."""
+        """Return the names of the graphs that can be written, the one that says most first."""
         return tuple(self._makers())
 
     def to_onnx(self, graph: str | None = None, path: str | Path | None = None) -> bytes:
         """Return a graph of the fitted model as the bytes of an ONNX file of opset 20, in one piece.
+
+        Its metadata holds what :meth:`describe_columns` returns, as JSON under ``columns.json``.
 
         Args:
             graph: one of :meth:`graphs`; None is the first.
@@ -83,38 +87,71 @@ class Exported:
             ImportError: the extra ``isthmus[onnx]`` is not installed.
             ValueError: there is no such graph, or a part of it cannot be one.
         """
-        makers = self._makers()
-        name = next(iter(makers)) if graph is None else graph
-        if name not in makers:
-            raise ValueError(f"graph={graph!r} is none of this model; {suggest(str(graph), list(makers))}")
-        module, inputs = makers[name]()
-        found = export.traced(name, module, **inputs)
-        if path is not None:
-            Path(path).write_bytes(found)
-        return found
+        return self._kept("onnx", graph, path)
 
-    def export(self, folder: str | Path, *graphs: str) -> Path:
+    def to_pt2(self, graph: str | None = None, path: str | Path | None = None) -> bytes:
+        """Return a graph of the fitted model as the bytes of a ``.pt2`` file, which ``torch.export.load`` reads.
+
+        It is the graph that :meth:`to_onnx` writes, for PyTorch without this library; :meth:`describe_columns` is in
+        its extra file ``columns.json``.
+
+        Args:
+            graph: one of :meth:`graphs`; None is the first.
+            path: a file to write it to, too.
+
+        Raises:
+            ValueError: there is no such graph, or a part of it cannot be one.
+        """
+        return self._kept("pt2", graph, path)
+
+    def export(self, folder: str | Path, *graphs: str, format: str = "onnx") -> Path:
         """Write graphs to a folder, ``score.onnx`` and so on, and what :meth:`describe_columns` returns beside them.
 
         Args:
             folder: made where it is not there.
             graphs: some of :meth:`graphs`; none are all.
+            format: ``onnx``, or ``pt2`` for PyTorch.
 
         Raises:
             ImportError: the extra ``isthmus[onnx]`` is not installed.
-            ValueError: there is no such graph, a part of it cannot be one, or the folder cannot be written to.
+            ValueError: there is no such graph or format, a part of it cannot be one, or the folder cannot be written.
         """
-        made = {name: self.to_onnx(name) for name in graphs or self.graphs()}
+        if format not in FORMATS:
+            raise ValueError(f"format={format!r} is unknown; {suggest(str(format), FORMATS)}")
+        made = {name: self._kept(format, name, None) for name in graphs or self.graphs()}
         folder = Path(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, graph in made.items():
-                (folder / f"{name}.onnx").write_bytes(graph)
+                (folder / f"{name}.{format}").write_bytes(graph)
             text = json.dumps(self.describe_columns(), indent=1, ensure_ascii=False)
             (folder / COLUMNS).write_text(text + "\n", encoding="utf-8")
         except OSError as error:
             raise ValueError(f"cannot write graphs to {folder} ({error.strerror}); choose another folder") from error
         return folder
+
+    def _kept(self, format: str, graph: str | None, path: str | Path | None) -> bytes:
+        """Return a graph in a format, which is also written where there is a path."""
+        if format == "onnx":
+            export.refuse_without_onnx()
+        found = self._written(format, self._traced(graph))
+        if path is not None:
+            Path(path).write_bytes(found)
+        return found
+
+    def _traced(self, graph: str | None = None) -> Traced:
+        """Return a graph that can be written in any format."""
+        makers = self._makers()
+        name = next(iter(makers)) if graph is None else graph
+        if name not in makers:
+            raise ValueError(f"graph={graph!r} is none of this model; {suggest(str(graph), list(makers))}")
+        module, inputs = makers[name]()
+        return export.traced(name, module, **inputs)
+
+    def _written(self, format: str, traced: Traced) -> bytes:
+        """Return what was traced in a format, with what the cells of columns mean."""
+        told = {COLUMNS: json.dumps(self.describe_columns(), ensure_ascii=False)}
+        return traced.onnx(told) if format == "onnx" else traced.pt2(told)
 
 
 class ExportedAutoencoder(Exported):

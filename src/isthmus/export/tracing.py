@@ -1,11 +1,11 @@
-"""A module becomes an ONNX graph: traced, translated, stripped of what tells of the machine that did it."""
+"""A module becomes a graph: traced once, written as ONNX or ``.pt2``, stripped of what tells of the machine."""
 
 from __future__ import annotations
 
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from types import TracebackType
 from typing import Any
@@ -20,8 +20,57 @@ MISSING = "writing ONNX graphs needs onnx and onnxscript; pip install 'isthmus[o
 LOGGERS = ("torch.onnx", "torch.export", "torch.fx", "onnxscript", "onnx_ir")
 
 
-def traced(name: str, module: nn.Module, **inputs: Tensor) -> bytes:
-    """Return a module as an ONNX graph of opset 20, whose number of rows is open.
+class Traced:
+    """A module that was traced once, ready to be written in any format; its number of rows is open.
+
+    >>> class Twice(nn.Module):
+    ...     def forward(self, x):
+    ...         return {"y": 2 * x}
+    >>> found = traced("twice", Twice(), x=torch.zeros(2, 3))
+    >>> len(found.onnx({})) < 1000
+    True
+    >>> torch.export.load(io.BytesIO(found.pt2({}))).module()(x=torch.ones(1, 3))["y"].tolist()
+    [[2.0, 2.0, 2.0]]
+    """
+
+    def __init__(self, name: str, program: Any, inputs: list[str], outputs: list[str]) -> None:
+        """Keep the program, and what its inputs and outputs are called."""
+        self.name, self.program, self.inputs, self.outputs = name, program, inputs, outputs
+
+    def onnx(self, told: Mapping[str, str]) -> bytes:
+        """Return an ONNX file of opset 20 in one piece, with texts by name among its metadata.
+
+        Raises:
+            ImportError: ``onnx`` or ``onnxscript`` is not installed.
+            ValueError: some layer does what ONNX has no operator for.
+        """
+        refuse_without_onnx()
+        with torch.random.fork_rng([]), quiet():
+            return _bytes(self.name, _translated(self.name, self.program, self.inputs, self.outputs), told)
+
+    def pt2(self, told: Mapping[str, str]) -> bytes:
+        """Return a ``.pt2`` file, which ``torch.export.load`` reads, with texts by name among its extra files."""
+        file = io.BytesIO()
+        with quiet():
+            torch.export.save(self.program, file, extra_files=dict(told))
+        return file.getvalue()
+
+
+def refuse_without_onnx() -> None:
+    """Refuse to write ONNX graphs where the extra is not installed.
+
+    Raises:
+        ImportError: always with the extra.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise ImportError(MISSING) from None
+
+
+def traced(name: str, module: nn.Module, **inputs: Tensor) -> Traced:
+    """Trace a module.
 
     Args:
         name: the graph's.
@@ -29,24 +78,18 @@ def traced(name: str, module: nn.Module, **inputs: Tensor) -> bytes:
         inputs: an example of each input, (rows, ...), by its name: two rows or more.
 
     Raises:
-        ImportError: ``onnx`` or ``onnxscript`` is not installed.
-        ValueError: some layer does what cannot be traced, or what ONNX has no operator for.
-
-    >>> class Twice(nn.Module):
-    ...     def forward(self, x):
-    ...         return {"y": 2 * x}
-    >>> len(traced("twice", Twice(), x=torch.zeros(2, 3))) < 1000
-    True
+        ValueError: some layer does what cannot be traced.
     """
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError:
-        raise ImportError(MISSING) from None
     with torch.random.fork_rng([]), quiet():
         program = _program(name, module, inputs)
-        outputs = list(module(**inputs))
-        return _bytes(name, _translated(name, program, list(inputs), outputs))
+        for node in program.graph.nodes:
+            # Lines of the source, with where it lies on this machine.
+            node.meta.pop("stack_trace", None)
+        for key, constant in program.constants.items():
+            if isinstance(constant, Tensor) and not constant.numel():
+                # What has no elements but memory, as numpy's arrays do, cannot be saved by torch.
+                program.constants[key] = torch.empty_like(constant)
+        return Traced(name, program, list(inputs), list(module(**inputs)))
 
 
 @contextmanager
@@ -112,8 +155,8 @@ def _translated(name: str, program: Any, inputs: list[str], outputs: list[str]) 
     return done.model_proto  # type: ignore[union-attr]
 
 
-def _bytes(name: str, proto: Any) -> bytes:
-    """Return a graph's bytes, without traces of the source that it was made of."""
+def _bytes(name: str, proto: Any, told: Mapping[str, str]) -> bytes:
+    """Return a graph's bytes, with texts by name and without traces of the source that it was made of."""
     from isthmus import __version__
 
     proto.graph.name, proto.producer_name, proto.producer_version = name, "isthmus", __version__
@@ -126,6 +169,8 @@ def _bytes(name: str, proto: Any) -> bytes:
     for owner in (graph, *functions, *nodes, *ends, *graph.initializer):
         owner.ClearField("doc_string")
         del owner.metadata_props[:]
+    for key, text in told.items():
+        proto.metadata_props.add(key=key, value=text)
     return bytes(proto.SerializeToString())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.estimators.series import Series
-from isthmus.report.contract import Anomalies, Beside, Measure, Part, Summary, Verdict
+from isthmus.report.contract import Anomalies, Beside, Curve, Measure, Part, Summary, Verdict
 from isthmus.report.packing import Array, Blobs
 from isthmus.report.rows import Given, Shown
 from isthmus.report.summary import curves
@@ -29,20 +29,29 @@ def summary(found: Given) -> Summary:
     ]
     if found.y is not None and _tells_anomalies(found.y):
         measures.append(_ranked(found.y, scores))
-    denoisers = len(model.members_.denoisers)
-    names = [f"denoiser {i + 1}" for i in range(denoisers)]
-    names += [f"filler {i + 1}" for i in range(len(model.histories_) - denoisers)]
-    history = [curve for own, name in zip(model.histories_, names, strict=True) for curve in curves(own, name)]
     return Summary(
         model="detector",
-        title=f"An anomaly detector of {len(model.members_.noises)} denoising autoencoders",
+        title=title(model),
         trained_on=f"rows like those of {found.name}: {len(found):,} rows of {found.cells.shape[1]:,} columns",
-        parts=_parts(model),
+        parts=parts(model),
         measures=measures,
-        curves=history,
+        curves=histories(model),
         best_epoch=None,
         verdicts=list(_verdicts(model, alarms)),
     )
+
+
+def title(model: Any) -> str:
+    """Say what a detector is."""
+    return f"An anomaly detector of {len(model.members_.noises)} denoising autoencoders"
+
+
+def histories(model: Any) -> list[Curve]:
+    """Return the loss of every member by epoch."""
+    denoisers = len(model.members_.denoisers)
+    names = [f"denoiser {i + 1}" for i in range(denoisers)]
+    names += [f"filler {i + 1}" for i in range(len(model.histories_) - denoisers)]
+    return [curve for own, name in zip(model.histories_, names, strict=True) for curve in curves(own, name)]
 
 
 def _tells_anomalies(y: Array) -> bool:
@@ -63,7 +72,8 @@ def _ranked(y: Array, scores: Array) -> Measure:
     return Measure("AUROC", float(100 * area), "%", [Beside("guessing", 50.0)], "high", text)
 
 
-def _parts(model: Any) -> list[Part]:
+def parts(model: Any) -> list[Part]:
+    """Return the parts of the members in the formalism's words."""
     recipe = model.members_.recipe
     found, fillers = recipe.denoiser, len(model.members_.fillers)
     roles = ("architecture", "bottleneck", "corruption", "likelihood", "trainer")
@@ -75,13 +85,17 @@ def _parts(model: Any) -> list[Part]:
     return [*made, Part("read at the noise levels", levels), Part("contamination", str(model.contamination))]
 
 
-def _verdicts(model: Any, alarms: float) -> Any:
+def calibrated(model: Any) -> Verdict:
+    """Say whether enough rows calibrate."""
     rows = sum(len(scores) for scores in model.calibration_)
     if rows < FEW:
         text = f"Only {rows} rows calibrate p-values, so that none is below {1 / (rows + 1):.2g}: give more rows."
-        yield Verdict("warning", text)
-    else:
-        yield Verdict("good", f"P-values are calibrated on {rows:,} rows that the members were not fitted to.")
+        return Verdict("warning", text)
+    return Verdict("good", f"P-values are calibrated on {rows:,} rows that the members were not fitted to.")
+
+
+def _verdicts(model: Any, alarms: float) -> Any:
+    yield calibrated(model)
     if alarms > 200 * model.alarm_rate:
         text = f"{alarms:.1f} % of these rows are above the threshold, {100 * model.alarm_rate:g} % were expected: "
         yield Verdict(

@@ -25,13 +25,12 @@ def summary(found: Given) -> Summary:
     below = of_autoencoder(replace(found, model=found.autoencoder))
     classes = hasattr(model, "classes_")
     audit, of = audited(found)
-    what = f"{len(model.classes_)} classes" if classes else "a number"
     measures = [] if audit is None else list(_audit(audit, of))
     return Summary(
         model="classifier" if classes else "regressor",
-        title=f"A self-explaining model: {what} by {model.n_concepts_} concepts",
+        title=title(model),
         trained_on=below.trained_on,
-        parts=[*below.parts, *_weights(model)],
+        parts=[*below.parts, *weights(model)],
         measures=[*measures, *below.measures],
         curves=curves(model.history_),
         best_epoch=float(model.best_epoch_),
@@ -48,6 +47,10 @@ def audited(found: Given) -> tuple[Any, str]:
     if found.y is None:
         return None, ""
     some = np.sort(np.random.default_rng(0).permutation(len(found))[:AUDITED])
+    if not len(found.model.known_):
+        return _audited(
+            found, some
+        ), "of which this model, shared without its rows, does not know whether the fit had them"
     old = seen(found.model, found.some(some))
     known, fresh = some[old], some[~old]
     if all_remembered(found.model) and len(known) and len(fresh) >= FRESH:
@@ -58,10 +61,14 @@ def audited(found: Given) -> tuple[Any, str]:
     if len(known):
         least = "" if all_remembered(found.model) else " or more"
         of = f"{100 * len(known) / len(some):.0f} %{least} of which the fit has seen, which flatters the model"
-    try:
-        return found.model.audit(found.some(some), found.y[some]), of
-    except ValueError:
-        return None, ""  # labels that the fit did not know, or too few of a class
+    return _audited(found, some), of
+
+
+def _audited(found: Given, some: Array) -> Any:
+    """Return the audit of some rows; None where labels are not those of the fit, or too few are of a class."""
+    with suppress(ValueError):
+        return found.model.audit(found.some(some), None if found.y is None else found.y[some])
+    return None
 
 
 def all_remembered(model: Any) -> bool:
@@ -99,7 +106,14 @@ def ordered(own: list[Verdict], below: list[Verdict]) -> list[Verdict]:
     return sorted([*own, *kept], key=lambda verdict: verdict.kind != "warning")
 
 
-def _weights(model: Any) -> list[Part]:
+def title(model: Any) -> str:
+    """Say what a self-explaining model is."""
+    what = f"{len(model.classes_)} classes" if hasattr(model, "classes_") else "a number"
+    return f"A self-explaining model: {what} by {model.n_concepts_} concepts"
+
+
+def weights(model: Any) -> list[Part]:
+    """Return what a self-explaining model has beside the parts of its autoencoder."""
     network = Part("relevances", f"{model._network()!r}, which read the {model.reads}")
     text = f"robustness {model.robustness:g}, conciseness {model.conciseness:g}, fidelity {model.fidelity:g}"
     return [network, Part("weights", text)]

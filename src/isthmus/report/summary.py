@@ -50,7 +50,7 @@ def of_autoencoder(found: Given) -> Summary:
     sizes = f"{len(found):,} rows of {found.cells.shape[1]:,} columns"
     return Summary(
         model="autoencoder",
-        title=f"An autoencoder: {found.cells.shape[1]:,} columns through {measured.code:,} numbers and back",
+        title=title(model, found.cells.shape[1]),
         trained_on=f"{model.spec_.rows:,} rows; measured here on {sizes} of {found.name}",
         parts=parts(model),
         measures=measures,
@@ -58,6 +58,11 @@ def of_autoencoder(found: Given) -> Summary:
         best_epoch=float(model.best_epoch_),
         verdicts=list(verdicts(model, measured)),
     )
+
+
+def title(model: Any, columns: int) -> str:
+    """Say what an autoencoder is."""
+    return f"An autoencoder: {columns:,} columns through {model._n_features_out:,} numbers and back"
 
 
 def parts(model: Any) -> list[Part]:
@@ -179,7 +184,7 @@ def markdown(summary: Summary) -> str:
     lines += [f"- {part.role}: `{part.text}`" for part in summary.parts]
     if summary.measures:
         lines += ["", "| measure | value | unit | beside |", "|---|---|---|---|"]
-        lines += [f"| {_cell(m.name)} | {_told(m.value)} | {m.unit} | {_beside(m)} |" for m in summary.measures]
+        lines += [f"| {cell(m.name)} | {_told(m.value)} | {m.unit} | {_beside(m)} |" for m in summary.measures]
     if summary.verdicts:
         lines += ["", *(f"- **{verdict.kind}**: {verdict.text}" for verdict in summary.verdicts)]
     return "\n".join(lines)
@@ -193,7 +198,7 @@ def _told(value: float | None) -> str:
     return "-" if value is None else f"{value:.{DIGITS}g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Write a name that may hold signs of Markdown."""
     return "".join(f"\\{sign}" if sign in "\\|`*_<>[]" else sign for sign in text).replace("\n", " ")
 

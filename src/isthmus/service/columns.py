@@ -67,8 +67,9 @@ class Columns:
         for place, row in enumerate(rows):
             if not isinstance(row, dict) or row.keys() != self._names:
                 self._refuse_row(place, row)
-        if self._numbers and (cells := numbers([[row[name] for name in self.names] for row in rows])) is not None:
-            return cells
+        plain = numbers([[row[name] for name in self.names] for row in rows]) if self._numbers else None
+        if plain is not None:
+            return plain
         return self.of_values([[row[name] for row in rows] for name in self.names])
 
     def of_values(self, columns: Sequence[list[Any]]) -> Array:

@@ -1,0 +1,48 @@
+"""A copy of a fitted estimator that holds no rows of its fit, and no codes from which some could be decoded."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from isthmus.estimators.generation import new_codes
+from isthmus.estimators.past import Past, TrainingRows
+
+DRAW = 9
+
+
+def without_rows(model: Any) -> Any:
+    """Return a copy of a fitted estimator that answers as it does, but for what names or shows rows of its fit.
+
+    A detector forgets the rows that it compares with (``neighbours`` are then empty). Codes of training rows, which
+    decode to what is nearly a row, are replaced: those of an autoencoder by draws from their density, which is all that
+    ``sample`` asks of them, and the concepts of a self-explaining model by such of the same values, unit by unit, in
+    another order for each, so that ranges stay and prototypes go.
+
+    >>> from isthmus import AnomalyDetector, Trainer
+    >>> X = np.random.default_rng(0).normal(size=(60, 3))
+    >>> detector = AnomalyDetector(members=1, trainer=Trainer(epochs=1), random_state=0).fit(X)
+    >>> without_rows(detector).explain(X[:2]).neighbours.shape
+    (2, 0)
+    """
+    found = copy.copy(model)
+    if hasattr(model, "members_"):
+        found.known_, found.known_rows_ = model.known_[:0], model.known_rows_[:0]
+    elif hasattr(model, "autoencoder_"):
+        found.autoencoder_ = of_autoencoder(model.autoencoder_)
+        rng = np.random.default_rng(model.autoencoder_._noise.branch(DRAW).seed % 2**31)
+        found.known_, found.known_concepts_ = model.known_[:0], rng.permuted(model.known_concepts_, axis=0)
+    else:
+        found = of_autoencoder(model)
+    return found
+
+
+def of_autoencoder(model: Any) -> Any:
+    """Return a copy of an autoencoder whose sample of codes is drawn from the density of codes."""
+    found, past, noise = copy.copy(model), model.past, model._noise.branch(DRAW)
+    codes = new_codes(model, len(past.codes), noise).reshape(past.codes.shape).astype(np.float32)
+    found._seen = TrainingRows(model._n_features_out, noise, Past(past.baseline, codes))
+    found.__dict__.pop("_density", None)
+    return found
