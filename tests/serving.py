@@ -60,7 +60,7 @@ def as_json(X):
 
 
 @contextmanager
-def client_of(folder, *names, key=None, **limits):
+def client_of(folder, *names, key=None, alpha=0.01, **limits):
     """Serve saved models within this process, and yield a client and their registry."""
     for needed in ("fastapi", "prometheus_client"):
         pytest.importorskip(needed, reason="the service needs the extra isthmus[serve]")
@@ -73,7 +73,7 @@ def client_of(folder, *names, key=None, **limits):
     from isthmus.service.worker import Worker
 
     metrics = Metrics()
-    registry, worker = Registry({name: folder / name for name in names}, metrics.reload), Worker()
+    registry, worker = Registry({name: folder / name for name in names}, metrics.reload, alpha), Worker()
     try:
         guard = api(registry, worker, Limits(**limits), metrics, key)
         yield TestClient(guard, raise_server_exceptions=False), registry

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from isthmus.estimators import AnomalyDetector as AnomalyDetector
     from isthmus.estimators import Autoencoder as Autoencoder
     from isthmus.estimators import FineTunedClassifier as FineTunedClassifier
+    from isthmus.estimators import Monitor as Monitor
     from isthmus.estimators import SelfExplainingClassifier as SelfExplainingClassifier
     from isthmus.estimators import SelfExplainingRegressor as SelfExplainingRegressor
     from isthmus.estimators import cross_val_scores as cross_val_scores
@@ -32,6 +33,7 @@ _HOMES = {
     "AnomalyDetector": "isthmus.estimators",
     "Autoencoder": "isthmus.estimators",
     "FineTunedClassifier": "isthmus.estimators",
+    "Monitor": "isthmus.estimators",
     "SelfExplainingClassifier": "isthmus.estimators",
     "SelfExplainingRegressor": "isthmus.estimators",
     "cross_val_scores": "isthmus.estimators",
@@ -52,6 +54,7 @@ __all__ = [
     "AnomalyDetector",
     "Autoencoder",
     "FineTunedClassifier",
+    "Monitor",
     "SelfExplainingClassifier",
     "SelfExplainingRegressor",
     "Trainer",

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 _MASK = (1 << 64) - 1
+# Where fewer than one of so many are drawn, an order of all would cost the more memory.
+FEW = 50
 
 
 def _mix(*keys: int) -> int:
@@ -71,6 +73,20 @@ class Noise:
     def permutation(self, n: int, device: torch.device | str = "cpu") -> Tensor:
         """Draw an order of n rows; the same one on every device."""
         return torch.randperm(n, generator=self._generator(torch.device("cpu"))).to(device)
+
+    def some(self, n: int, k: int) -> Tensor:
+        """Draw k of n rows, in ascending order; in memory for these k where they are few.
+
+        >>> Noise(seed=0).some(10**12, 3).shape, Noise(seed=0).some(4, 4)
+        (torch.Size([3]), tensor([0, 1, 2, 3]))
+        """
+        if k > n // FEW:
+            return self.permutation(n)[:k].sort().values
+        generator, found = self._generator(torch.device("cpu")), torch.empty(0, dtype=torch.int64)
+        while len(found) < k:
+            found = torch.cat([found, torch.randint(n, (k,), generator=generator)]).unique()
+        # Whatever is left of different rows that were drawn alike is drawn alike.
+        return found[torch.randperm(len(found), generator=generator)[:k]].sort().values
 
 
 class Share(Noise):

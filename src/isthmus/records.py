@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -81,7 +82,8 @@ class Batch:
     """Some rows: values, which of them were seen, row weights, labels. A category is its level, as a number.
 
     ``fixed`` says that every batch of so many rows comes in the same tensor ``x``, which the next one overwrites. Of a
-    batch that several processes share, ``among`` is the place of the first row that is here and the number of all rows.
+    batch that several processes share, or that is passed through in parts, ``among`` is the place of the first row that
+    is here and the number of all rows.
     """
 
     x: Tensor
@@ -90,6 +92,23 @@ class Batch:
     y: Tensor | None = None
     fixed: bool = False
     among: tuple[int, int] | None = None
+
+    def parts(self, most: int) -> list[Batch]:
+        """Return the batch in even parts of at most so many rows, each a share of it; 0 leaves it whole."""
+        n = len(self.x)
+        if not most or n <= most:
+            return [self]
+        (before, whole), found, first = self.among or (0, n), [], 0
+        for x in self.x.tensor_split(math.ceil(n / most)):
+            some = slice(first, first + len(x))
+            seen, weight, y = (None if t is None else t[some] for t in (self.seen, self.weight, self.y))
+            found.append(Batch(x, seen, weight, y, among=(before + first, whole)))
+            first = some.stop
+        return found
+
+    def own(self, noise: Noise) -> Noise:
+        """Return a batch's noise as the rows see it that are here."""
+        return noise if self.among is None else noise.share(self.among[0], len(self.x), self.among[1])
 
 
 @dataclass(frozen=True)

@@ -1,32 +1,12 @@
 """A shell without processes, and models that many tests use."""
 
-import contextlib
-import io
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
-
-from isthmus.cli import main
+from shells import isthmus
 
 SMALL = ("--architecture", "dense:hidden=(16)", "--units", "4", "--epochs", "2", "--limit", "150")
-
-
-class Outcome(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-def isthmus(*arguments: object) -> Outcome:
-    """Run one command in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    return Outcome(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="session")

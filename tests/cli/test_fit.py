@@ -211,7 +211,9 @@ def test_rows_are_read_in_blocks_where_asked_for_and_where_they_fill_memory(shel
     np.save(tmp_path / "x.npy", X)
     names = {f"c{i}": X[:, i] for i in range(6)}
     pq.write_table(pa.table(names | {"kind": ["a", "b"] * 150}), tmp_path / "x.parquet", row_group_size=30)
-    monkeypatch.setattr("isthmus.data.streams.stream.__kwdefaults__", {"drop": (), "window_bytes": 6 * 4 * 100})
+    monkeypatch.setattr(
+        "isthmus.data.streams.stream.__kwdefaults__", {"drop": (), "filesystem": None, "window_bytes": 6 * 4 * 100}
+    )
 
     def achieved(*options):
         done = shell("fit", *options, "-o", tmp_path / "model", "--epochs", "2", "--units", "2")

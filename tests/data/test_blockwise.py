@@ -46,7 +46,7 @@ def test_blocks_of_parquet(tmp_path):
 
     table = pa.table({"x": [1, 2, 3, 4, 5], "label": list("abcde"), "__index_level_0__": list("vwxyz")})
     pq.write_table(table, tmp_path / "t.parquet", row_group_size=3)
-    found = list(blocks(tmp_path / "t.parquet", label="label", rows=2))
+    found = list(blocks(tmp_path / "t.parquet", label="label", types={}, rows=2))
     assert found[0].table.to_pydict() == {"x": [1, 2]}
     assert np.concatenate([block.index for block in found]).tolist() == list("vwxyz")
     assert np.concatenate([block.y for block in found]).tolist() == list("abcde")

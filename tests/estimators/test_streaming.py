@@ -80,7 +80,7 @@ def test_answers_of_blocks_are_those_of_rows(path, parquet, tmp_path):
 
 def test_an_array_that_numpy_maps_is_streamed_where_it_exceeds_a_window(path, monkeypatch):
     mapped = np.load(path, mmap_mode="r")
-    monkeypatch.setattr("isthmus.data.streams.stream.__kwdefaults__", {"drop": (), **SMALL})
+    monkeypatch.setattr("isthmus.data.streams.stream.__kwdefaults__", {"drop": (), "filesystem": None, **SMALL})
     assert identical(quick().fit(mapped), quick().fit(stream(path)))
     assert quick().fit(mapped).history_[-1]["shuffle_quality"] != 1
     with pytest.raises(ValueError, match=r"sample_weight is for rows in memory, and X is streamed"):

@@ -224,6 +224,27 @@ def test_hostile_names_are_text(chromium, tmp_path):
     assert made.elsewhere() == []
 
 
+@pytest.mark.slow
+def test_ten_thousand_columns_open(chromium, tmp_path):
+    X = np.random.default_rng(0).normal(size=(40, 10_000)).astype(np.float32)
+    made = report(quick(2, trainer=Trainer(epochs=1)).fit(X), X, size="large")
+    assert len(made.page.data.columns) == 10_000
+    assert made.page.graphs
+    context = chromium.new_context(offline=True)
+    visited = browsing.Visit(context)
+    page = visited.open(made.write(tmp_path / "page.html").as_uri())
+    page.wait_for_function("!document.body.innerText.includes('Opening …')", timeout=20_000)
+    slider = page.locator("#decoder input[type=range]").first
+    before = page.locator("#decoder").inner_text()
+    slider.focus()
+    slider.press("End")
+    page.wait_for_function("before => document.querySelector('#decoder').innerText !== before", arg=before)
+    assert page.locator("*").count() < 20_000  # columns to choose from are listed once, others as they are asked for
+    context.close()
+    assert visited.faults == []
+    assert visited.elsewhere() == []
+
+
 def test_a_picture_of_the_page_prints(visit, tmp_path):
     page = visit("digits")
     page.wait_for_function("!document.body.innerText.includes('Opening …')", timeout=20_000)

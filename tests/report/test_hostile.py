@@ -1,6 +1,5 @@
 """What a column, a label or a file is called is text, whatever it looks like."""
 
-import numpy as np
 import pytest
 from hostile import NAMES, SCRIPT, hostile
 from unpack import tree
@@ -35,12 +34,3 @@ def test_it_arrives_as_it_was(found):
 def test_markdown_keeps_its_table(found):
     lines = [line for line in markdown(found.summary).splitlines() if line.startswith("|")]
     assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1
-
-
-@pytest.mark.slow
-def test_ten_thousand_columns():
-    X = np.random.default_rng(0).normal(size=(40, 10_000)).astype(np.float32)
-    model = Autoencoder(2, architecture=Dense((4,)), trainer=Trainer(epochs=1), random_state=0).fit(X)
-    found = report(model, X, size="large")
-    assert len(found.page.data.columns) == 10_000
-    assert found.page.graphs

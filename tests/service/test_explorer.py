@@ -12,11 +12,11 @@ from isthmus.service.explorer import Explorer
 pytest.importorskip("fastapi", reason="the explorer needs the extra isthmus[serve]")
 
 
-@pytest.fixture
-def explorer(tmp_path):
-    """Return the explorer of a saved model."""
+@pytest.fixture(scope="module")
+def explorer(tmp_path_factory):
+    """Return the explorer of a saved model, whose concepts have no names before and after every test."""
     X = unit_rows()
-    path = quick().fit(X).save(tmp_path / "model")
+    path = quick().fit(X).save(tmp_path_factory.mktemp("explorer") / "model")
     return Explorer(load(path), X, path=path, name="rows")
 
 
@@ -26,7 +26,8 @@ def client(explorer):
 
     from isthmus.service.app import app
 
-    return TestClient(app(explorer), base_url="http://127.0.0.1")
+    yield TestClient(app(explorer), base_url="http://127.0.0.1")
+    assert load(explorer.path).concept_names_ == {}
 
 
 def concepts(client):

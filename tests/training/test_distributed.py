@@ -120,8 +120,14 @@ def test_settings_without_meaning_are_refused(settings, told):
         Devices(**{"count": 2, **settings})
 
 
+def test_a_process_alone_divides_nothing():
+    with pytest.raises(ValueError, match="one process has nothing to divide with others; use engine='auto', or dev"):
+        sharing.model(engine="sharded").fit(sharing.rows())
+
+
 def test_a_process_alone_says_nothing_to_others():
-    assert Group().told(3) == 3 and Group().gathered(3) == [3] and Group().ends(True, torch.ones(2))
+    assert Group().either(True, torch.ones(())) and not Group().either(False, torch.ones(()))
+    assert Group().told(3) == 3 and Group().gathered(3) == [3] and Group().ends(True, torch.ones(()))
 
 
 def test_an_exception_of_a_worker_keeps_its_type_where_it_is_of_python():
@@ -159,7 +165,32 @@ def test_two_processes_come_to_the_weights_of_one(both, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*sharing.FITS, *sharing.NEAR, "unseeded", "stream", "rolled back"])
+@pytest.mark.parametrize("name", sharing.IN_PARTS)
+def test_shares_in_micro_batches_come_to_the_weights_of_one(both, name):
+    assert apart(sharing.found(sharing.FITS[name]()), both[0][f"{name}, in parts"]) < 1e-9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*sharing.SHARDED, "in parts", "resumed"])
+def test_divided_weights_come_to_those_of_one(both, name):
+    if name == "resumed":
+        one = both[0]["sharded, uninterrupted"]
+    else:
+        one = sharing.found(sharing.FITS["corruption" if name == "in parts" else name]())
+    assert apart(one, both[0][f"{name}, sharded"]) < 1e-9
+
+
+@pytest.mark.slow
+def test_a_task_that_was_divided_has_no_trace_of_it(both):
+    for found in both:
+        assert found["engine, sharded"] == "sharded (asked for)" and found["traces"] == []
+        assert identical(found["plain"], found["saved"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", [*sharing.FITS, *sharing.NEAR, "unseeded", "stream", "rolled back", "rolled back, sharded"]
+)
 def test_all_processes_hold_the_same(both, name):
     assert identical(both[0][name], both[1][name])
 
@@ -193,9 +224,12 @@ def test_processes_say_what_they_cannot_do_together(both):
         assert "the kernel is for one process; use engine='auto'" in told["kernel"]
         assert "raise batch_size, or use fewer devices" in told["crumbs"]
         assert "leave devices out and the fit joins them" in told["workers"]
+        assert "keeps moments in pieces, which a callback asks to change (Resampling does)" in told["atoms"]
+        assert "engine='sharded' cannot run this fit: LBFGS looks at all weights at once" in told["all at once"]
         assert found["engine"] == "explicit (the kernel is for one process)"
     assert not identical(both[0]["alone"], both[1]["alone"])
-    assert both[0]["rolled back"]["times"].tolist() == [5, 5, 5]
+    for name in ("rolled back", "rolled back, sharded"):
+        assert both[0][name]["times"].tolist() == [5, 5, 5]
 
 
 # -- workers that a fit starts -----------------------------------------------------------------------------------------

@@ -28,8 +28,36 @@ PINNED: dict[str, tuple[tuple[str, ...], ...]] = {
             "onnxruntime==1.32.0",
         ),
     ),
+    # The second one reads saved models, too.
+    "litserve": (
+        ("torch==2.13.0",),
+        (
+            "litserve==0.2.19",
+            "onnxruntime==1.32.0",
+            "numpy==2.4.6",
+            "scikit-learn==1.9.1",
+            "pyarrow==26.0.1",
+            "narwhals==2.29.0",
+            "datasketches==5.2.0",
+            "safetensors==0.8.0",
+        ),
+    ),
     "jax": (("jax==0.10.2", "keras==3.15.1", "numpy==2.4.6"),),
     "tensorflow": (("tensorflow-cpu==2.21.0", "keras==3.15.1", "numpy==2.4.6"),),
+    # Readers of rows on disk. litdata asks for torchvision, which it can do without, and which may fail to load.
+    "streaming": (
+        ("torch==2.13.0",),
+        (
+            "datasets==5.2.0",
+            "webdataset==1.0.2",
+            "numpy==2.4.6",
+            "pyarrow==26.0.1",
+            "boto3==1.44.8",
+            "tifffile==2026.3.3",
+        ),
+        ("lightning-utilities==0.15.3", "obstore==0.12.1", "requests==2.34.2"),
+        ("--no-deps", "litdata==0.2.76"),
+    ),
 }
 
 

@@ -20,6 +20,7 @@ from isthmus.cli.exporting import export
 from isthmus.cli.fitting import fit
 from isthmus.cli.imputing import impute
 from isthmus.cli.listing import parts
+from isthmus.cli.monitoring import monitor
 from isthmus.cli.reporting import explore, report
 from isthmus.cli.serving import serve
 from isthmus.cli.sharing import pull, push
@@ -55,6 +56,7 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     push,
     pull,
     serve,
+    monitor,
     parts,
 )
 for place, command in enumerate(COMMANDS):

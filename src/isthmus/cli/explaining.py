@@ -129,7 +129,8 @@ def score(fitted: Any, data: str, out: Path | None, reading: Reading, *, per_col
     Raises:
         ValueError: a file that holds no text, or no row.
     """
-    from isthmus.cli.scoring import append, named_rows, refuse_wordless
+    from isthmus.cli.answers import append
+    from isthmus.cli.scoring import named_rows, refuse_wordless
 
     refuse_wordless(out)
     reading = rows.labelled(fitted, data, reading)
@@ -154,15 +155,13 @@ def score(fitted: Any, data: str, out: Path | None, reading: Reading, *, per_col
 
 def predicted(fitted: Any, data: str, reading: Reading, per_column: bool) -> Iterator[tuple[Any, Data]]:
     """Give every block's answers, and the block."""
-    from isthmus.cli.progress import Counted
-    from isthmus.cli.scoring import walked
+    from isthmus.cli.answers import answered
     from isthmus.estimators import predict_batches
 
-    walk, total = walked(data, reading, rows.types_of(fitted) or {})
-    with Counted("scoring", total) as shown:
-        for block in walk:
-            yield predict_batches(fitted, rows.table_of(block), per_concept=per_column), block
-            shown.step(len(block))
+    def answer(block: Data) -> Any:
+        return predict_batches(fitted, block.arrow, per_concept=per_column)
+
+    return answered(data, reading, rows.types_of(fitted) or {}, "scoring", answer)
 
 
 def evaluate(fitted: Any, data: str, reading: Reading, train: str | None, refits: int, json_file: Path | None) -> None:

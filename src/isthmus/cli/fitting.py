@@ -38,6 +38,8 @@ def fit(
     test: Given = None,
     figures: Path | None = None,
     devices: Annotated[int | None, Parameter(show_default=False)] = None,
+    ray: Given = None,
+    storage: Annotated[Path | None, Parameter(show_default=False)] = None,
     checkpoint: Path | None = None,
     stream: Annotated[bool, Parameter(negative=())] = False,
     quiet: Annotated[bool, Parameter(negative=())] = False,
@@ -76,6 +78,9 @@ def fit(
         test: rows to measure the model on; the test part of mnist and fashion-mnist, else DATA itself.
         figures: folder for figures (PNG) and the summary (summary.txt, summary.json).
         devices: processes on this machine that train together, each with a share of every batch.
+        ray: address of a Ray cluster whose workers train instead, --devices of them (2 where not given): auto for the
+            one this machine belongs to, local for one that is started on this machine, or HOST:PORT.
+        storage: folder that all machines of that cluster see, for checkpoints.
         checkpoint: file to write checkpoints to; where it exists, training goes on from it.
         stream: read DATA, an npy file or Parquet files, in blocks while training; so it is by itself where it would
             fill a quarter of memory. Figures and measures are then those of some of its rows.
@@ -86,13 +91,14 @@ def fit(
         training: what the recipe's trainer is changed to.
         explaining: how a self-explaining model predicts.
     """
-    from isthmus.cli import composing
+    from isthmus.cli import composing, spreading
     from isthmus.persistence import refuse_unusable
 
     del config  # read by ConfigFile
     refuse_unusable(out)
     detected = (contamination, alarm_rate, members)
-    refuse_for(task, detected, devices)
+    workers = spreading.workers(ray, devices, storage)
+    refuse_for(task, detected, workers)
     if task in ("classify", "regress"):
         from isthmus.cli import predicting
 
@@ -114,7 +120,7 @@ def fit(
     types = None if kinds is None else composing.text_columns(kinds)
     given = rows.read(data, reading, types=types, quiet=quiet) if opened is None else rows.sampled(opened)
     rows_of_fit = given.rows if opened is None else opened
-    if not _trained(model, rows_of_fit, out, checkpoint, devices, quiet=quiet):
+    if not _trained(model, rows_of_fit, out, checkpoint, workers, quiet=quiet):
         from isthmus.cli.app import INTERRUPTED, complain
 
         return complain(f"interrupted; {out} holds the best weights so far", INTERRUPTED)
@@ -126,7 +132,7 @@ def fit(
     return 0
 
 
-def refuse_for(task: str, detected: tuple[Any, ...], devices: int | None) -> None:
+def refuse_for(task: str, detected: tuple[Any, ...], workers: Any) -> None:
     """Refuse options that belong to another task.
 
     Raises:
@@ -134,8 +140,8 @@ def refuse_for(task: str, detected: tuple[Any, ...], devices: int | None) -> Non
     """
     if task != "anomaly" and any(option is not None for option in detected):
         raise ValueError("--contamination, --alarm-rate and --members are for anomaly detectors; add --task anomaly")
-    if task != "autoencoder" and devices is not None:
-        raise ValueError(f"--devices: not for --task {task}; leave it out, or fit an autoencoder")
+    if task != "autoencoder" and workers is not None:
+        raise ValueError(f"--devices and --ray: not for --task {task}; leave it out, or fit an autoencoder")
 
 
 def refuse_targets(explaining: Explaining) -> None:
@@ -149,14 +155,13 @@ def refuse_targets(explaining: Explaining) -> None:
         raise ValueError(f"{', '.join(given)}: for models that predict; add --task classify or --task regress")
 
 
-def _trained(
-    model: Autoencoder, X: Any, out: Path, checkpoint: Path | None, devices: int | None, *, quiet: bool
-) -> bool:
+def _trained(model: Autoencoder, X: Any, out: Path, checkpoint: Path | None, workers: Any, *, quiet: bool) -> bool:
     """Fit and save a model; say whether nobody interrupted it."""
     from isthmus.cli.progress import Watch, callbacks
 
-    watch, began = Watch(), time.monotonic()
-    model.fit(X, checkpoint=checkpoint, callbacks=callbacks(watch, quiet=quiet), devices=devices)
+    # Workers of a cluster have no terminal.
+    watch, began, far = Watch(), time.monotonic(), not isinstance(workers, int | None)
+    model.fit(X, checkpoint=checkpoint, callbacks=callbacks(watch, quiet=quiet, plain=far), devices=workers)
     seconds = time.monotonic() - began
     model.save(out)
     tell = _silent if quiet else print

@@ -107,6 +107,9 @@ class Training:
     batch_size: int | None = None
     """Rows per step; 0 picks one from the number of rows."""
 
+    micro_batch: int | None = None
+    """The most rows that one pass holds in memory; a step adds up as many passes as it needs. 0 holds all."""
+
     validation: float | None = None
     """Share of rows held out to choose the best weights; 0 trains on all."""
 
@@ -121,3 +124,6 @@ class Training:
 
     device: str | None = None
     """auto, cpu, cuda, cuda:1, mps."""
+
+    engine: Literal["auto", "native", "sparse", "explicit", "autograd", "compiled", "sharded"] | None = None
+    """How a step is executed; sharded divides weights and moments among the processes of --devices."""

@@ -51,11 +51,11 @@ class Lines(Callback):
         )
 
 
-def callbacks(watch: Watch, *, quiet: bool) -> list[Callback]:
-    """Return what accompanies a fit."""
+def callbacks(watch: Watch, *, quiet: bool, plain: bool = False) -> list[Callback]:
+    """Return what accompanies a fit; ``plain`` lines also where there is a terminal."""
     if quiet:
         return [watch]
-    return [watch, Progress(_console()) if sys.stderr.isatty() else Lines()]
+    return [watch, Progress(_console()) if sys.stderr.isatty() and not plain else Lines()]
 
 
 class Members(Callback):

@@ -56,17 +56,17 @@ def read(source: str, reading: Reading, *, types: Mapping[str, Any] | None = Non
 
 def opened(source: str, reading: Reading, *, asked: bool, table: bool) -> Stream | None:
     """Return rows that are not to be read at once, as was asked for or as they would fill a quarter of memory."""
-    from isthmus.data import stream
+    from isthmus.data import BUILT_IN, stream
     from isthmus.data.streams import size
 
     if asked and (reading.limit is not None or reading.size is not None):
         raise ValueError("--stream goes with neither --limit nor --size; leave one of them out")
     if asked and table:
         raise ValueError("--stream reads numbers in blocks, and --schema makes a table of them; leave one of them out")
-    path, whole = Path(source).expanduser(), reading.limit is None and reading.size is None
-    if not asked and not (whole and not table and path.exists() and 4 * size(path) > memory()):
+    whole = reading.limit is None and reading.size is None and source.partition(":")[0] not in BUILT_IN
+    if not asked and not (whole and not table and 4 * size(source) > memory()):
         return None
-    return stream(path, drop=(*reading.drop, *((reading.label,) if reading.label is not None else ())))
+    return stream(source, drop=(*reading.drop, *((reading.label,) if reading.label is not None else ())))
 
 
 def memory() -> int:
@@ -84,32 +84,10 @@ def sampled(rows: Stream) -> Data:
 
 
 def types_of(model: Any) -> dict[str, Any] | None:
-    """Return the types in which files are read for a model of a table; None for a model of numbers.
+    """Return the types in which files are read for a model of a table; None for a model of numbers."""
+    from isthmus.estimators.blocks import types_of
 
-    Text is told by its levels: a few rows of a file may look like numbers, and the fit's may have had no rows at all of
-    a type, as pandas' objects.
-    """
-    model = getattr(model, "autoencoder_", model)
-    codec = model.form_.table if hasattr(model, "form_") else getattr(model.reading_, "codec", None)
-    if codec is None:
-        return None
-    import pyarrow as pa
-
-    types = {} if hasattr(codec.template, "dtype") else arrow(codec.template).schema
-    found = {field.name: field.type for field in types if not pa.types.is_null(field.type)}
-    texts = [c.name for c in codec.columns if {type(level) for level in getattr(c, "levels", ())} == {str}]
-    return found | dict.fromkeys(texts, pa.string())
-
-
-def table_of(data: Data) -> Any:
-    """Return rows as an Arrow table; those without names of columns, pictures too, by places."""
-    import numpy as np
-    import pyarrow as pa
-
-    found = data.rows
-    if not isinstance(found, np.ndarray):
-        return found
-    return pa.table({f"x{i}": np.ascontiguousarray(column) for i, column in enumerate(data.flat.T)})
+    return types_of(model)
 
 
 def arrow(frame: Any) -> Any:
@@ -148,16 +126,19 @@ def some(given: Data, index: Any) -> Data:
 
 
 def columns(source: str) -> tuple[str, ...]:
-    """Return the names of the columns of a csv or Parquet file; none of anything else."""
-    from isthmus.data import blockwise, csvlayout, tables
+    """Return the names of the columns of csv or Parquet files; none of anything else."""
+    from isthmus.data import blockwise, csvlayout, parquetfiles, tables
 
-    path = Path(source).expanduser()
     if not blockwise.in_blocks(source):
         return ()
-    if path.suffix.lower() in tables.PARQUET:
-        with tables.parquet_file(path) as file:
+    first = blockwise.files(source)[0]
+    if first.suffix in parquetfiles.PARQUET:
+        with parquetfiles.parquet_file(first) as file:
             return tuple(file.schema_arrow.names)
-    return csvlayout.layout(path).header or ()
+    if blockwise.kind(first) not in tables.TEXT:
+        return ()
+    with first.local() as path:
+        return csvlayout.layout(path).header or ()
 
 
 def labelled(model: Any, source: str, reading: Reading) -> Reading:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.cli import rows
+from isthmus.cli import answers, rows
 from isthmus.cli.options import Reading
 
 if TYPE_CHECKING:
@@ -97,45 +97,35 @@ class Tally:
         return f"; {few}, so that only {together:,} or more could be found together: fit to more rows, or raise --fdr"
 
 
-def walked(data: str, reading: Reading, types: Any) -> tuple[Iterator[Data], int | None]:
-    """Return the rows of a source in blocks, and their number where it is known."""
-    from isthmus.data import blockwise
-
-    if reading.limit is None and reading.size is None and blockwise.in_blocks(data):
-        walk = blockwise.blocks(data, label=reading.label, drop=reading.drop, types=types)
-        return walk, blockwise.count(data)
-    given = rows.read(data, reading, types=types)
-    return blockwise.parts(given), len(given)
-
-
 def _scored(
     detector: AnomalyDetector, data: str, reading: Reading, per_column: bool
 ) -> Iterator[tuple[Any, int, Data]]:
     """Give every block's answers, the number of rows before it, and the block."""
-    from isthmus.cli.progress import Counted
     from isthmus.estimators import score_batches
 
-    walk, total = walked(data, reading, rows.types_of(detector))
-    with Counted("scoring", total) as shown:
-        for block in walk:
-            yield score_batches(detector, rows.table_of(block), per_column=per_column), shown.done, block
-            shown.step(len(block))
+    def answer(block: Data) -> Any:
+        return score_batches(detector, block.arrow, per_column=per_column)
+
+    before = 0
+    for found, block in answers.answered(data, reading, rows.types_of(detector), "scoring", answer):
+        yield found, before, block
+        before += len(block)
 
 
 def _write(
     detector: AnomalyDetector, data: str, out: Path, reading: Reading, per_column: bool, fdr: float | None
 ) -> Tally:
     """Write every row's answers; with ``fdr`` in two turns, as which are discoveries depends on all rows."""
-    answers = _scored(detector, data, reading, per_column)
+    scored = _scored(detector, data, reading, per_column)
     tally = Tally()
     if fdr is None:
-        append(out, (_noted(found, block, out, tally) for found, _, block in answers))
+        answers.append(out, (_noted(found, block, out, tally) for found, _, block in scored))
         return tally
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
         first = Path(beside) / "first.parquet"
-        append(first, (_noted(found, block, out, tally, keep=True) for found, _, block in answers))
-        append(out, _marked(first, tally.discoveries(fdr)))
+        answers.append(first, (_noted(found, block, out, tally, keep=True) for found, _, block in scored))
+        answers.append(out, _marked(first, tally.discoveries(fdr)))
     return tally
 
 
@@ -147,23 +137,19 @@ def _noted(found: Any, block: Data, out: Path, tally: Tally, *, keep: bool = Fal
 
 def named_rows(found: Any, block: Data, out: Path) -> Any:
     """Return answers behind the rows' own names, numbers in seven digits."""
-    import pyarrow as pa
-
     for i, column in enumerate(found.columns):
         found = found.set_column(i, found.column_names[i], rows.brief(column))
-    if block.index is None:
-        return found
-    return found.add_column(0, rows.ROW_NAMES[out.suffix.lower()], pa.array(block.index.tolist()))
+    return answers.with_names(found, block, out)
 
 
 def _marked(first: Path, anomaly: Any) -> Iterator[Any]:
     """Give what was written in a first turn with other marks."""
     import pyarrow as pa
 
-    from isthmus.data import tables
+    from isthmus.data import parquetfiles
 
     done = 0
-    with tables.parquet_file(first) as file:
+    with parquetfiles.parquet_file(first) as file:
         for batch in file.iter_batches():
             table = pa.Table.from_batches([batch])
             marks = pa.array(anomaly[done : done + len(batch)])
@@ -171,37 +157,12 @@ def _marked(first: Path, anomaly: Any) -> Iterator[Any]:
             yield table.set_column(table.column_names.index("anomaly"), "anomaly", marks)
 
 
-def append(out: Path, found: Iterator[Any]) -> int:
-    """Write tables of the first one's columns; return the number of rows.
-
-    Raises:
-        ValueError: the names of rows change their type, or there is no row.
-    """
-    import pyarrow as pa
-
-    from isthmus.data import table_writer
-
-    first = next(found, None)
-    if first is None:
-        raise ValueError("there is no row to score; give at least one")
-    with table_writer(out, first.schema) as write:
-        write(first)
-        count = int(first.num_rows)
-        for table in found:
-            try:
-                write(table.cast(first.schema))
-            except pa.ArrowException as error:
-                raise ValueError(f"the names of rows are of several types ({error}); write a csv file") from None
-            count += table.num_rows
-    return count
-
-
-def _strangest(answers: Iterator[tuple[Any, int, Data]], fdr: float | None) -> tuple[Any, Tally]:
+def _strangest(scored: Iterator[tuple[Any, int, Data]], fdr: float | None) -> tuple[Any, Tally]:
     """Return the rows that score highest, best first, with their names, and what is remembered of all."""
     import pyarrow as pa
 
     kept, tally = None, Tally()
-    for found, before, block in answers:
+    for found, before, block in scored:
         tally.add(found, keep=fdr is not None)
         names = [str(before + i + 1) for i in range(found.num_rows)]
         names = names if block.index is None else [f"{n} ({own})" for n, own in zip(names, block.index, strict=True)]

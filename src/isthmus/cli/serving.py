@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
-
-KEY = "ISTHMUS_API_KEY"
-UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
 def serve(
@@ -22,6 +18,8 @@ def serve(
     reload: float = 1.0,
     log_level: Literal["info", "warning"] = "info",
     graphs: bool = True,
+    monitor: bool = True,
+    alpha: float = 0.01,
 ) -> None:
     """Answer questions about rows over HTTP by saved models, until Ctrl-C or SIGTERM.
 
@@ -42,50 +40,20 @@ def serve(
         log_level: warning leaves out the line per request.
         graphs: let ONNX graphs answer, where isthmus[onnx] is installed: answers agree with the model's to 1e-5 and
             come several times faster, once the graphs are made; --no-graphs answers by torch, bit for bit.
+        monitor: compare rows that are scored with those of the fit; GET /v1/drift says which column has moved.
+        alpha: chance of a false alarm of the monitor, ever.
     """
     if not models:
         raise ValueError("isthmus serve needs a model; give the folder of a saved one")
-    for name, value in (("max-rows", max_rows), ("timeout", timeout), ("threads", threads)):
-        if not value > 0:
-            raise ValueError(f"--{name} {value} is too little; give more than 0")
     if not 0 <= port < 65536:
         raise ValueError(f"--port {port} is no port; give one from 0 to 65535")
-    if not reload >= 0:
-        raise ValueError(f"--reload {reload} is no time; give seconds, or 0")
     try:
-        from isthmus.service.guard import Limits
+        from isthmus.service.options import Options
         from isthmus.service.registry import named
         from isthmus.service.server import Settings
         from isthmus.service.server import serve as begin
     except ImportError as error:
         raise ImportError(f"isthmus serve needs {error.name}; pip install 'isthmus[serve]'") from None
-    limits = Limits(body=size(max_body), rows=max_rows, seconds=timeout)
-    begin(named(models), Settings(host, port, limits, key(api_key_file), threads, reload, log_level, graphs))
-
-
-def size(text: str) -> int:
-    """Read a number of bytes.
-
-    Raises:
-        ValueError: anything else.
-
-    >>> size("10MB"), size("512")
-    (10000000, 512)
-    """
-    number = text.lower().rstrip("kmgb").strip()
-    unit = text.lower().strip()[len(number) :].strip()
-    if not number.isdigit() or unit not in UNITS or not int(number):
-        raise ValueError(f"--max-body {text!r} is no size; write for example 10MB")
-    return int(number) * UNITS[unit]
-
-
-def key(file: Path | None) -> str | None:
-    """Return the key that callers must show; None where there is none.
-
-    Raises:
-        ValueError: an empty one, which would let everybody in who sends none.
-    """
-    found = file.read_text(encoding="utf-8").strip() if file is not None else os.environ.get(KEY)
-    if found is not None and not found.strip():
-        raise ValueError(f"the key in {file or KEY} is empty; write one there, or leave it out")
-    return found
+    given = Options(max_body, max_rows, timeout, threads, reload, log_level, graphs, api_key_file, monitor, alpha)
+    settings = Settings(host, port, given.limits, given.key(), threads, reload, log_level, graphs, given.drift)
+    begin(named(models), settings)

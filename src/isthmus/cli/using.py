@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from isthmus.cli import rows
+from isthmus.cli import answers, rows
 from isthmus.cli.options import Folder, Reading
 
 if TYPE_CHECKING:
@@ -43,12 +45,14 @@ def encode(
     """
     if bits is not None and out.suffix.lower() != ".npz":
         raise ValueError(f"codes in {bits} bits need an npz file, not {str(out)!r}; write for example -o codes.npz")
+    if bits is None:
+        fitted, reading, types = _fitted(model, data, reading)
+        names = list(fitted.get_feature_names_out())
+        found = answers.answered(data, reading, types, "encoding", lambda block: fitted.transform(block.rows))
+        print(f"{out}: {answers.write(out, found, names)} codes of {len(names)} numbers")
+        return
     fitted, given = _opened(model, data, reading)
     codes = fitted.transform(given.rows)
-    if bits is None:
-        rows.write(out, codes, fitted.get_feature_names_out(), given)
-        print(f"{out}: {len(codes)} codes of {codes.shape[1]} numbers")
-        return
     from isthmus.data import write_arrays
     from isthmus.measures import quantise
 
@@ -76,23 +80,33 @@ def reconstruct(
         codes: DATA holds codes, as isthmus encode wrote them without --bits; with --bits they are recognised.
         reading: how DATA is read.
     """
-    whole, small = rows.fitted_at(model), _quantised(Path(data))
-    fitted, reading = rows.autoencoder_of(whole, model), rows.labelled(whole, data, reading)
-    types = None if codes else rows.types_of(fitted)
-    given = rows.read(data, reading, types=types) if small is None else None
-    if given is None:
+    small = _quantised(Path(data))
+    if small is not None:
+        fitted = rows.model_at(model)
         values = fitted.inverse_transform(small)
-    else:
-        values = fitted.inverse_transform(given.flat) if codes else fitted.reconstruct(given.rows)
-    _write(out, fitted, values, given)
-    print(f"{out}: {len(values)} rows")
+        _write(out, fitted, values)
+        print(f"{out}: {len(values)} rows")
+        return
+    fitted, reading, types = _fitted(model, data, reading)
+
+    def answer(block: Data) -> Any:
+        values = fitted.inverse_transform(block.flat) if codes else fitted.reconstruct(block.rows)
+        return _table(fitted, values)[0]
+
+    found = answers.answered(data, reading, None if codes else types, "reconstructing", answer)
+    print(f"{out}: {answers.write(out, found, getattr(fitted, 'feature_names_in_', None))} rows")
+
+
+def _fitted(model: Path, data: str, reading: Reading) -> tuple[Autoencoder, Reading, dict[str, Any] | None]:
+    """Return a saved model, and how it reads rows."""
+    whole = rows.fitted_at(model)
+    return rows.autoencoder_of(whole, model), rows.labelled(whole, data, reading), rows.types_of(whole)
 
 
 def _opened(model: Path, data: str, reading: Reading) -> tuple[Autoencoder, Data]:
     """Return a saved model, and rows as it reads them."""
-    whole = rows.fitted_at(model)
-    reading = rows.labelled(whole, data, reading)
-    return rows.autoencoder_of(whole, model), rows.read(data, reading, types=rows.types_of(whole))
+    fitted, reading, types = _fitted(model, data, reading)
+    return fitted, rows.read(data, reading, types=types)
 
 
 def _quantised(path: Path) -> np.ndarray[Any, np.dtype[Any]] | None:
@@ -109,20 +123,24 @@ def _quantised(path: Path) -> np.ndarray[Any, np.dtype[Any]] | None:
     return codes.reshape(len(codes), -1)
 
 
-def _write(out: Path, fitted: Autoencoder, values: Any, source: Any = None) -> None:
+def _write(out: Path, fitted: Autoencoder, values: Any) -> None:
     """Write rows in the caller's columns, or shaped as one row of the fit."""
+    table, names = _table(fitted, values)
+    answers.write(out, iter([(table, None)]), names)
+
+
+def _table(fitted: Autoencoder, values: Any) -> tuple[Any, Any]:
+    """Return rows as they are written, and the names of their columns where a table does not have its own."""
     import numpy as np
 
     if fitted.form_.table is not None and not isinstance(values, np.ndarray):
         table = rows.arrow(values)
         for i, column in enumerate(table.columns):
             table = table.set_column(i, table.column_names[i], rows.brief(column))
-        return rows.write(out, table, None, source)
+        return table, None
     names = getattr(fitted, "feature_names_in_", None)
     table = np.column_stack([np.asarray(column) for column in values.columns]) if hasattr(values, "columns") else values
-    if names is None:
-        table = table.reshape(len(table), *fitted.row_shape_)
-    rows.write(out, table, names, source)
+    return (table if names is not None else table.reshape(len(table), *fitted.row_shape_)), names
 
 
 def score(
@@ -133,6 +151,8 @@ def score(
     out: OnOutput = None,
     per_column: Flag = False,
     fdr: Annotated[float | None, Parameter(show_default=False)] = None,
+    ray: Annotated[str | None, Parameter(show_default=False)] = None,
+    devices: Annotated[int | None, Parameter(show_default=False)] = None,
     reading: Reading = Reading(),  # noqa: B008
 ) -> None:
     """Say how strange each row of DATA is; of a model that predicts, what it predicts.
@@ -146,21 +166,29 @@ def score(
 
     Any other model gives the log-likelihood of each row given its code: the lower, the stranger.
 
+    Where --out is a folder (a name without ending), DATA is a Parquet file, a folder of these or a pattern, and is
+    scored in parts, also by workers of a Ray cluster. Where that was interrupted, the same command goes on.
+
     Args:
         model: folder of a saved model.
         data: rows like those of the fit.
-        out: csv, Parquet, npy or npz file (of a detector or of a model that predicts: csv or Parquet); where not given,
-            the standard output.
+        out: csv, Parquet, npy or npz file (of a detector or of a model that predicts: csv or Parquet), or a folder for
+            parts; where not given, the standard output.
         per_column: add what each column contributes: to a detector's score, or -log p(column given the code), in nats;
             of a model that predicts, what each concept adds.
         fdr: call rows of DATA anomalies so that at most this share of them is false, by Benjamini and Hochberg's
             procedure, instead of by the detector's threshold.
+        ray: address of a Ray cluster that scores: auto for the one this machine belongs to, local for one that is
+            started on this machine, or HOST:PORT. All its machines see the model, DATA and --out.
+        devices: workers of the cluster that score at once; 2 where not given.
         reading: how DATA is read.
     """
-    import numpy as np
-
+    from isthmus.cli import spreading
     from isthmus.estimators import AnomalyDetector
 
+    folder = spreading.folder_for(data, out, ray, devices, fdr)
+    if folder is not None:
+        return spreading.score(model, data, folder, reading, per_column=per_column, ray=ray, devices=devices)
     fitted = rows.fitted_at(model)
     if isinstance(fitted, AnomalyDetector):
         from isthmus.cli import scoring
@@ -172,17 +200,35 @@ def score(
         return explaining.score(fitted, data, out, reading, per_column=per_column)
     if fdr is not None:
         raise ValueError(f"--fdr needs p-values, which {model} has none of; fit a detector: isthmus fit --task anomaly")
-    given = rows.read(data, reading, types=rows.types_of(fitted))
-    found, names = [fitted.score_samples(given.rows)[:, None]], ["score"]
-    if per_column:
-        found.append(fitted.feature_errors(given.rows))
-        names += [f"nats_{name}" for name in given.names or range(found[1].shape[1])]
-    table = np.column_stack(found)
+    _likely(fitted, data, out, reading, per_column=per_column)
+
+
+def _likely(fitted: Any, data: str, out: Path | None, reading: Reading, *, per_column: bool) -> None:
+    """Write the log-likelihood of every row, and of each column of it on request."""
+    import numpy as np
+
+    def answer(block: Data) -> Any:
+        found = [fitted.score_samples(block.rows)[:, None]]
+        return np.column_stack([*found, fitted.feature_errors(block.rows)] if per_column else found)
+
+    scored = answers.answered(data, reading, rows.types_of(fitted), "scoring", answer)
+    table, first = next(scored)
+    names = ["score", *(f"nats_{name}" for name in (first.names or range(table.shape[1] - 1))[: table.shape[1] - 1])]
+    scored = chain([(table, first)], scored)
     if out is None:
-        np.savetxt(sys.stdout, table, fmt="%.7g", delimiter=",", header=",".join(names), comments="")
+        for i, (table, _) in enumerate(scored):
+            header = "" if i else ",".join(names)
+            np.savetxt(sys.stdout, table, fmt="%.7g", delimiter=",", header=header, comments="")
         return
-    rows.write(out, table, names, given)
-    print(f"{out}: {len(table)} rows, mean score {table[:, 0].mean():.6g} nats")
+    sums: list[float] = []
+
+    def summed() -> Iterator[tuple[Any, Data]]:
+        for table, block in scored:
+            sums.append(float(table[:, 0].sum()))
+            yield table, block
+
+    count = answers.write(out, summed(), names)
+    print(f"{out}: {count} rows, mean score {sum(sums) / count:.6g} nats")
 
 
 def sample(
@@ -244,7 +290,11 @@ def evaluate(
         return explaining.evaluate(whole, data, reading, train, refits, json_file)
     if train is not None or refits:
         raise ValueError(f"--train and --refits are for self-explaining models; {model} holds {rows.described(whole)}")
-    fitted, given = _opened(model, data, reading)
+    fitted, reading, types = _fitted(model, data, reading)
+    streamed = rows.opened(data, reading, asked=False, table=types is not None)
+    given = rows.read(data, reading, types=types) if streamed is None else rows.sampled(streamed)
+    if streamed is not None:
+        print(f"On {len(given):,} of {len(streamed):,} rows, drawn at random:")
     found = fitted.evaluate(given.rows, draws=draws, bytes_per_row=given.bytes_per_row)
     if json_file is not None:
         from isthmus.data import atomic

@@ -1,4 +1,4 @@
-"""Rows of a file in blocks, each as :func:`isthmus.data.read` reads it, for what needs no two rows at once."""
+"""Rows of files in blocks, each as :func:`isthmus.data.read` reads it, for what needs no two rows at once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from isthmus.data import tables
+from isthmus.data import places, tables
 from isthmus.data.csvlayout import Layout, layout
+from isthmus.data.parquetfiles import PARQUET, parquet_file, reading
+from isthmus.data.places import Place
 from isthmus.data.record import Data
+from isthmus.data.streams.opening import stream
+from isthmus.data.together import of_rows
 
 ROWS, BYTES = 8192, 1 << 22
 
@@ -25,10 +29,10 @@ def blocks(
     types: Mapping[str, Any] | None = None,
     rows: int = ROWS,
 ) -> Iterator[Data]:
-    """Read a csv or Parquet file in blocks of up to so many rows, in memory that does not grow with the file.
+    """Read csv, Parquet, npy or zarr files in blocks of up to so many rows, in memory that does not grow with them.
 
     Args:
-        source: the file.
+        source: a file, a folder of Parquet files, a pattern or a URL, as for :func:`isthmus.data.read`.
         label: column to leave out as labels.
         drop: columns to leave out.
         types: Arrow types by column, as for :func:`isthmus.data.read`; a block of a text file has no others to go by
@@ -38,24 +42,53 @@ def blocks(
     Raises:
         ValueError: the file cannot be read.
     """
-    path = Path(source).expanduser()
-    if path.suffix.lower() in tables.PARQUET:
-        for table in _parquet(path, rows):
-            yield tables.parquet_rows(table, path, label, drop, None, types or {})
-        return
+    for place in files(source):
+        if place.suffix in PARQUET:
+            for table in _parquet(place, rows):
+                yield tables.parquet_rows(table, place, label, drop, None, types)
+        elif kind(place) in tables.TEXT:
+            with place.local() as path:
+                yield from _text(path, label, drop, types, rows)
+        else:
+            if label is not None:
+                raise ValueError(f"label is for tables with columns, which {str(place)!r} is not; leave it out")
+            for block in stream(place, drop=drop):
+                yield from parts(Data(block, source=str(place)), rows)
+
+
+def _text(
+    path: Path, label: str | None, drop: Sequence[str], types: Mapping[str, Any] | None, rows: int
+) -> Iterator[Data]:
     found = layout(path)
     inner = replace(found, skip=0, encoding="utf-8")
     for lines in _lines(path, found):
         table = tables.arrow_csv(path, inner, types or {}, io.BytesIO(lines.encode()))
         for start in range(0, table.num_rows, rows):
-            yield tables.csv_rows(table.slice(start, rows), inner, path, label, drop, None, types or {})
+            yield tables.csv_rows(table.slice(start, rows), inner, path, label, drop, None, types)
 
 
 def in_blocks(source: str) -> bool:
-    """Tell whether :func:`blocks` reads a source."""
+    """Tell whether :func:`blocks` reads a source.
+
+    Raises:
+        ValueError: a pattern or a URL that stands for nothing.
+    """
     path = Path(source).expanduser()
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    return path.is_file() and (suffix in tables.TEXT or suffix in tables.PARQUET)
+    if not places.several(source) and (not path.exists() or (path.is_dir() and not of_rows(path))):
+        return False
+    found = files(source)
+    known = (*tables.TEXT, *PARQUET, ".npy", ".zarr")
+    return bool(found) and all(kind(place) in known or place.zarr() for place in found)
+
+
+def files(source: str | os.PathLike[str]) -> list[Place]:
+    """Return the files that a source stands for."""
+    return places.found(places.located(source), PARQUET)
+
+
+def kind(place: Place) -> str:
+    """Return the ending of a file, whether or not it is compressed."""
+    return place.suffix if place.suffix != ".gz" else Path(place.path.removesuffix(".gz")).suffix.lower()
 
 
 def parts(data: Data, rows: int = ROWS) -> Iterator[Data]:
@@ -72,21 +105,21 @@ def parts(data: Data, rows: int = ROWS) -> Iterator[Data]:
 
 
 def count(source: str) -> int | None:
-    """Return the number of rows of a file, where it says so by itself."""
-    path = Path(source).expanduser()
-    if path.suffix.lower() not in tables.PARQUET:
+    """Return the number of rows of files, where they say so by themselves."""
+    found = files(source)
+    if any(kind(place) in tables.TEXT for place in found):
         return None
-    with tables.parquet_file(path) as file:
-        found: int = file.metadata.num_rows
-    return found
+    return sum(
+        parquet_file(place).metadata.num_rows if place.suffix in PARQUET else len(stream(place)) for place in found
+    )
 
 
-def _parquet(path: Path, rows: int) -> Iterator[Any]:
+def _parquet(path: Place, rows: int) -> Iterator[Any]:
     import pyarrow as pa
 
-    with tables.parquet_file(path) as file:
+    with parquet_file(path) as file:
         batches = iter(file.iter_batches(batch_size=rows))
-        while (batch := tables.reading(path, lambda: next(batches, None))) is not None:
+        while (batch := reading(path, lambda: next(batches, None))) is not None:
             if batch.num_rows:
                 yield pa.Table.from_batches([batch])
 

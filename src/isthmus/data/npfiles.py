@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,25 @@ def mapped(path: Path) -> Array:
         array.close()
         raise ValueError(f"cannot read {str(path)!r} as npy: it is an npz file by another name; rename it")
     return array
+
+
+def header(file: Any, source: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Return shape, type and the place of the first number in an open npy file.
+
+    Raises:
+        ValueError: no npy file, or one whose numbers lie column by column, so that no range of bytes is some rows.
+    """
+    from numpy.lib import format as npy
+
+    try:
+        version = npy.read_magic(file)
+        found = npy.read_array_header_1_0(file) if version == (1, 0) else npy.read_array_header_2_0(file)
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"cannot read {source!r} as npy: {_reason(error)}") from error
+    shape, by_columns, dtype = found
+    if by_columns and len(shape) > 1:
+        raise ValueError(f"{source!r} lies column by column; save it in order of rows: np.ascontiguousarray(X)")
+    return shape, dtype, int(file.tell())
 
 
 def read_npy(path: Path, limit: int | None) -> Data:

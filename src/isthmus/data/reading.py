@@ -5,15 +5,21 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isthmus.data import datasets, idx, images, npfiles, tables
+from isthmus.data import datasets, idx, images, npfiles, places, tables
 from isthmus.data.datasets import BUILT_IN
 from isthmus.data.download import Progress
+from isthmus.data.parquetfiles import PARQUET
 from isthmus.data.record import Data
+from isthmus.data.together import of_rows, read_together
 
-KINDS = "csv, tsv, txt, data (also .gz), parquet, npy, npz, idx, a picture, or a folder of pictures or idx files"
+KINDS = (
+    "csv, tsv, txt, data (also .gz), parquet, npy, npz, idx, zarr, a picture, a folder of pictures, idx or Parquet "
+    "files, a pattern of files, or a URL"
+)
 
 
 def read(
@@ -30,8 +36,10 @@ def read(
 
     The kind follows from the name: csv and other text tables (with or without a line of names), Parquet, npy, npz
     (arrays ``X`` and ``y``), a picture or a folder of them (its sub-folders are the labels), an idx file or a folder of
-    them, or one of the built-in sets ``digits``, ``mnist``, ``fashion-mnist`` (``mnist:test`` for the test part). A
-    built-in set wins over a file of its name; write ``./mnist`` for the file.
+    them, a folder of Parquet files, an array of zarr, or one of the built-in sets ``digits``, ``mnist``,
+    ``fashion-mnist`` (``mnist:test`` for the test part). A built-in set wins over a file of its name; write ``./mnist``
+    for the file. A pattern (``rows/*.csv``) stands for all files that match, and a URL (``s3://bucket/rows.csv``) for
+    what a store has, as for :func:`isthmus.data.stream`.
 
     Complete numbers become an array, ``X``. A csv or Parquet file that holds more (text, dates, missing cells) becomes
     an Arrow ``table``, whose columns are called x0, x1, ... by their places where the file has no names. In a text
@@ -66,6 +74,9 @@ def read(
         _only(source, label=label, drop=drop, size=size)
         return datasets.load(name, part or None, limit, progress)
     path = Path(source).expanduser()
+    if places.several(source) or (path.is_dir() and of_rows(path)):
+        own = partial(_file, label=label, drop=drop, size=size)
+        return read_together(str(source), lambda path, limit, types: own(path, limit=limit, types=types), limit, types)
     if not path.exists():
         raise ValueError(_unknown(str(source), path))
     if path.is_dir():
@@ -98,7 +109,7 @@ def _file(
     _only(str(path), size=size)
     if suffix in tables.TEXT:
         return tables.read_csv(path, label, drop, limit, types)
-    if suffix in tables.PARQUET:
+    if suffix in PARQUET:
         return tables.read_parquet(path, label, drop, limit, types)
     _only(str(path), drop=drop)
     if suffix == ".npz":

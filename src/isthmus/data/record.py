@@ -81,6 +81,15 @@ class Data:
         return pa.table({name: np.ascontiguousarray(self.X[:, i]) for i, name in enumerate(self.names)})
 
     @property
+    def arrow(self) -> Any:
+        """The rows as an Arrow table; those without names of columns, pictures too, by places: x0, x1, ..."""
+        import pyarrow as pa
+
+        if self.table is not None or self.names is not None:
+            return self.rows
+        return pa.table({f"x{i}": np.ascontiguousarray(column) for i, column in enumerate(self.flat.T)})
+
+    @property
     def bytes_per_row(self) -> int:
         """What one row takes at its source, unpacked: the size that codes are compared with."""
         if self.table is not None:

@@ -59,7 +59,8 @@ def quality(rows: Array, together: Sequence[Array]) -> float:
 
 def even(rows: int, steps: int) -> list[int]:
     """Return the sizes of so many batches."""
-    return [rows // steps + (i < rows % steps) for i in range(steps)]
+    large = rows % steps
+    return [rows // steps + 1] * large + [rows // steps] * (steps - large)
 
 
 @dataclass
@@ -206,14 +207,14 @@ class Shuffled:
         places = np.empty(len(order), np.int64)
         places[order.numpy()] = np.arange(len(order))
         done = 0
-        for block in blocks:
+        for block, read in zip(blocks, self.stream.several(blocks), strict=True):
             start, end = self.stream.starts[block : block + 2]
             left_out = self.held[slice(*np.searchsorted(self.held, (start, end)))] - start
             to = np.full(end - start, len(order))
             kept = np.delete(np.arange(end - start), left_out)
             to[kept] = places[done : done + len(kept)]
             done += len(kept)
-            self._scatter(self.stream.read(int(block)), out, to)
+            self._scatter(read, out, to)
         return buffer[: len(order)].to(self.device)
 
     def _scatter(self, rows: Array, out: Array, to: Array) -> None:

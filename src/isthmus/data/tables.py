@@ -12,10 +12,10 @@ import numpy as np
 
 from isthmus.data.cells import cleaned, conformed, is_text, settled
 from isthmus.data.csvlayout import Layout, is_number, layout, values
+from isthmus.data.parquetfiles import Where, first_rows, parquet_file, reading
 from isthmus.data.record import Array, Data, refuse_infinite
 
 TEXT = frozenset([".csv", ".tsv", ".txt", ".data"])
-PARQUET = frozenset([".parquet", ".pq"])
 Types = Mapping[str, Any]
 
 
@@ -43,86 +43,23 @@ def csv_rows(
     return _data(table, names, path, label, drop, limit, index, found.header is not None, types)
 
 
-def read_parquet(path: Path, label: str | None, drop: Sequence[str], limit: int | None, types: Types | None) -> Data:
+def read_parquet(path: Where, label: str | None, drop: Sequence[str], limit: int | None, types: Types | None) -> Data:
     """Read a Parquet file; a column of vectors of one length becomes that many columns."""
     with parquet_file(path) as file:
-        table = reading(path, file.read if limit is None else lambda: _first(file, limit))
+        table = reading(path, file.read if limit is None else lambda: first_rows(file, limit))
     return parquet_rows(table, path, label, drop, limit, types)
 
 
 def parquet_rows(
-    table: Any, path: Path, label: str | None, drop: Sequence[str], limit: int | None, types: Types | None
+    table: Any, path: Where, label: str | None, drop: Sequence[str], limit: int | None, types: Types | None
 ) -> Data:
     """Return a table of a Parquet file as rows."""
-    table = _expand(table)
+    table = expanded(table)
     names = tuple(str(name) for name in table.column_names)
-    return _data(table, names, path, label, drop, limit, _index(names), True, types)
+    return _data(table, names, path, label, drop, limit, row_names(names), True, types)
 
 
-def first_row(path: Path, metadata: Any, drop: Sequence[str]) -> tuple[Array, tuple[str, ...], list[int]]:
-    """Return the first row of a Parquet file, the names of its numbers, and the places of their columns."""
-    with parquet_file(path, metadata) as file:
-        table = reading(path, lambda: _first(file, 1))
-    names = tuple(str(name) for name in table.column_names)
-    kept = _kept(names, path, _index(names), None, drop, named=True)
-    table = _expand(table.select(kept))
-    names = tuple(table.column_names)
-    return _numbers(table, list(range(len(names))), names, path), names, kept
-
-
-def read_row_group(path: Path, metadata: Any, group: int, kept: list[int]) -> Array:
-    """Return the numbers of one row group, as :func:`read_parquet` does, of the columns at the places ``kept``."""
-    with parquet_file(path, metadata) as file:
-        table = reading(path, lambda: file.read_row_group(group))
-    table = table if len(kept) == table.num_columns else table.select(kept)
-    quick = _uniform(table)
-    if quick is not None:
-        return quick
-    table = _expand(table)
-    return _numbers(table, list(range(table.num_columns)), tuple(table.column_names), path)
-
-
-def _uniform(table: Any) -> Array | None:
-    """Return the numbers of columns of one floating type, or of one column of vectors, without a step per column."""
-    import pyarrow as pa
-
-    types, floats = set(table.schema.types), (pa.float32(), pa.float64())
-    if len(types) == 1 and table.schema.types[0] in floats:
-        found: Array = table.combine_chunks().to_batches()[0].to_tensor(null_to_nan=True).to_numpy()
-        return found
-    only = table.schema.types[0]
-    if table.num_columns == 1 and pa.types.is_fixed_size_list(only) and only.value_type in floats:
-        values = table.column(0).combine_chunks()
-        if values.null_count == 0 and values.flatten().null_count == 0:
-            flat: Array = values.flatten().to_numpy(zero_copy_only=False)
-            return flat.reshape(-1, only.list_size)
-    return None
-
-
-def parquet_file(path: Path, metadata: Any = None) -> Any:
-    """Open a Parquet file, whose metadata need not be read again where they are given."""
-    import pyarrow.parquet as pq
-
-    return reading(path, lambda: pq.ParquetFile(path, metadata=metadata))
-
-
-def size(path: Path) -> int:
-    """Return the bytes of the columns of a Parquet file, unpacked."""
-    found = parquet_file(path).metadata
-    return sum(found.row_group(group).total_byte_size for group in range(found.num_row_groups))
-
-
-def reading(path: Path, step: Callable[[], Any]) -> Any:
-    """Take a step of reading a Parquet file, and say what is wrong with it."""
-    import pyarrow as pa
-
-    try:
-        return step()
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"cannot read {str(path)!r} as Parquet: {_line(error)}; write the file again") from error
-
-
-def _index(names: tuple[str, ...]) -> int | None:
+def row_names(names: tuple[str, ...]) -> int | None:
     """Find the column of row names that pandas writes."""
     return next((i for i, name in enumerate(names) if name.startswith("__index_level_")), None)
 
@@ -172,18 +109,8 @@ def _texts(found: Layout, types: Types) -> dict[str, Any]:
     return {f"f{found.header.index(name)}": pa.string() for name in texts if name in found.header}
 
 
-def _first(file: Any, limit: int) -> Any:
-    import pyarrow as pa
-
-    batches = []
-    for batch in file.iter_batches(batch_size=min(limit, 1 << 16)):
-        batches.append(batch)
-        if sum(b.num_rows for b in batches) >= limit:
-            break
-    return pa.Table.from_batches(batches, file.schema_arrow).slice(0, limit)
-
-
-def _expand(table: Any) -> Any:
+def expanded(table: Any) -> Any:
+    """Return a table whose columns of vectors are a column for each number."""
     import pyarrow as pa
 
     columns: list[tuple[str, Any]] = []
@@ -200,7 +127,7 @@ def _expand(table: Any) -> Any:
 def _data(
     table: Any,
     names: tuple[str, ...],
-    path: Path,
+    path: Where,
     label: str | None,
     drop: Sequence[str],
     limit: int | None,
@@ -211,10 +138,10 @@ def _data(
     """Split a table into rows, labels and row names; without ``types`` complete numbers become an array."""
     table = table.slice(0, limit)
     taken = None if label is None else _finder(names, path, named)(label)
-    kept = _kept(names, path, index, taken, drop, named)
+    kept = kept_of(names, path, index, taken, drop, named)
     y = None if taken is None else _labels(table.column(taken), names[taken], path)
     rows_of = None if index is None else np.asarray(table.column(index).to_pylist())
-    X = _numbers(table, kept, names, path) if types is None and _complete(table, kept) else None
+    X = numbers_of(table, kept, names, path) if types is None and _complete(table, kept) else None
     if X is not None and not np.isnan(X).any():
         own = tuple(names[i] for i in kept) if named else None
         return Data(X, y=y, names=own, source=str(path), index=rows_of)
@@ -225,10 +152,10 @@ def _data(
 
 def _complete(table: Any, kept: list[int]) -> bool:
     """Tell whether columns are numbers without holes."""
-    return not any(table.column(i).null_count or _not_numbers(table.column(i)) for i in kept)
+    return not any(table.column(i).null_count or not_numbers(table.column(i)) for i in kept)
 
 
-def _typed(table: Any, types: Types, path: Path) -> Any:
+def _typed(table: Any, types: Types, path: Where) -> Any:
     """Return columns that some kind of column reads.
 
     Raises:
@@ -239,7 +166,7 @@ def _typed(table: Any, types: Types, path: Path) -> Any:
     for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_nested(column.type):
             raise ValueError(
-                f"{str(path)!r}: column {name!r} holds {_not_numbers(column)}; give a column per value, or leave "
+                f"{str(path)!r}: column {name!r} holds {not_numbers(column)}; give a column per value, or leave "
                 "it out with --drop (in Python, drop=)"
             )
         if pa.types.is_floating(column.type):
@@ -247,8 +174,8 @@ def _typed(table: Any, types: Types, path: Path) -> Any:
     return conformed(settled(table), types)
 
 
-def _kept(
-    names: tuple[str, ...], path: Path, index: int | None, taken: int | None, drop: Sequence[str], named: bool
+def kept_of(
+    names: tuple[str, ...], path: Where, index: int | None, taken: int | None, drop: Sequence[str], named: bool
 ) -> list[int]:
     """Return the places of the columns that are rows' numbers."""
     _distinct(names, path)
@@ -260,7 +187,7 @@ def _kept(
     return kept
 
 
-def _distinct(names: tuple[str, ...], path: Path) -> None:
+def _distinct(names: tuple[str, ...], path: Where) -> None:
     twice = (
         next((name for i, name in enumerate(names) if name in names[:i]), None)
         if len(set(names)) < len(names)
@@ -270,7 +197,7 @@ def _distinct(names: tuple[str, ...], path: Path) -> None:
         raise ValueError(f"{str(path)!r} has two columns called {twice!r}; rename one")
 
 
-def _finder(names: tuple[str, ...], path: Path, named: bool) -> Callable[[str], int]:
+def _finder(names: tuple[str, ...], path: Where, named: bool) -> Callable[[str], int]:
     def find(name: str) -> int:
         if name in names:
             return names.index(name)
@@ -287,7 +214,7 @@ def _finder(names: tuple[str, ...], path: Path, named: bool) -> Callable[[str], 
     return find
 
 
-def _numbers(table: Any, kept: list[int], names: tuple[str, ...], path: Path) -> Array:
+def numbers_of(table: Any, kept: list[int], names: tuple[str, ...], path: Where) -> Array:
     """Return columns as an array.
 
     Raises:
@@ -295,7 +222,7 @@ def _numbers(table: Any, kept: list[int], names: tuple[str, ...], path: Path) ->
     """
     import pyarrow as pa
 
-    wrong = [f"column {names[i]!r} holds {what}" for i in kept if (what := _not_numbers(table.column(i)))]
+    wrong = [f"column {names[i]!r} holds {what}" for i in kept if (what := not_numbers(table.column(i)))]
     if wrong:
         more = f", and so on ({len(wrong)} columns)" if len(wrong) > 3 else ""
         raise ValueError(
@@ -314,7 +241,7 @@ def _numbers(table: Any, kept: list[int], names: tuple[str, ...], path: Path) ->
     return X
 
 
-def _not_numbers(column: Any) -> str | None:
+def not_numbers(column: Any) -> str | None:
     """Say what a column holds instead of numbers, with an example; None for numbers."""
     import pyarrow as pa
 
@@ -329,13 +256,16 @@ def _not_numbers(column: Any) -> str | None:
     if pa.types.is_null(kind):
         return "missing values only"
     if pa.types.is_temporal(kind):
-        return f"dates or times ({column[0].as_py()})"
+        return "dates or times" + (f" ({column[0].as_py()})" if len(column) else "")
     values = column.to_pylist()
+    kind_of = "lists" if pa.types.is_nested(kind) else "text"
+    if not values:
+        return kind_of
     row = next((i for i, v in enumerate(values) if v is not None and not is_number(str(v))), 0)
-    return f"{'lists' if pa.types.is_nested(kind) else 'text'} ({values[row]!r} in row {row + 1})"
+    return f"{kind_of} ({values[row]!r} in row {row + 1})"
 
 
-def _labels(column: Any, name: str, path: Path) -> Array:
+def _labels(column: Any, name: str, path: Where) -> Array:
     if column.null_count:
         values = column.to_pylist()
         row = values.index(None) + 1

@@ -9,6 +9,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,13 +111,33 @@ def table_writer(path: str | os.PathLike[str], schema: Any) -> Iterator[Callable
         with temporary.open("w", encoding="utf-8", newline="") as file:
             lines = csv.writer(file, lineterminator="\n")
             lines.writerow(schema.names)
-            yield lambda table: lines.writerows(zip(*(_cells(c) for c in _for_text(table).columns), strict=True))
+            if _numeric(schema):
+                file.flush()
+                yield partial(_append_numbers, file.buffer)
+            else:
+                yield lambda table: lines.writerows(zip(*(_cells(c) for c in _for_text(table).columns), strict=True))
+
+
+def _numeric(schema: Any) -> bool:
+    import pyarrow as pa
+
+    return all(pa.types.is_floating(kind) or pa.types.is_integer(kind) for kind in schema.types)
+
+
+def _append_numbers(file: Any, table: Any) -> None:
+    """Write numbers, many times faster than cell by cell."""
+    import pyarrow.csv as pc
+
+    pc.write_csv(table, file, pc.WriteOptions(include_header=False, quoting_style="none"))
 
 
 def _cells(column: Any) -> list[Any]:
     """Return a column's cells as a text file has them: truth values in small letters, nothing where one is missing."""
+    import pyarrow as pa
+
     words = {True: "true", False: "false"}
-    cells = column.to_pylist()
+    # In the digits that single precision has.
+    cells = (column.cast(pa.string()) if pa.types.is_float32(column.type) else column).to_pylist()
     return [words[cell] if isinstance(cell, bool) else cell for cell in cells]
 
 

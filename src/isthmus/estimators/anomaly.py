@@ -22,7 +22,8 @@ from isthmus.estimators.exporting_detector import ExportedDetector
 from isthmus.estimators.inputs import Array, gather
 from isthmus.estimators.members import Members, Recipe
 from isthmus.estimators.parameters import PartParameters, seed_of, whole
-from isthmus.estimators.reading import Reading, reading_of
+from isthmus.estimators.reading import Pictures, Reading, reading_of
+from isthmus.estimators.reference import References, ordered_of
 from isthmus.estimators.series import series_of
 from isthmus.likelihood.mixed import Mixed
 from isthmus.likelihood.normal import Normal
@@ -136,7 +137,15 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         self.histories_ = [loop.history for loop in loops]
         self._calibrate(x, split)
         self.known_, self.known_rows_ = self.reading_.remember(self.members_, x, split, noise)
+        self._references = self._referred(X, noise)
         return self
+
+    def _referred(self, X: Any, noise: Noise) -> References:
+        """Return what later rows are compared with; points of a series are not alike one by one."""
+        if self.window is not None:
+            return References()
+        columns = None if isinstance(self.reading_, Pictures) else self.cells(X)
+        return References.of(columns, ordered_of(self.describe_columns()), self.calibration_[0], noise)
 
     def _split(self, X: Any, noise: Noise) -> tuple[Array, plan.Split]:
         """Read the rows of a fit, and divide them among members and calibration."""
@@ -193,6 +202,12 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
             limit = float(np.quantile(self._scores(x), 1 - self.contamination))
         largest = float(np.concatenate(self.calibration_).max())
         self.offset_ = -(limit if math.isfinite(limit) else largest)
+
+    @property
+    def references(self) -> References:
+        """What rows are compared with to tell whether they have moved."""
+        check_is_fitted(self, "members_")
+        return self._references
 
     # -- use ----------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from isthmus.estimators.inputs import Array, gather, refuse_flat, row_shape, row
 from isthmus.estimators.naming import Named
 from isthmus.estimators.parameters import PartParameters, seed_of, whole
 from isthmus.estimators.past import Past, TrainingRows
+from isthmus.estimators.reference import References, of_autoencoder
 from isthmus.estimators.streaming import Looked, by_blocks, opened
 from isthmus.estimators.table_evaluation import TableEvaluation
 from isthmus.likelihood import Likelihood
@@ -34,9 +35,9 @@ from isthmus.noise import Noise
 from isthmus.penalty import Penalty
 from isthmus.records import Rows, Source
 from isthmus.training.callbacks import Callback
-from isthmus.training.distributed import Devices
 from isthmus.training.loop import Loop
 from isthmus.training.trainer import Trainer
+from isthmus.training.workers import Workers
 
 SAMPLE, HIDE = 6, 10
 
@@ -120,7 +121,7 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
         held_out: Any = None,
         checkpoint: str | Path | None = None,
         callbacks: Sequence[Callback] = (),
-        devices: int | Devices | None = None,
+        devices: int | Workers | None = None,
     ) -> Self:
         """Train on the rows of X.
 
@@ -132,8 +133,9 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
             held_out: rows that choose the weights; None holds out ``trainer.validation`` of X.
             checkpoint: a file to write checkpoints to, and to go on from where it exists.
             callbacks: see ``isthmus.training.callbacks``.
-            devices: number of processes on this machine that train together (see ``isthmus.training.distributed``);
-                None takes part where processes were started together (torchrun), and else is this process, as 1 is.
+            devices: number of processes on this machine that train together (see ``isthmus.training.distributed``), or
+                ``isthmus.cluster.Ray(...)`` for those of a cluster; None takes part where processes were started
+                together (torchrun), and else is this process, as 1 is.
 
         Raises:
             ValueError: unusable data, or parts that do not fit together or to the data.
@@ -156,6 +158,7 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
         self._answer_anew()
         self._seen.look(x, weight, self.answers)
         self._hide(loop.held_out if loop.held_out is not None else loop.rows)
+        self._references = of_autoencoder(self, x, loop.held_out)
 
     def _hide(self, rows: Source) -> None:
         """Keep how far a table's hidden cells are from what is expected of them."""
@@ -180,6 +183,7 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
         self._answer_anew()
         self._seen.let_pass(x, weight)
         self._hide(rows)
+        self.__dict__.pop("_references", None)
         return self
 
     def _continued(self, X: Any, sample_weight: Any) -> tuple[Array, Array | None]:
@@ -217,7 +221,7 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
         self.n_components_ = parts.units
         self._n_features_out = math.prod(self.objective_.model.code_shape)
         self._seen = TrainingRows(self._n_features_out, self._noise.branch(SAMPLE))
-        for name in ("_answers", "_moments", "_density", "_names"):
+        for name in ("_answers", "_moments", "_density", "_names", "_references"):
             self.__dict__.pop(name, None)
 
     def _seed(self, begun: int | None = None) -> int:
@@ -241,6 +245,15 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
     def past(self) -> Past:
         """What is known of the training rows: PCA at equal size, and a sample of codes."""
         return self._seen.past(self.answers)
+
+    @property
+    def references(self) -> References:
+        """What rows are compared with to tell whether they have moved; of a stream its rows so far, without a score."""
+        check_is_fitted(self, "objective_")
+        if "_references" not in self.__dict__:
+            rows = self._seen.sample
+            self._references = References() if rows is None else of_autoencoder(self, rows, None)
+        return self._references
 
     # -- use --------------------------------------------------------------------------------------------------------
 

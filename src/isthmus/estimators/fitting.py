@@ -9,9 +9,9 @@ from typing import Any
 from isthmus.training import distributed
 from isthmus.training.callbacks import Callback, Progress
 from isthmus.training.checkpoint import seed_in
-from isthmus.training.distributed import Devices
 from isthmus.training.loop import Loop
 from isthmus.training.threads import threads_for
+from isthmus.training.workers import Workers
 
 
 def fit(
@@ -21,10 +21,10 @@ def fit(
     held_out: Any,
     checkpoint: str | Path | None,
     callbacks: Sequence[Callback],
-    devices: int | Devices | None,
+    devices: int | Workers | None,
 ) -> None:
     """Build an autoencoder's model and train it on rows X."""
-    asked = distributed.devices_of(devices)
+    asked = distributed.workers_of(devices)
     group = distributed.group_for(asked)
     save_to = None if checkpoint is None else Path(checkpoint)
     seed = group.told(model._seed(None if save_to is None else seed_in(save_to)))
@@ -36,7 +36,7 @@ def fit(
     with threads_for(len(rows) * sum(p.numel() for p in model.objective_.parameters())):
         work = (model.objective_, rows, model._noise)
         loop: Loop
-        if asked is not None and asked.count > 1:
+        if asked is not None and asked.elsewhere:
             loop = distributed.fit(asked, model.trainer_, *work, **settings)
         else:
             loop = model.trainer_.fit(*work, group=group, **settings)

@@ -80,6 +80,11 @@ class TrainingRows:
         before = self._stream if self._stream is not None else Reservoir(x[:0], np.empty(0))
         self._stream, self._news = before.joined(x, weight, self.noise), True
 
+    @property
+    def sample(self) -> Array | None:
+        """Rows of the stream that passed; None where none did."""
+        return None if self._stream is None else self._stream.rows
+
     def past(self, answers: Inference) -> Past:
         """Return what is known; rows of a stream replace those of a fit once they are as many as were kept of it."""
         stream = self._stream

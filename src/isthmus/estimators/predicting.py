@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.estimators.on_code import softmax
-from isthmus.estimators.scoring import ADDS, REASONS, columns_of_fit
+from isthmus.estimators.scoring import ADDS, REASONS, admitted_by
 from isthmus.estimators.self_explaining import SelfExplainingEstimator
 
 
@@ -74,12 +74,5 @@ def predicted_schema(model: SelfExplainingEstimator, *, per_concept: bool = Fals
 
 
 def admitted(model: SelfExplainingEstimator, table: Any) -> Any:
-    """Return the columns of the fit as the model takes them.
-
-    Raises:
-        ValueError: another number of columns, where these have no names.
-    """
-    codec = model.autoencoder_.form_.table
-    width = model.n_features_in_ if codec is None else len(codec.names)
-    names = None if codec is None else list(codec.names)
-    return columns_of_fit(model, table, names or [f"x{i}" for i in range(width)], plain=codec is None)
+    """Return the columns of the fit as the model takes them."""
+    return admitted_by(model.autoencoder_.form_, model, table)

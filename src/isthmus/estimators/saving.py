@@ -22,6 +22,7 @@ from isthmus.estimators.assembly import Parts
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.forms import Plain, Table
 from isthmus.estimators.past import Past
+from isthmus.estimators.reference import References
 from isthmus.likelihood import Likelihood
 from isthmus.measures.baseline import Baseline
 from isthmus.noise import Noise
@@ -105,7 +106,9 @@ def _arrays(model: Autoencoder) -> dict[str, Any]:
         "scaling.centre": model.scaling_.centre,
         "scaling.factor": model.scaling_.factor,
         "code_sample": model.past.codes,
-    } | {f"baseline.{name}": array for name, array in model.past.baseline.arrays().items()}
+        **{f"baseline.{name}": array for name, array in model.past.baseline.arrays().items()},
+        **model.references.to_arrays(),
+    }
 
 
 def load(path: str | Path, *, architecture: Architecture | None = None) -> Any:
@@ -215,6 +218,7 @@ def _restore(model: Autoencoder, manifest: dict[str, Any], tensors: dict[str, to
         model.name_concept(int(unit), name)
     found = {name.removeprefix("baseline."): t.numpy() for name, t in tensors.items() if name.startswith("baseline.")}
     model._seen.known = Past(Baseline(**found), tensors["code_sample"].numpy())
+    model._references = References.from_arrays({name: t.numpy() for name, t in tensors.items()})
 
 
 def put(module: torch.nn.Module, prefix: str, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -22,6 +22,7 @@ from isthmus.estimators.assembly import Parts
 from isthmus.estimators.inputs import Array, tensor
 from isthmus.estimators.members import Members, Recipe
 from isthmus.estimators.reading import Pictures, Reading
+from isthmus.estimators.reference import References
 from isthmus.estimators.saving import (
     parts_from_dict,
     parts_to_dict,
@@ -98,6 +99,7 @@ def _tensors(detector: AnomalyDetector) -> dict[str, Tensor]:
         "known": np.asarray(detector.known_),
         "known_rows": detector.known_rows_,
         **{f"calibration.{k}": scores for k, scores in enumerate(detector.calibration_)},
+        **detector.references.to_arrays(),
     }
     if isinstance(detector.reading_, Pictures):
         arrays["centre"] = detector.reading_.centre
@@ -125,6 +127,7 @@ def rebuilt(
     count = sum(name.startswith("calibration.") for name in tensors)
     detector.calibration_ = [tensors[f"calibration.{k}"].numpy() for k in range(count)]
     detector.offset_ = float(manifest["offset"])
+    detector._references = References.from_arrays({name: t.numpy() for name, t in tensors.items()})
     detector.known_, detector.known_rows_ = tensors["known"].numpy(), tensors["known_rows"].numpy()
     if count not in (1, len(detector.members_.noises)):
         raise RuntimeError(f"{count} sets of calibration scores for {len(detector.members_.noises)} members")

@@ -14,7 +14,7 @@ from isthmus.estimators.series import Series
 REASONS, ADDS = 3, "adds_"
 
 
-def score_batches(detector: AnomalyDetector, batch: Any, *, per_column: bool = False) -> Any:
+def detect_batches(detector: AnomalyDetector, batch: Any, *, per_column: bool = False) -> Any:
     """Score a block of rows; blocks of any size give each row the same answers.
 
     Args:
@@ -32,7 +32,7 @@ def score_batches(detector: AnomalyDetector, batch: Any, *, per_column: bool = F
 
     >>> import pyarrow as pa
     >>> table = pa.table({"a": np.arange(60.0), "b": np.arange(60.0) ** 2})
-    >>> found = score_batches(AnomalyDetector(random_state=0).fit(table), table.slice(0, 2))
+    >>> found = detect_batches(AnomalyDetector(random_state=0).fit(table), table.slice(0, 2))
     >>> found.column_names, found.num_rows
     (['score', 'p_value', 'anomaly', 'reason_1', 'reason_2', 'reason_3'], 2)
     """
@@ -40,7 +40,7 @@ def score_batches(detector: AnomalyDetector, batch: Any, *, per_column: bool = F
 
     if isinstance(detector.reading_, Series):
         raise ValueError("a detector of series reads windows, which blocks would cut; give the series to its explain")
-    schema = scored_schema(detector, per_column=per_column)
+    schema = detected_schema(detector, per_column=per_column)
     table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
     if not table.num_rows:
         return schema.empty_table()
@@ -55,14 +55,25 @@ def score_batches(detector: AnomalyDetector, batch: Any, *, per_column: bool = F
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def scored_schema(detector: AnomalyDetector, *, per_column: bool = False) -> Any:
-    """Return the Arrow schema of what ``score_batches`` returns."""
+def detected_schema(detector: AnomalyDetector, *, per_column: bool = False) -> Any:
+    """Return the Arrow schema of what ``detect_batches`` returns."""
     import pyarrow as pa
 
     fields = [("score", pa.float64()), ("p_value", pa.float64()), ("anomaly", pa.bool_())]
     fields += [(f"reason_{k + 1}", pa.string()) for k in range(REASONS)]
     fields += [(f"{ADDS}{name}", pa.float64()) for name in detector.reading_.names] if per_column else []
     return pa.schema(fields)
+
+
+def admitted_by(form: Any, model: Any, table: Any) -> Any:
+    """Return the columns of the fit as a model takes them that reads rows in a form.
+
+    Raises:
+        ValueError: another number of columns, where these have no names.
+    """
+    codec = form.table
+    names = [f"x{i}" for i in range(model.n_features_in_)] if codec is None else list(codec.names)
+    return columns_of_fit(model, table, names, plain=codec is None)
 
 
 def columns_of_fit(model: Any, table: Any, names: list[str], *, plain: bool) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from isthmus.data.arrays import Moments, Scaling
 from isthmus.data.shuffle import PIECE, Shuffled
-from isthmus.data.streams import Stream, stream
+from isthmus.data.streams import SHARE, Stream, drawn, stream
 from isthmus.data.tables import named
 from isthmus.estimators import assembly
 from isthmus.estimators.inputs import Array
@@ -68,7 +68,9 @@ class Looked:
         least, greatest, at = np.inf, -np.inf, 0
         ends: list[Array] = [np.empty(0), np.empty(0)]
         moments: Moments | None = None
+        places, some = drawn(len(found), found.window // SHARE), []
         for block in found:
+            some.append(block[places[slice(*np.searchsorted(places, (at, at + len(block))))] - at])
             for rows in _pieces(block.reshape(len(block), -1)):
                 here = Moments.of(rows)
                 self._refuse_holes(rows, here, at)
@@ -80,8 +82,7 @@ class Looked:
                 moments = here if moments is None else moments.joined(here)
         assert moments is not None  # a stream has rows
         self.moments = moments
-        rows = found.sample()
-        self.sample = named(np.concatenate([rows, np.stack(ends).reshape(2, *found.shape)]), found.names)
+        self.sample = named(np.concatenate([*some, np.stack(ends).reshape(2, *found.shape)]), found.names)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -139,6 +140,13 @@ def by_blocks(answer: Method) -> Method:
         found = _streamed(X)
         if not isinstance(found, Stream):
             return answer(self, X)
-        return np.concatenate([np.asarray(answer(self, named(block, found.names))) for block in found])
+        done, answers = 0, np.empty(0)
+        for block in found:
+            here = np.asarray(answer(self, named(block, found.names)))
+            if done == 0:
+                answers = np.empty((len(found), *here.shape[1:]), here.dtype)
+            answers[done : done + len(here)] = here
+            done += len(here)
+        return answers
 
     return cast("Method", answered)

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from isthmus.service import openapi, protocol, records
+from isthmus.service import drift, openapi, protocol, records
 from isthmus.service.guard import Guard, Limits, content
 from isthmus.service.logs import LOG, Metrics
 from isthmus.service.refusal import Refused
@@ -27,6 +27,7 @@ def api(registry: Registry, worker: Worker, limits: Limits, metrics: Metrics, ke
     """Return the service as an ASGI application."""
     app = FastAPI(title="isthmus serve", docs_url=None, redoc_url=None, openapi_url=None)
     guard = Guard(app, limits, metrics, key)
+    metrics.registry.register(drift.Gauges(registry))
 
     def get(path: str, found: Callable[[Request], Answer | Response]) -> None:
         async def route(request: Request) -> Response:
@@ -52,12 +53,15 @@ def api(registry: Registry, worker: Worker, limits: Limits, metrics: Metrics, ke
     get("/v2", lambda request: protocol.server())
     get("/v2/models/{name}", model_metadata)
     get("/v2/models/{name}/ready", model_ready)
+    get("/v1/drift", lambda request: drift.answer(registry, request.query_params.get("model")))
     get("/v1/models", lambda request: records.models(registry))
     get("/metrics", lambda request: Response(metrics.text(), media_type="text/plain; version=0.0.4"))
     get("/openapi.json", lambda request: openapi.schema(registry, limits, key is not None))
+    # What is asked most is found at once; routers of the library try one route after another, in several layers.
+    guard.hot |= {f"/v1/{name}": told(f"/v1/{name}", asked(name, registry, worker, limits)) for name in records.OPTIONS}
     app.add_route("/v2/models/{name}/infer", told("/v2/models/{name}/infer", infer(registry, worker, limits)), ["POST"])
     for name in records.OPTIONS:
-        app.add_route(f"/v1/{name}", told(f"/v1/{name}", asked(name, registry, worker, limits)), ["POST"])
+        app.add_route(f"/v1/{name}", guard.hot[f"/v1/{name}"], ["POST"])
     app.add_exception_handler(HTTPException, no_route)  # type: ignore[arg-type]
     return guard
 

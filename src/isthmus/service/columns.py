@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +12,12 @@ import torch
 
 from isthmus import export
 from isthmus.data.codec import TableCodec
+from isthmus.data.columns.facts import GREATEST
 from isthmus.data.record import Array
 from isthmus.service.fields import Field, listed
 from isthmus.service.refusal import Refused, closest, shown
 
-DEEPEST = 6
+DEEPEST, NUMBERS = 6, frozenset([int, float])
 
 
 class Columns:
@@ -49,6 +51,7 @@ class Columns:
         self.codec, self.shape, self.named, self.nullable = codec, shape, named, nullable
         self.width = self.places[-1].stop
         self._names = set(self.names)
+        self._numbers = all(field.plain for field in self.fields)
 
     def of_records(self, rows: Any) -> Array:
         """Return the cells of rows, (rows, columns) of numbers: objects, or lists where the fit had no names.
@@ -64,6 +67,9 @@ class Columns:
         for place, row in enumerate(rows):
             if not isinstance(row, dict) or row.keys() != self._names:
                 self._refuse_row(place, row)
+        plain = numbers([[row[name] for name in self.names] for row in rows]) if self._numbers else None
+        if plain is not None:
+            return plain
         return self.of_values([[row[name] for row in rows] for name in self.names])
 
     def of_values(self, columns: Sequence[list[Any]]) -> Array:
@@ -106,6 +112,8 @@ class Columns:
                     422, f"row {place} has {len(flat)} numbers, and rows of the fit have {size}; give as many"
                 )
             cells.append(flat)
+        if self._numbers and (found := numbers(cells)) is not None:
+            return found
         return self.of_values([list(column) for column in zip(*cells, strict=True)])
 
     def refuse_cells(self, cells: Array) -> None:
@@ -167,13 +175,28 @@ class Columns:
         return math.prod(self.shape)
 
 
+def numbers(rows: list[list[Any]]) -> Array | None:
+    """Return rows of complete numbers as an array; None of any others, which are looked at column by column.
+
+    >>> numbers([[1, 2.5]]), numbers([[1, None]])
+    (array([[1. , 2.5]]), None)
+    """
+    if not set(map(type, itertools.chain.from_iterable(rows))) <= NUMBERS:
+        return None
+    try:
+        found = np.array(rows, dtype=np.float64)
+    except OverflowError:
+        return None
+    return found if np.abs(found).max() <= GREATEST else None
+
+
 def flattened(row: Any) -> list[Any]:
     """Return the innermost values of nested lists, of those nested too deeply for any row as they are."""
     if not isinstance(row, list):
         return [row]
     found: list[Any] = row
     for _ in range(DEEPEST):
-        if not any(isinstance(item, list) for item in found):
+        if list not in map(type, found):
             break
         found = [inner for item in found for inner in (item if isinstance(item, list) else [item])]
     return found

@@ -11,6 +11,7 @@ from isthmus.data.record import Array
 from isthmus.estimators.anomaly import AnomalyDetector
 from isthmus.estimators.explanation import Explanation, explained
 from isthmus.estimators.reading import Pictures
+from isthmus.estimators.reference import References
 from isthmus.estimators.series import Series
 from isthmus.service.columns import Columns
 from isthmus.service.fields import listed
@@ -132,6 +133,13 @@ class ServedDetector(Served):
             "contributions": lambda: contributions,
         }
         return {name: found[name]() for name in wanted}
+
+    def references(self) -> tuple[References, list[dict[str, Any]]]:
+        """Return them; answers hold scores of all members, which are not those of members that calibrate crosswise."""
+        if not self.by_row:
+            return References(), []
+        kept, told = super().references()
+        return kept if len(self.model.calibration_) == 1 else References(kept.columns), told
 
     def probes(self) -> Array:
         known = self.model.known_rows_[:PROBES]

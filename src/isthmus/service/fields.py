@@ -62,6 +62,11 @@ class Field:
         )
 
     @property
+    def plain(self) -> bool:
+        """Whether any number can be a cell, and is what graphs read."""
+        return self.type == "number" and self.told["kind"] != "count" and not isinstance(self.codec, LevelCodec)
+
+    @property
     def example(self) -> Any:
         """Return a cell such as rows of the fit have."""
         if "typical" not in self.told:

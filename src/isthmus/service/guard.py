@@ -11,6 +11,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+
 from isthmus.service.logs import LOG, Metrics, request_id
 from isthmus.service.refusal import Refused
 
@@ -18,6 +21,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Route = Callable[[HttpRequest], Awaitable[Response]]
 OPEN = ("/v2/health/live", "/v2/health/ready")
 
 
@@ -63,6 +67,7 @@ class Guard:
         self.app, self.limits, self.metrics = app, limits, metrics
         self._key = None if key is None else hashlib.sha256(key.encode()).digest()
         self.draining = False
+        self.hot: dict[str, Route] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -97,7 +102,11 @@ class Guard:
         try:
             async with asyncio.timeout(self.limits.seconds):
                 body = await self._body(headers, receive)
-                await self.app(scope, replayed(body, receive), send)
+                again, route = replayed(body, receive), self.hot.get(scope["path"])
+                if route is None or scope["method"] != "POST":
+                    await self.app(scope, again, send)
+                else:
+                    await (await route(HttpRequest(scope, again)))(scope, again, send)
         except TimeoutError:
             late = f"within {self.limits.seconds:g} seconds"
             if body is None:

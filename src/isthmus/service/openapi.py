@@ -47,6 +47,8 @@ def schema(registry: Registry, limits: Limits, locked: bool) -> Schema:
     metrics = {
         "200": {"description": "Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
     }
+    name = {"name": "model", "in": "query", "schema": {"type": "string", "enum": list(served)}}
+    paths["/v1/drift"] = {"get": operation("What has moved since the fit", "/v1/drift") | {"parameters": [name]}}
     paths["/metrics"] = {"get": {"summary": "Metrics", "responses": metrics | refusals()}}
     for route in OPTIONS:
         able = {name: one for name, one in served.items() if route in one.routes}

@@ -10,6 +10,7 @@ import numpy as np
 from isthmus.data.record import Array
 from isthmus.estimators.concept_explanation import ConceptExplanation, apart, output_names
 from isthmus.estimators.on_code import softmax
+from isthmus.estimators.reference import References
 from isthmus.service.columns import Columns
 from isthmus.service.detecting import plain
 from isthmus.service.fields import listed
@@ -114,6 +115,10 @@ class ServedPredictor(Served):
             told = self._explained(rows)
             found |= {"concepts": told.concepts, "contributions": told.contributions}
         return {name: found[name] for name in wanted}
+
+    def references(self) -> tuple[References, list[dict[str, Any]]]:
+        """Return those of the columns; predictions come without a score."""
+        return References(self.model.autoencoder_.references.columns), self.model.describe_columns()
 
     def probes(self) -> Array:
         return sampled(self.model.autoencoder_, self.columns)

@@ -146,11 +146,10 @@ def cells(served: Served, tensor: dict[str, Any], most: int) -> Array:
     refuse_many(shape[0], most)
     refuse_datatype(tensor, tuple(sorted(NUMBERS)))
     data = data_of(tensor, math.prod(shape))
-    for place, value in enumerate(data):
-        if type(value) not in (int, float) and value is not None:
-            raise Refused(
-                422, f"item {place} of {CELLS!r} is {shown(value)}; give a number, or null where one is missing"
-            )
+    if not set(map(type, data)) <= {int, float, type(None)}:
+        place = next(i for i, value in enumerate(data) if type(value) not in (int, float, type(None)))
+        remedy = "give a number, or null where one is missing"
+        raise Refused(422, f"item {place} of {CELLS!r} is {shown(data[place])}; {remedy}")
     try:
         return np.array(data, dtype=np.float64).reshape(shape[0], width)
     except OverflowError:

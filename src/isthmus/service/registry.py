@@ -36,15 +36,18 @@ class Registry:
     Args:
         paths: folders of saved models by name.
         told: is told of every reload: the name, and whether it was taken.
+        alpha: chance that drift is told of where there is none; 0 compares no rows.
 
     Raises:
         ValueError: a folder that holds no model, or a damaged one.
     """
 
-    def __init__(self, paths: Mapping[str, Path], told: Callable[[str, bool], None] | None = None) -> None:
+    def __init__(
+        self, paths: Mapping[str, Path], told: Callable[[str, bool], None] | None = None, alpha: float = 0.0
+    ) -> None:
         """Load all models."""
-        self._told = told or (lambda name, taken: None)
-        self.entries = {name: loaded(name, path) for name, path in paths.items()}
+        self._told, self._alpha = told or (lambda name, taken: None), alpha
+        self.entries = {name: loaded(name, path, alpha=alpha) for name, path in paths.items()}
         self._refused: dict[str, Stamp] = {}
         self._traced: dict[str, Stamp] = {}
         self._ended, self._maker = threading.Event(), graphs.Maker()
@@ -73,7 +76,7 @@ class Registry:
                 continue
             try:
                 # Stamped before it is read: what changes while it is read is read again.
-                self.entries[name] = loaded(name, entry.path, now)
+                self.entries[name] = loaded(name, entry.path, now, self._alpha)
             except Exception as error:  # whatever is wrong with the folder, the old model answers
                 self._refused[name] = now
                 LOG.warning("model refused", extra={"model": name, "reason": str(error)})
@@ -123,8 +126,10 @@ class Registry:
         self._maker.close()
 
 
-def loaded(name: str, path: Path, now: Stamp | None = None) -> Entry:
+def loaded(name: str, path: Path, now: Stamp | None = None, alpha: float = 0.0) -> Entry:
     """Load a model and let it answer once, so that the first request is as fast as others.
+
+    Rows that it answers are compared with those of its fit where ``alpha`` is a chance of false alarms.
 
     Raises:
         ValueError: it cannot be loaded.
@@ -134,6 +139,10 @@ def loaded(name: str, path: Path, now: Stamp | None = None) -> Entry:
     before = stamp(path) if now is None else now
     served = served_of(load(path))
     warm(served)
+    if alpha:
+        from isthmus.service.drift import watched
+
+        served.watched = watched(name, served, alpha)
     return Entry(name, path, before, served)
 
 

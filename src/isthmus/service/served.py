@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 
 from isthmus.data.record import Array
+from isthmus.estimators.reference import References
 from isthmus.service.columns import Columns
 from isthmus.service.fields import listed
+
+if TYPE_CHECKING:
+    from isthmus.service.drift import Watched
 
 Answer = dict[str, Any]
 Graph = Callable[[Array, Sequence[str]], dict[str, Array]]
@@ -66,6 +70,8 @@ class Served:
     kind: ClassVar[str] = "model"
     by_row: ClassVar[bool] = True
     graph: Graph | None = None
+    watched: Watched | None = None
+    strange: ClassVar[float] = 1.0
 
     def __init__(self, model: Any) -> None:
         """Read the model's columns."""
@@ -96,6 +102,10 @@ class Served:
         """Return cells of rows such as may come, on which a graph has to agree with the estimator."""
         raise NotImplementedError  # abstract
 
+    def references(self) -> tuple[References, list[dict[str, Any]]]:
+        """Return what rows are compared with, and what is known of their columns."""
+        return self.model.references, self.model.describe_columns()
+
     def rows(self, given: Any) -> Rows:
         """Read rows of JSON.
 
@@ -107,6 +117,8 @@ class Served:
 
 class ServedAutoencoder(Served):
     """An autoencoder: scores, reasons by column, reconstructions, samples; of tables filled cells."""
+
+    strange = -1.0
 
     kind = "autoencoder"
 

@@ -33,6 +33,7 @@ class Settings:
         reload: seconds between two looks at the folders; 0 never looks.
         level: the least that is logged.
         graphs: let ONNX graphs answer, where the extra is there.
+        alpha: chance that drift is told of where there is none; 0 compares no rows.
     """
 
     host: str = "127.0.0.1"
@@ -43,6 +44,7 @@ class Settings:
     reload: float = 1.0
     level: str = "info"
     graphs: bool = True
+    alpha: float = 0.01
 
 
 class Server(uvicorn.Server):
@@ -84,7 +86,7 @@ def serve(paths: Mapping[str, Path], settings: Settings) -> None:
     logs.begin(settings.level)
     metrics = logs.Metrics()
     with bound(settings.host, settings.port) as listening:
-        registry = Registry(paths, metrics.reload)
+        registry = Registry(paths, metrics.reload, settings.alpha)
         listening.listen(BACKLOG)
         worker = Worker(settings.threads)
         guard = api(registry, worker, settings.limits, metrics, settings.key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import numpy as np
 
 from isthmus.service.served import Answer, Rows, Served
 
+LOG = logging.getLogger("isthmus.service")
 BATCH, LARGE = 1024, 50_000
 T = TypeVar("T")
 
@@ -111,6 +113,7 @@ class Worker:
         for job, part in zip(jobs, rows, strict=True):
             own = slice(start, start := start + len(part))
             job.done.set_result({name: values[own] for name, values in answer.items()})
+        note(jobs[0], whole, answer)
 
 
 async def aside(size: int, function: Callable[..., T], *given: Any) -> T:
@@ -122,6 +125,20 @@ def alone(job: Job) -> None:
     """Ask one question."""
     try:
         given = () if job.rows is None else (job.rows,)
-        job.done.set_result(job.ask(*given, **job.options))
+        answer = job.ask(*given, **job.options)
     except BaseException as error:
         job.done.set_exception(error)
+        return
+    job.done.set_result(answer)
+    if job.rows is not None:
+        note(job, job.rows, answer)
+
+
+def note(job: Job, rows: Rows, answer: Answer) -> None:
+    """Compare rows that were answered with those of the fit; whoever asked has the answer by now."""
+    if job.served.watched is not None:
+        try:
+            job.served.watched.note(job.ask.__name__, rows.cells, answer)
+        except Exception:  # nobody's request fails by it, nor do those to come
+            job.served.watched = None
+            LOG.exception("comparison failed", extra={"kind": job.served.kind})

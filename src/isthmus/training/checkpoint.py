@@ -145,9 +145,13 @@ class Checkpoint:
         state: dict[str, Any] = self.saved["state"]
         return state
 
-    def keep(self, task: Task, state: dict[str, Any], *, now: bool) -> None:
-        """Write the state of the current phase, if ``now`` or long enough after the last time."""
-        if self.path is None or not (now or time.monotonic() - self._written >= self.seconds):
+    def due(self, *, now: bool) -> bool:
+        """Say whether it is time to write the file: ``now``, or long enough after the last time."""
+        return self.path is not None and (now or time.monotonic() - self._written >= self.seconds)
+
+    def keep(self, task: Task, state: dict[str, Any]) -> None:
+        """Write the state of the current phase."""
+        if self.path is None:
             return
         whole = None if task is self.whole else self.whole.state_dict()
         try:

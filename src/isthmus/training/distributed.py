@@ -8,15 +8,16 @@ the last one holds.
 from __future__ import annotations
 
 import atexit
+import json
+import logging
 import os
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from numbers import Integral
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import distributed
@@ -28,54 +29,23 @@ from isthmus.objective import Task
 from isthmus.records import Rows, Source
 from isthmus.training import job
 from isthmus.training.callbacks import Callback
-from isthmus.training.group import Group, speaking
+from isthmus.training.group import Broken, Group, speaking
 from isthmus.training.loop import Loop
-from isthmus.training.threads import given_threads
 from isthmus.training.trainer import Trainer
+from isthmus.training.workers import TIMEOUT, Workers
+from isthmus.training.workers import Devices as Devices
 
-TIMEOUT = 90.0
+if TYPE_CHECKING:
+    from isthmus.training.history import Row
+
 # Seconds between two checkpoints of workers where nobody asked for a file.
 OFTEN = 1.0
-JOB, CALLBACKS = "job", "callbacks"
+JOB, CALLBACKS, FAILED, STOP = "job", "callbacks", "error.json", "stop"
 
 
-@dataclass(frozen=True)
-class Devices:
-    """Workers on this machine, for ``fit(X, devices=...)``; a number stands for ``Devices(number)``.
-
-    Args:
-        count: how many there are; on CUDA each one has a device of its own.
-        timeout: seconds that a worker waits for an answer of the others before it counts them as lost.
-        restarts: how often lost workers are started anew, from the last checkpoint.
-        threads: threads of each one; 0 divides those of this process.
-
-    Raises:
-        ValueError: a setting out of its range.
-
-    >>> Devices(2, timeout=60.0)
-    Devices(count=2, timeout=60.0, restarts=3, threads=0)
-    """
-
-    count: int
-    timeout: float = TIMEOUT
-    restarts: int = 3
-    threads: int = 0
-
-    def __post_init__(self) -> None:
-        """Check the settings."""
-        for name, least in (("count", 1), ("restarts", 0), ("threads", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-                raise ValueError(
-                    f"Devices: {name}={value!r} is no number of these; give a whole number from {least} up"
-                )
-        if not self.timeout > 0:
-            raise ValueError(f"Devices: timeout={self.timeout!r} is no time; give seconds above 0")
-
-
-def devices_of(asked: int | Devices | None) -> Devices | None:
+def workers_of(asked: int | Workers | None) -> Workers | None:
     """Return the workers that a fit asks for; None where it asks for none."""
-    return asked if asked is None or isinstance(asked, Devices) else Devices(asked)
+    return asked if asked is None or isinstance(asked, Workers) else Devices(asked)
 
 
 def started() -> bool:
@@ -119,17 +89,17 @@ def leave() -> None:
         distributed.destroy_process_group()
 
 
-def group_for(devices: Devices | None) -> Group:
-    """Return the group in which this process fits: with ``devices`` none, as workers are other processes.
+def group_for(workers: Workers | None) -> Group:
+    """Return the group in which this process fits: with ``workers`` none, as they are other processes.
 
     Raises:
         ValueError: workers are asked for in a process that is one of several.
     """
-    if devices is None:
+    if workers is None:
         return joined()
-    if devices.count > 1 and started():
+    if workers.elsewhere and started():
         raise ValueError(
-            f"devices={devices.count} starts workers, and this process is one of several already; leave devices out "
+            f"devices={workers.count} starts workers, and this process is one of several already; leave devices out "
             "and the fit joins them, or give devices=1 and it runs alone"
         )
     return Group()
@@ -144,20 +114,61 @@ class Work:
     rows: Source
     noise: Noise
     settings: dict[str, Any]
-    devices: Devices
+    timeout: float
     threads: int
 
     def run(self, group: Group, folder: Path) -> None:
         """Take part in the fit; the first worker leaves behind what its callbacks remember."""
         torch.set_num_threads(self.threads)
-        self.trainer.fit(self.task, self.rows, self.noise, group=group, **self.settings)
+        settings = self.settings | {"callbacks": [*self.settings["callbacks"], Until(folder / STOP)]}
+        self.trainer.fit(self.task, self.rows, self.noise, group=group, **settings)
         for i, callback in enumerate(self.settings["callbacks"] if group.first else ()):
             with suppress(ValueError):
                 job.write(folder / f"{CALLBACKS}{i}", vars(callback))
 
 
+class Until(Callback):
+    """End the fit behind an epoch once somebody has put a file there, as an interruption of workers far away."""
+
+    def __init__(self, path: Path) -> None:
+        """Remember where."""
+        self.path = path
+
+    def epoch_end(self, loop: Loop, row: Row) -> None:
+        """Look whether it is there."""
+        loop.stop |= self.path.exists()
+
+
+def take_part(folder: Path, rank: int) -> None:
+    """Run the job in a folder as one of its workers; what is wrong with it is written down, and ends the fit of all.
+
+    Raises:
+        Broken: another worker is gone; another attempt may do better.
+    """
+    logging.getLogger("isthmus").setLevel(logging.WARNING if rank == 0 else logging.ERROR)
+    failed = folder / FAILED
+    if failed.exists():
+        return
+    try:
+        work: Work = job.read(folder / JOB)
+        work.run(joined(work.timeout), folder)
+    except Exception as error:
+        if failed.exists():
+            return
+        if isinstance(error, Broken):
+            raise
+        _tell(failed, rank, error)
+
+
+def _tell(path: Path, rank: int, error: Exception) -> None:
+    found = {"rank": rank, "type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}
+    beside = path.with_name(f"{path.name}.{rank}")
+    beside.write_text(json.dumps(found))
+    beside.replace(path)
+
+
 def fit(
-    devices: Devices,
+    workers: Workers,
     trainer: Trainer,
     task: Task,
     rows: Source,
@@ -176,25 +187,18 @@ def fit(
         ValueError: what a fit raises, parts that cannot be given to workers, or fewer CUDA devices than workers.
         RuntimeError: a worker failed, or was lost more often than it is started anew.
     """
-    from isthmus.training.launch import launch
-
-    if trainer.place()[0].type == "cuda" and torch.cuda.device_count() < devices.count:
-        raise ValueError(
-            f"devices={devices.count} needs as many CUDA devices, and there are {torch.cuda.device_count()}; lower it, "
-            "or use device='cpu'"
-        )
-    with TemporaryDirectory(prefix="isthmus-") as name:
-        folder = Path(name)
+    workers.refuse_lack(trainer.place()[0])
+    with workers.folder() as folder:
         if save_to is None:
             save_to, trainer = folder / "checkpoint", replace(trainer, checkpoint_seconds=OFTEN)
         settings = {"held_out": held_out, "callbacks": [*callbacks], "save_to": save_to.absolute()}
-        threads = devices.threads or max(1, given_threads() // devices.count)
-        job.write(folder / JOB, Work(trainer, task, rows, noise, settings, devices, threads))
-        interrupted = launch(devices, folder, threads)
+        threads = workers.share()
+        job.write(folder / JOB, Work(trainer, task, rows, noise, settings, workers.timeout, threads))
+        interrupted = workers.launch(folder, threads)
         for i, callback in enumerate(callbacks):
             with suppress(OSError, EOFError):
                 vars(callback).update(job.read(folder / f"{CALLBACKS}{i}"))
-        over = Group(size=devices.count, live=False)
+        over = Group(size=workers.count, live=False)
         loop = trainer.fit(task, rows, noise, held_out=held_out, save_to=save_to, group=over)
     loop.interrupted |= interrupted
     return loop

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +59,11 @@ class Means:
         return found
 
 
+def snapshot(module: nn.Module) -> dict[str, Tensor]:
+    """Copy every parameter and buffer."""
+    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
 def copied(tree: Any) -> Any:
     """Copy nested dictionaries and lists of tensors and numbers, several times faster than ``copy.deepcopy``."""
     if isinstance(tree, Tensor):
@@ -73,10 +78,29 @@ def all_finite(tensors: Iterable[Tensor]) -> bool:
     return bool(torch.stack([t.isfinite().all() for t in tensors if t.is_floating_point()]).all())
 
 
+def added(to: dict[str, Tensor], more: Mapping[str, Tensor]) -> None:
+    """Add numbers to those of the same name."""
+    for name, value in more.items():
+        to[name] = to[name] + value if name in to else value
+
+
+# Parameters and buffers by name.
+Weights = dict[str, Tensor]
+# A pass over some rows with their noise.
+Look = Callable[[Batch, Noise], tuple[Terms, Tallies]]
+
+
 class Engine:
-    """Gradient, then one optimiser step over all parameters as one tensor. An engine says how the gradient comes."""
+    """Gradient, then one optimiser step over all parameters as one tensor. An engine says how the gradient comes.
+
+    Attributes:
+        group: the processes that take the steps together.
+        micro_batch: the most rows that one pass holds; 0 holds all that are here.
+        divides: whether each process keeps a part of the weights only.
+    """
 
     name = "engine"
+    divides: ClassVar[bool] = False
 
     def __init__(self, task: Task, optimiser: Optimiser, *, clip: float = 0.0) -> None:
         """Bind an optimiser to the task's trainable parameters."""
@@ -84,11 +108,15 @@ class Engine:
         parameters = self.moved(task)
         if not parameters:
             raise ValueError("nothing to train: every parameter is frozen; use Given(..., trained=True) or epochs=0")
-        self.flat = Flat(parameters)
-        self.optimiser = optimiser.bind([self.flat.whole])
         self.clip = clip
         self.means = Means()
-        self.group = Group()
+        self.group, self.micro_batch = Group(), 0
+        self.bind(parameters)
+
+    def bind(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Lay the parameters out and bind the optimiser to them."""
+        self.flat = Flat(parameters)
+        self.optimiser = self.description.bind([self.flat.whole])
 
     def moved(self, task: Task) -> list[nn.Parameter]:
         """Return the parameters that steps move."""
@@ -103,8 +131,6 @@ class Engine:
 
     def step(self, batch: Batch, noise: Noise, epoch: float, rate: float = 1.0, *, valued: bool = True) -> None:
         """Take one optimiser step; ``rate`` multiplies the learning rate, ``valued`` asks for the terms' values."""
-        if batch.among is not None:
-            noise = noise.share(batch.among[0], len(batch.x), batch.among[1])
         now = self.description.at(epoch).settings()
         now["lr"] *= rate
         for group in self.optimiser.param_groups:
@@ -141,17 +167,43 @@ class Engine:
             return torch.stack(list(means.values())).sum()
 
         self.optimiser.step(closure)
+
+        def looked(part: Batch, own: Noise) -> tuple[Terms, Tallies]:
+            terms, tallies = self.task(part, own, epoch)
+            return averaged(terms, part.weight), tallies
+
         # The point that a line search takes is seldom the last one that it looked at.
         with torch.no_grad():
-            terms, tallies = self.task(batch, noise.at(noise.step), epoch)
-        return self._of_all(batch, None, averaged(terms, batch.weight), tallies)
+            return self._of_all(batch, None, *self._in_parts(batch, noise, looked, None))
 
     def _clipped(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> tuple[Terms, Tallies]:
-        found = self.gradient(batch, noise.at(noise.step), epoch, valued=valued)
-        found = self._of_all(batch, self.flat.gradient, *found)
+        def passed(part: Batch, own: Noise) -> tuple[Terms, Tallies]:
+            return self.gradient(part, own, epoch, valued=valued)
+
+        g = self.flat.gradient
+        found = self._of_all(batch, g, *self._in_parts(batch, noise, passed, g))
         if self.clip:
             self.shorten(self.clip)
         return found
+
+    def _in_parts(self, batch: Batch, noise: Noise, look: Look, g: Tensor | None) -> tuple[Terms, Tallies]:
+        """Look at micro-batches one after another; make means over the batch of a gradient, in place, and of terms."""
+        parts = batch.parts(self.micro_batch)
+        if len(parts) == 1:
+            return look(batch, batch.own(noise.at(noise.step)))
+        means, tallies = Terms(), Tallies()
+        total = None if g is None else torch.zeros_like(g)
+        for part in parts:
+            share = len(part.x) / len(batch.x)
+            terms, sums = look(part, part.own(noise.at(noise.step)))
+            added(means, {name: value.detach() * share for name, value in terms.items()})
+            for name, own in sums.items():
+                added(tallies.setdefault(name, {}), own)
+            if total is not None and g is not None:
+                total.add_(g, alpha=share)
+        if total is not None and g is not None:
+            g.copy_(total)
+        return means, tallies
 
     def _of_all(self, batch: Batch, g: Tensor | None, means: Terms, tallies: Tallies) -> tuple[Terms, Tallies]:
         """Make the gradient and the terms those of the whole batch, where this one is a share of it."""
@@ -168,6 +220,31 @@ class Engine:
     def learning_rate(self) -> float:
         """The learning rate of the last step."""
         return float(self.optimiser.param_groups[0]["lr"])
+
+    def length(self) -> Tensor:
+        """Return the length of all weights as one vector."""
+        length: Tensor = self.flat.whole.detach().norm()
+        return length
+
+    def weights(self) -> Weights:
+        """Return a copy of every number of the task, as :meth:`take` takes it back."""
+        return snapshot(self.task)
+
+    def take(self, weights: Weights) -> None:
+        """Give the task numbers that it had."""
+        self.task.load_state_dict(weights)
+
+    def part(self, weights: Weights) -> Weights:
+        """Return what this process keeps of a whole task's numbers."""
+        return weights
+
+    def divided(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Return what this process keeps of a state, as a file holds it."""
+        return state
+
+    def gathered(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Return a state as a file holds it, given what each process keeps."""
+        return state
 
     def finite(self) -> bool:
         """Say whether every parameter and every number in a memory is finite."""
@@ -205,13 +282,18 @@ class Autograd(Engine):
 
     def gradient(self, batch: Batch, noise: Noise, epoch: float, *, valued: bool) -> tuple[Terms, Tallies]:
         """Differentiate the sum of the averaged terms."""
-        with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            terms, tallies = self.task(batch, noise, epoch)
-        means = averaged(terms, batch.weight)
-        whole = [value.float() if value.dtype == torch.bfloat16 else value for value in means.values()]
-        torch.stack(whole).sum().backward()
+        means, tallies, loss = self._looked(self.task, batch, noise, epoch)
+        loss.backward()
         self.flat.collect()
         return means, tallies
+
+    def _looked(self, task: nn.Module, batch: Batch, noise: Noise, epoch: float) -> tuple[Terms, Tallies, Tensor]:
+        """Return averaged terms, tallies and the sum of the terms."""
+        with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            terms, tallies = task(batch, noise, epoch)
+        means = averaged(terms, batch.weight)
+        whole = [value.float() if value.dtype == torch.bfloat16 else value for value in means.values()]
+        return means, tallies, torch.stack(whole).sum()
 
 
 class Compiled(Autograd):

@@ -105,15 +105,24 @@ class Group:
         parts = flat.split([t.numel() for t in tensors]) if len(tensors) > 1 else (flat,)
         return [part.view(t.shape).to(t.dtype) for part, t in zip(parts, tensors, strict=True)]
 
-    def ends(self, stop: bool, weights: Tensor) -> bool:
-        """Say whether anybody asks for the end, and check that all hold the same weights.
+    def either(self, flag: bool, like: Tensor) -> bool:
+        """Say whether anybody says so; numbers are sent from the device of a tensor."""
+        if not self.talks:
+            return flag
+        told = torch.full((1,), float(flag), device=like.device)
+        with speaking():
+            distributed.all_reduce(told, distributed.ReduceOp.MAX)
+        return bool(told)
+
+    def ends(self, stop: bool, length: Tensor) -> bool:
+        """Say whether anybody asks for the end, and check that all hold the same weights, by their length.
 
         Raises:
             RuntimeError: they do not.
         """
         if not self.talks:
             return stop
-        length = weights.detach().norm().to(torch.float32)
+        length = length.to(torch.float32)
         told = torch.stack([torch.full_like(length, float(stop)), length, -length])
         with speaking():
             distributed.all_reduce(told, distributed.ReduceOp.MAX)

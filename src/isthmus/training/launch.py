@@ -15,8 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from isthmus.training.distributed import FAILED
+
 if TYPE_CHECKING:
-    from isthmus.training.distributed import Devices
+    from isthmus.training.workers import Devices
 
 # Seconds after which a worker that was stopped (not killed) is taken for lost.
 STOPPED = 3.0
@@ -49,12 +51,12 @@ def launch(devices: Devices, folder: Path, threads: int) -> bool:
         logs_specs=DefaultLogsSpecs(log_dir=str(folder / "logs")),
         shutdown_timeout=PARTING,
     )
-    failed, interrupted = folder / "error.json", False
+    interrupted = False
     with environment(threads), own_signals(), watched(folder):
         try:
             elastic_launch(config, sys.executable)("-P", "-m", "isthmus.training.worker", str(folder))
         except ChildFailedError as error:
-            if not failed.exists():
+            if not (folder / FAILED).exists():
                 _, first = error.get_first_failure()
                 raise RuntimeError(
                     f"workers were lost {devices.restarts + 1} times, the last one with exit code {first.exitcode}; "
@@ -66,9 +68,15 @@ def launch(devices: Devices, folder: Path, threads: int) -> bool:
             interrupted = True
         except KeyboardInterrupt:
             interrupted = True
-    if failed.exists():
-        raise told(json.loads(failed.read_text()), devices.count)
+    raise_told(folder, devices.count)
     return interrupted
+
+
+def raise_told(folder: Path, count: int) -> None:
+    """Raise what went wrong in a worker of a job, where one has written it down."""
+    failed = folder / FAILED
+    if failed.exists():
+        raise told(json.loads(failed.read_text()), count)
 
 
 def told(found: dict[str, Any], count: int) -> Exception:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from isthmus.objective import averaged
 from isthmus.records import Rows
 from isthmus.training.callbacks import Callback
 from isthmus.training.checkpoint import Checkpoint
-from isthmus.training.engine import Engine, Means
+from isthmus.training.engine import Engine, Means, Weights, snapshot
 from isthmus.training.group import Group
 from isthmus.training.history import History, Row
 from isthmus.training.phase import Phase
+from isthmus.training.sharded import Sharded, deferred
 from isthmus.training.threads import threads_for
 
 log = logging.getLogger("isthmus")
@@ -29,11 +30,6 @@ MAX_ROLLBACKS = 8
 CHUNK = 1024
 VALUED = 16
 NUMBERS = ("epoch", "step", "rate", "rollbacks", "stale", "best_epoch", "best_verdict")
-
-
-def snapshot(module: nn.Module) -> dict[str, Tensor]:
-    """Copy every parameter and buffer."""
-    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
 
 
 def summed(terms: dict[str, float]) -> dict[str, float]:
@@ -74,9 +70,10 @@ class Loop:
         self.epoch = self.step = self.rollbacks = self.stale = self.best_epoch = 0
         self.rate = 1.0
         self.best_verdict = [math.inf]
-        self.best: dict[str, Tensor] | None = None
+        self.best: Weights | None = None
         # What a group that is gone has trained is taken over as it is.
         self.stop, self.interrupted = not self.group.live, False
+        self._asked = threading.Event()
         self._good: dict[str, Any] | None = None
         self._moments: dict[str, Any] | None = None
 
@@ -87,6 +84,8 @@ class Loop:
         engine.group = self.group
         if self._moments is not None:
             engine.load_state_dict(self._moments)
+        if self.best is not None:
+            self.best = engine.part(self.best)
         return engine
 
     def run(self, state: dict[str, Any] | None = None) -> History:
@@ -96,7 +95,7 @@ class Loop:
         """
         told: list[Callback] = []
         try:
-            with self._threads():
+            with self._threads(), deferred(self._asked) if self.divides else nullcontext():
                 self.begin(state)
                 for callback in self.callbacks:
                     callback.fit_start(self)
@@ -104,7 +103,12 @@ class Loop:
                 self.stop = self.group.told(self.stop)
                 while not self.over:
                     self.one_epoch()
-        except KeyboardInterrupt:
+        except BaseException as error:
+            if self.divides:
+                # The others are elsewhere, and do not answer.
+                self.engine.group = Group()
+            if self.divides or not isinstance(error, KeyboardInterrupt):
+                raise
             self._interrupt()
         finally:
             self.close()
@@ -112,10 +116,15 @@ class Loop:
                 callback.fit_end(self)
         return self.history
 
+    @property
+    def divides(self) -> bool:
+        """Whether each process keeps a part of the weights only."""
+        return self.group.talks and self.trainer.engine == Sharded.name
+
     def close(self) -> None:
         """Give the task its best weights so far, in tensors of its own."""
         if self.best is not None:
-            self.task.load_state_dict(self.best)
+            (self.engine.take if "engine" in self.__dict__ else self.task.load_state_dict)(self.best)
         self.release()
         self.task.eval()
 
@@ -139,7 +148,7 @@ class Loop:
     def begin(self, state: dict[str, Any] | None = None) -> None:
         """Go on from a state, or look at the held-out rows before the first step."""
         if state is not None:
-            self.restore(state)
+            self.restore(self.engine.divided(state) if self.group.live else state)
             return
         if self.start:
             self.task.start(self.rows.sample())
@@ -159,7 +168,10 @@ class Loop:
             return
         self._good = self.state()
         self.tell()
-        self.stop = self.group.ends(self.stop, self.engine.flat.whole)
+        self.stop = self.group.ends(self.stop, self.engine.length())
+        if self.divides:
+            self.interrupted = self.group.either(self._asked.is_set(), self.engine.length())
+            self.stop |= self.interrupted
         self._keep(now=self.over)
 
     def look(self, train: dict[str, float], seconds: float, held: dict[str, float] | None = None) -> bool:
@@ -222,10 +234,10 @@ class Loop:
         # Every process has to have a part, so that it knows the names of what is summed.
         shared = self.group.talks and len(chunks) >= self.group.size
         for i, index in chunks[self.group.rank :: self.group.size] if shared else chunks:
-            batch = rows.take(index)
-            found, _ = self.task(batch, self.noise.branch(HELD_OUT).at(i), math.inf)
-            terms.add(averaged(found, batch.weight), len(index))
-            measures.add(averaged(self.task.measure(batch), batch.weight), len(index))
+            for batch in rows.take(index).parts(self.trainer.micro_batch):
+                found, _ = self.task(batch, batch.own(self.noise.branch(HELD_OUT).at(i)), math.inf)
+                terms.add(averaged(found, batch.weight), len(batch.x))
+                measures.add(averaged(self.task.measure(batch), batch.weight), len(batch.x))
         if shared:
             terms.join(self.group)
             measures.join(self.group)
@@ -235,7 +247,7 @@ class Loop:
         verdict = self.task.verdict(held | measured)
         if verdict < self.best_verdict:
             self.best_verdict, self.best_epoch, self.stale = verdict, self.epoch, 0
-            self.best = snapshot(self.task)
+            self.best = self.engine.weights() if "engine" in self.__dict__ else snapshot(self.task)
         elif self.epoch:
             self.stale += 1
 
@@ -267,7 +279,7 @@ class Loop:
     def state(self) -> dict[str, Any]:
         """Return a copy of everything that the fit needs to go on to the same weights."""
         return {name: getattr(self, name) for name in NUMBERS} | {
-            "task": snapshot(self.task),
+            "task": self.engine.weights(),
             "engine": self.engine.state_dict(),
             "best": self.best,
             "history": list(self.history.rows),
@@ -282,14 +294,20 @@ class Loop:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to a state."""
-        self.task.load_state_dict(state["task"])
-        self.engine.load_state_dict(state["engine"])
-        self.engine.means = Means()
+        if self.group.live:
+            self.engine.take(state["task"])
+            self.engine.load_state_dict(state["engine"])
+            self.engine.means = Means()
+        else:
+            self.task.load_state_dict(state["task"])
         self.best = state["best"]
         self.history.rows[:] = state["history"]
         for name in NUMBERS:
             setattr(self, name, state[name])
 
     def _keep(self, now: bool) -> None:
-        if self.checkpoint is not None and self._good is not None:
-            self.checkpoint.keep(self.task, self._good, now=now)
+        if self.checkpoint is None or self._good is None:
+            return
+        due = self.checkpoint.due(now=now)
+        if self.engine.group.told(due) if self.divides else due:
+            self.checkpoint.keep(self.task, self.engine.gathered(self._good))

@@ -73,6 +73,7 @@ def stackable(trainer: Trainer, task: Objective) -> bool:
     return (
         trainer.precision != "bf16"
         and trainer.pretraining is None
+        and not trainer.micro_batch
         and optimiser.elementwise
         and not optimiser.full_batch
         and trainer.runs(task).startswith("explicit")

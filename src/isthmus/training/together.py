@@ -14,9 +14,9 @@ from isthmus.objective import Task
 from isthmus.records import Rows, Source
 from isthmus.training.backend import Probed
 from isthmus.training.callbacks import Callback
-from isthmus.training.engine import Means
+from isthmus.training.engine import Means, Weights, snapshot
 from isthmus.training.ensemble import Ensemble
-from isthmus.training.loop import CHUNK, HELD_OUT, ORDER, STEP, Loop, snapshot, summed
+from isthmus.training.loop import CHUNK, HELD_OUT, ORDER, STEP, Loop, summed
 from isthmus.training.native import ALONE
 from isthmus.training.stacked import Noises, Pool
 from isthmus.training.structure import groups, shape
@@ -45,6 +45,10 @@ class Share:
     def learning_rate(self) -> float:
         """The learning rate of the last step."""
         return self.engine.learning_rate
+
+    def weights(self) -> Weights:
+        """Copy every number of this member."""
+        return snapshot(self.engine.members[self.member])
 
     def finite(self) -> bool:
         """Say whether every number of this member is finite."""

@@ -28,6 +28,7 @@ from isthmus.training.loop import Loop
 from isthmus.training.native import Native, unsuited
 from isthmus.training.optimiser import Adam, Optimiser
 from isthmus.training.phase import Phase
+from isthmus.training.sharded import Sharded, undivided
 from isthmus.training.sparse import Sparse, small
 from isthmus.training.sparse import unsuited as unknown
 from isthmus.training.together import fit_many
@@ -64,9 +65,12 @@ class Trainer(Component):
             without the silent units of a code of which few are active; ``explicit`` by the derivatives that parts
             declare; ``autograd`` by torch's; ``auto`` is the first of these that knows every part and is not slower.
             ``compiled`` is autograd through ``torch.compile``, on request: seconds at the first steps, and a C++
-            compiler. All look at the value of the loss in some steps of an epoch only.
+            compiler. ``sharded``, on request, divides weights and moments among the processes of a fit. All look at the
+            value of the loss in some steps of an epoch only.
         checkpoint_seconds: shortest time between two checkpoints, where a checkpoint file is asked for.
         pretraining: how the layers are trained one by one before the whole; None trains the whole from the start.
+        micro_batch: the most rows that one pass holds in memory; a step adds up the gradients of as many passes as its
+            rows need, and comes to the same weights. 0 passes all rows of a step at once.
 
     Raises:
         ValueError: a setting out of its range.
@@ -85,9 +89,10 @@ class Trainer(Component):
     clip: float = number(0.0, low=0.0)
     precision: str = choice("float32", ("float32", "float64", "bf16"))
     device: str = "auto"
-    engine: str = choice("auto", ("auto", "native", "sparse", "explicit", "autograd", "compiled"))
+    engine: str = choice("auto", ("auto", "native", "sparse", "explicit", "autograd", "compiled", "sharded"))
     checkpoint_seconds: float = number(30.0, low=0.0)
     pretraining: Greedy | None = None
+    micro_batch: int = count(0, low=0)
 
     def rows_per_step(self, rows: int) -> int:
         """Return the batch size for so many training rows."""
@@ -118,15 +123,19 @@ class Trainer(Component):
 
         ``shared`` says that several processes take the steps together.
         """
+        engine = self._engine(self.runs(task, rows, shared=shared).split()[0], task)
+        engine.micro_batch = self.micro_batch
+        return engine
+
+    def _engine(self, name: str, task: Task) -> Engine:
         optimiser = self.optimiser.over(task.epochs)
-        name = self.runs(task, rows, shared=shared).split()[0]
         if name == "native":
             return Native(task.unsupervised(), optimiser, products=Probed())
         if name in ("explicit", "sparse"):
             products = HalfProducts() if self.precision == "bf16" else Probed()
             declared = Sparse if name == "sparse" else Explicit
             return declared(task.unsupervised(), optimiser, clip=self.clip, products=products)  # the task itself
-        torchs = Compiled if name == "compiled" else Autograd
+        torchs = {"compiled": Compiled, "sharded": Sharded}.get(name, Autograd)
         return torchs(task, optimiser, clip=self.clip, precision=self.precision)
 
     def runs(self, task: Task, rows: Source | None = None, *, shared: bool = False) -> str:
@@ -135,6 +144,12 @@ class Trainer(Component):
         Raises:
             ValueError: the explicit engine was asked for and cannot be.
         """
+        if self.engine == "sharded":
+            if why := undivided(task, self.optimiser, shared=shared):
+                raise ValueError(
+                    f"engine='sharded' cannot run this fit: {why}; use engine='auto', or devices=2 or more"
+                )
+            return "sharded (asked for)"
         why = task.needs_autograd
         if self.engine in ("explicit", "native", "sparse") and why:
             raise ValueError(f"engine={self.engine!r} cannot run this fit: {why}; use engine='auto'")
@@ -162,7 +177,8 @@ class Trainer(Component):
         why = unknown(objective)
         if why or self.engine == "sparse":
             return why
-        return small(objective, self.rows_per_step(objective.model.spec.rows if rows is None else len(rows)))
+        at_once = self.rows_per_step(objective.model.spec.rows if rows is None else len(rows))
+        return small(objective, min(at_once, self.micro_batch or at_once))
 
     def _no_kernel(self, task: Task, rows: Source | None) -> str:
         if rows is not None and not (isinstance(rows, Rows) and rows.plain):
@@ -171,6 +187,8 @@ class Trainer(Component):
             return "the kernel is for float32 on a processor"
         if self.clip or self.trim:
             return f"the kernel does not {'clip gradients' if self.clip else 'trim batches'}"
+        if self.micro_batch:
+            return "the kernel passes all rows of a step at once, and holds few of them"
         return unsuited(task.unsupervised(), self.optimiser)
 
     def split(self, rows: Source, noise: Noise) -> tuple[Source, Rows | None]:
@@ -181,7 +199,7 @@ class Trainer(Component):
         held = min(round(len(rows) * self.validation), rows.room)
         if not held or len(rows) < 10:
             return rows, None
-        return rows.split(noise.branch(SPLIT).permutation(len(rows))[:held].sort().values)
+        return rows.split(noise.branch(SPLIT).some(len(rows), held))
 
     def phases(self, task: Task, rows: Source, held_out: Rows | None, noise: Noise, name: str) -> Iterator[Phase]:
         """Give what is trained, in order: where layers are pretrained, each one when those below it are done."""

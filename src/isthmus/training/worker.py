@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import signal
 import sys
 import threading
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
-from isthmus.training import job
-from isthmus.training.distributed import JOB, Work, joined
+from isthmus.training.distributed import take_part
 from isthmus.training.group import Broken
 
 
@@ -24,26 +20,12 @@ def main(folder: Path) -> None:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     signal.signal(signal.SIGINT, _once)
     rank = int(os.environ["RANK"])
-    logging.getLogger("isthmus").setLevel(logging.WARNING if rank == 0 else logging.ERROR)
-    failed = folder / "error.json"
     try:
-        work: Work = job.read(folder / JOB)
-        work.run(joined(work.devices.timeout), folder)
-    except Exception as error:
-        if failed.exists():
-            return
-        if isinstance(error, Broken):
-            # Another attempt may do better; its trace would say where it waited, which nobody asks.
-            print(f"worker {rank}: {error}", file=sys.stderr)
-            os._exit(1)
-        _tell(failed, rank, error)
-
-
-def _tell(path: Path, rank: int, error: Exception) -> None:
-    found = {"rank": rank, "type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}
-    beside = path.with_name(f"{path.name}.{rank}")
-    beside.write_text(json.dumps(found))
-    beside.replace(path)
+        take_part(folder, rank)
+    except Broken as error:
+        # Another attempt may do better; its trace would say where it waited, which nobody asks.
+        print(f"worker {rank}: {error}", file=sys.stderr)
+        os._exit(1)
 
 
 def _once(number: int, frame: Any) -> None:

@@ -1,0 +1,98 @@
+"""Answers to rows that come in blocks, and files that take them block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from isthmus.cli import rows
+from isthmus.cli.options import Reading
+
+if TYPE_CHECKING:
+    from isthmus.data import Data
+
+
+def walked(data: str, reading: Reading, types: Any) -> tuple[Iterator[Data], int | None]:
+    """Return the rows of a source in blocks, and their number where it is known."""
+    from isthmus.data import BUILT_IN, blockwise
+
+    built_in = data.partition(":")[0] in BUILT_IN
+    if reading.limit is None and reading.size is None and not built_in and blockwise.in_blocks(data):
+        walk = blockwise.blocks(data, label=reading.label, drop=reading.drop, types=types)
+        return walk, blockwise.count(data)
+    given = rows.read(data, reading, types=types)
+    return blockwise.parts(given), len(given)
+
+
+def answered(
+    data: str, reading: Reading, types: Any, what: str, answer: Callable[[Data], Any]
+) -> Iterator[tuple[Any, Data]]:
+    """Give the answers to every block, and the block, while a bar shows how far it is."""
+    from isthmus.cli.progress import Counted
+
+    walk, total = walked(data, reading, types)
+    with Counted(what, total) as shown:
+        for block in walk:
+            yield answer(block), block
+            shown.step(len(block))
+
+
+def write(out: Path, answers: Iterator[tuple[Any, Data | None]], names: Sequence[str] | None) -> int:
+    """Write answers, numbers or Arrow tables; return how many rows they are of.
+
+    csv and Parquet files are written block by block, behind the rows' own names; any other file at the end.
+    """
+    import numpy as np
+
+    if out.suffix.lower() not in rows.ROW_NAMES:
+        found = np.concatenate([np.asarray(values) for values, _ in answers])
+        rows.write(out, found, names)
+        return len(found)
+    return append(out, (with_names(tabular(values, names), block, out) for values, block in answers))
+
+
+def tabular(values: Any, names: Sequence[str] | None) -> Any:
+    """Return numbers, (rows, *shape), as an Arrow table; a table as it is."""
+    import numpy as np
+    import pyarrow as pa
+
+    if hasattr(values, "column_names"):
+        return values
+    flat = np.asarray(values).reshape(len(values), -1)
+    names = [f"x{i}" for i in range(flat.shape[1])] if names is None else list(names)
+    return pa.Table.from_arrays([pa.array(np.ascontiguousarray(column)) for column in flat.T], names=names)
+
+
+def with_names(found: Any, block: Data | None, out: Path) -> Any:
+    """Return answers behind the rows' own names, where they have such."""
+    import pyarrow as pa
+
+    if block is None or block.index is None:
+        return found
+    return found.add_column(0, rows.ROW_NAMES[out.suffix.lower()], pa.array(block.index.tolist()))
+
+
+def append(out: Path, found: Iterator[Any]) -> int:
+    """Write tables of the first one's columns; return the number of rows.
+
+    Raises:
+        ValueError: the names of rows change their type, or there is no row.
+    """
+    import pyarrow as pa
+
+    from isthmus.data import table_writer
+
+    first = next(found, None)
+    if first is None:
+        raise ValueError("there is no row to score; give at least one")
+    with table_writer(out, first.schema) as write:
+        write(first)
+        count = int(first.num_rows)
+        for table in found:
+            try:
+                write(table.cast(first.schema))
+            except pa.ArrowException as error:
+                raise ValueError(f"the names of rows are of several types ({error}); write a csv file") from None
+            count += table.num_rows
+    return count

@@ -1,0 +1,88 @@
+"""A connection to a Ray cluster, which says nothing of its own."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+AUTO, LOCAL = "auto", "local"
+LOGS = ("ray", "ray.data", "ray.train", "ray.serve")
+# Read when Ray is imported or starts something: no telemetry from here, and no word of Ray's own about workers that
+# were lost, which are noticed and started anew.
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": ".*"}
+
+
+def library(name: str = "ray") -> Any:
+    """Import Ray or a library of it.
+
+    Raises:
+        ImportError: the extra is not installed.
+    """
+    try:
+        with environment(QUIET):
+            return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"a Ray cluster needs {error.name}; pip install 'isthmus[ray]'") from None
+
+
+@contextmanager
+def connected(address: str, cpus: int) -> Iterator[Any]:
+    """Connect to a cluster and give Ray; where this process is connected already, use that, and leave it.
+
+    Args:
+        address: ``auto`` for the one that this machine belongs to, ``local`` for one on this machine that is started
+            here and ends with the block, or HOST:PORT.
+        cpus: how many are to be used; as many as that a local one has.
+
+    Raises:
+        ImportError: the extra is not installed.
+        ValueError: there is no cluster, or it is not the one that this process is connected to.
+    """
+    ray = library()
+    if ray.is_initialized():
+        _refuse_other(ray, address)
+        yield ray
+        return
+    own = {"num_cpus": cpus, "include_dashboard": False} if address == LOCAL else {}
+    with environment(QUIET):
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"no Ray cluster answers at {address!r} ({str(error).splitlines()[0].rstrip('.')}); start one with ray "
+                f"start --head, name its HOST:PORT, or give {LOCAL!r} for one on this machine"
+            ) from None
+    levels = {log: log.level for log in map(logging.getLogger, LOGS)}
+    for log in levels:
+        log.setLevel(logging.ERROR)
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+        for log, level in levels.items():
+            log.setLevel(level)
+
+
+def _refuse_other(ray: Any, address: str) -> None:
+    here = ray.get_runtime_context().gcs_address
+    if address not in (AUTO, LOCAL, here):
+        raise ValueError(
+            f"this process is connected to the Ray cluster at {here}, not to {address}; call ray.shutdown() first, or "
+            f"give {AUTO!r}"
+        )
+
+
+@contextmanager
+def environment(names: dict[str, str]) -> Iterator[None]:
+    """Set variables of the environment that are not set yet, for a while."""
+    fresh = {name: value for name, value in names.items() if name not in os.environ}
+    os.environ.update(fresh)
+    try:
+        yield
+    finally:
+        for name in fresh:
+            os.environ.pop(name, None)
