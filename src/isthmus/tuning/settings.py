@@ -105,7 +105,7 @@ def refuse_unknown(model: Autoencoder, name: str) -> None:
     head, _, rest = name.partition("__")
     if rest and head in known:
         changed(model.get_params(deep=False).get(head), rest, None, head)
-    raise ValueError(f"{name!r} is no setting of an autoencoder; {suggest(name, known)}")
+    raise ValueError(f"{name!r} is no setting of an autoencoder; {suggest(name, list(dict.fromkeys(known)))}")
 
 
 def refuse_unlike(name: str, searched: Any) -> None:
