@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -88,7 +89,7 @@ def test_other_models_files_and_options_are_refused_and_nothing_is_lost(folder, 
 def test_a_file_that_changes_under_a_run_is_found_out(folder, tmp_path):
     path = tmp_path / "rows.parquet"
     shutil.copy(folder / "rows" / "0" / "00.parquet", path)
-    (part,) = parts.planned([path])
+    (part,) = parts.planned(parts.sources(str(path)))
     os.utime(path, (1, 1))
     settings = scoring.Settings(str(folder / "plain"), str(tmp_path), "mark", None, (), False)
     with pytest.raises(ValueError, match="has changed since the run began"):
@@ -111,10 +112,10 @@ def test_what_cannot_be_scored_is_told_with_its_place_and_other_parts_stay(folde
     ("source", "told"),
     [
         ("rows.csv", "is no Parquet file, and only these are scored in parts; write it as Parquet"),
-        ("nothing", "is no Parquet file"),
-        ("no.parquet", "there is no Parquet file at"),
+        ("nothing", "there is no file"),
+        ("no.parquet", "there is no file"),
         ("empty", "there is no Parquet file at .* give a folder, a pattern or a file"),
-        ("*.parq", "there is no Parquet file at"),
+        ("*.parq", "no file matches .* has bare.parquet"),
         ("bare.parquet", "there is no row to score"),
         ("broken.parquet", "as Parquet"),
     ],
@@ -126,6 +127,16 @@ def test_sources_that_are_none_are_refused(folder, tmp_path, source, told):
     pq.write_table(pa.table({"a": pa.array([], pa.float64())}), tmp_path / "bare.parquet")
     with pytest.raises(ValueError, match=told):
         score(folder / "plain", tmp_path / source, tmp_path / "out")
+
+
+def test_rows_of_a_store_have_the_scores_of_those_on_disk(folder, tmp_path):
+    for file in sorted((folder / "rows" / "0").iterdir()):
+        with fsspec.open(f"memory://scored/{file.name}", "wb") as there:
+            there.write(file.read_bytes())
+    score(folder / "plain", "memory://scored", tmp_path / "far")
+    score(folder / "plain", folder / "rows" / "0", tmp_path / "near")
+    assert pq.read_table(tmp_path / "far").equals(pq.read_table(tmp_path / "near"))
+    assert score(folder / "plain", "memory://scored", tmp_path / "far").kept > 0
 
 
 def test_a_run_that_wrote_no_part_binds_nobody(folder, tmp_path):
