@@ -6,6 +6,10 @@ surrogates, shapes that do not fit, fields too many and too few). They go to the
 kind. Models are saved ones whose ``model.json`` or ``weights.safetensors`` was mutated, half of them with digests made
 anew, so that what looks at digests does not save what reads. Every answer has to come within ten seconds, to be no
 failure of the server (5xx) and to show no trace of the code; loading has to raise ``ValueError`` or to work.
+
+Before, schemathesis makes requests of the description of a running server, right and wrong ones, and looks whether
+answers are as it says; it is in an environment of its own, the folder ``schemathesis`` in ``ISTHMUS_ENVIRONMENTS``,
+which ``--install`` makes. What is right and refused, or wrong and taken, counts as failed, too.
 """
 
 from __future__ import annotations
@@ -15,7 +19,10 @@ import copy
 import faulthandler
 import hashlib
 import json
+import re
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -27,12 +34,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from benchmarks import peers
 from benchmarks.common import Bench, Column, Table
 from isthmus import AnomalyDetector, Autoencoder, SelfExplainingClassifier, Trainer, load
+from isthmus.bench import environments
 from isthmus.parts import Dense
 from isthmus.persistence import MANIFEST, WEIGHTS, checksum
 
 BODIES, MODELS, LATE = 200_000, 20_000, 10.0
+DESCRIBED = "requests made of the description (schemathesis)"
 REQUESTS, LOADED = "bodies of requests", "saved models"
 TABLE = Table(
     name="malformed",
@@ -45,8 +55,9 @@ TABLE = Table(
         "hung": Column("later than 10 s", "{:,.0f}", "sum"),
         "slowest": Column("slowest, s", "{:.2f}", "worst"),
     },
-    rows=(REQUESTS, LOADED),
-    targets={REQUESTS: "0 5xx, 0 traces, 0 hung", LOADED: "0 other errors, 0 hung"},
+    rows=(DESCRIBED, REQUESTS, LOADED),
+    targets={DESCRIBED: "0 5xx, 0 violations"}
+    | {REQUESTS: "0 5xx, 0 traces, 0 hung", LOADED: "0 other errors, 0 hung"},
 )
 WORDS = ("rows", "model", "reasons", "inputs", "outputs", "name", "shape", "datatype", "data", "n", "seed", "__proto__")
 STRANGE: tuple[Any, ...] = (
@@ -261,6 +272,35 @@ def bodies(folder: Path, count: int, seed: int) -> dict[str, Any]:
     )
 
 
+def described(folder: Path, count: int, seed: int) -> dict[str, Any]:
+    """Let schemathesis ask a running server."""
+    three = [str(folder / name) for name in ("plain", "odd", "classes")]
+    command = [sys.executable, "-m", "isthmus.cli", "serve", *three, "--port", "0", "--no-graphs"]
+    python = environments.interpreter(peers.folder(), "schemathesis")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[0]
+            asked = [
+                python.parent / "schemathesis",
+                "run",
+                f"{url}openapi.json",
+                "--checks",
+                "all",
+                "--seed",
+                str(seed),
+            ]
+            done = subprocess.run([*asked, "--max-examples", str(count)], capture_output=True, text=True)
+        finally:
+            process.terminate()
+    told = re.search(r"(\d+) generated(?:, (?:\d+ passed, )?(\d+) found (\d+) unique failure)?", done.stdout)
+    if told is None or (done.returncode and told[3] is None):
+        raise RuntimeError(f"schemathesis: {done.stdout[-500:]} {done.stderr[-500:]}")
+    if told[3]:
+        print(done.stdout)
+    return {"tried": int(told[1]), "failed": int(told[3] or 0)}
+
+
 def tampered(model: Path, change: Mutations) -> None:
     """Change a saved model somewhere; half of the time as somebody would who knows its digests."""
     manifest, weights = json.loads((model / MANIFEST).read_text()), (model / WEIGHTS).read_bytes()
@@ -311,19 +351,30 @@ def saved(folder: Path, count: int, seed: int) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Try both."""
+    """Try all three."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if "--install" in arguments:
+        arguments.remove("--install")
+        environments.install(peers.folder(), "schemathesis")
     bench = Bench(TABLE, arguments, __doc__)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for kind, model in models().items():
             model.save(folder / kind)
-        work: dict[str, tuple[Any, int]] = {REQUESTS: (bodies, BODIES), LOADED: (saved, MODELS)}
+        work: dict[str, tuple[Any, int]] = {
+            DESCRIBED: (described, 100),
+            REQUESTS: (bodies, BODIES),
+            LOADED: (saved, MODELS),
+        }
         for row, (measure, count) in work.items():
             if bench.wants(row):
+                if row == DESCRIBED and not environments.interpreter(peers.folder(), "schemathesis").is_file():
+                    print("schemathesis is not here; make its environment with --install")
+                    continue
                 for seed in bench.seeds((0,)):
                     with bench.row(row, {"count": count}, seed) as values:
-                        values |= measure(folder, count // 100 if bench.quick else count, seed)
+                        values |= measure(folder, max(5, count // 100) if bench.quick else count, seed)
 
 
 if __name__ == "__main__":

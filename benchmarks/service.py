@@ -99,7 +99,7 @@ def litserve(model: Path) -> Any:
 
     @contextmanager
     def serve(folder: Path) -> Iterator[int]:
-        port, python = free_port(), environments.interpreter(environments_folder(), "litserve")
+        port, python = free_port(), environments.interpreter(peers.folder(), "litserve")
         outside = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         outside |= {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
         command = [str(python), str(Path(peers.__file__).parent / "with_litserve.py"), str(folder / model), str(port)]
@@ -109,11 +109,6 @@ def litserve(model: Path) -> Any:
             yield port
 
     return serve
-
-
-def environments_folder() -> Path:
-    """Return the folder of other libraries' environments."""
-    return Path(os.environ.get("ISTHMUS_ENVIRONMENTS", peers.cache()))
 
 
 @contextmanager
@@ -227,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if "--install" in arguments:
         arguments.remove("--install")
-        environments.install(environments_folder(), "litserve")
+        environments.install(peers.folder(), "litserve")
     bench = Bench(TABLE, arguments, __doc__)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -44,10 +44,14 @@ class Answer:
     cpu: float
 
 
+def folder() -> Path:
+    """Return the folder of the environments."""
+    return Path(os.environ.get("ISTHMUS_ENVIRONMENTS", cache()))
+
+
 def python() -> Path | None:
     """Return the Python that has PyOD; None where there is none."""
-    folder = os.environ.get("ISTHMUS_ENVIRONMENTS")
-    return python_for(Entrant("with_pyod", "torch", "pyod"), Path(folder) if folder else cache())
+    return python_for(Entrant("with_pyod", "torch", "pyod"), folder())
 
 
 class PyOD:

@@ -88,6 +88,37 @@ def test_a_stop_under_load_loses_no_request(model, tmp_path):
         assert sum(line["event"] == "request" for line in lines) == len(answers)
 
 
+def test_models_are_swapped_and_damaged_under_load_without_an_error(tmp_path):
+    first, second = quick().fit(rows()), quick(4, random_state=1).fit(rows(seed=1))
+    model = first.save(tmp_path / "m")
+    with serving(tmp_path / "log", model, "--reload", "0.05") as (process, port):
+        answers, lost = [], []
+        callers = [threading.Thread(target=caller, args=(port, answers, lost)) for _ in range(4)]
+        for one in callers:
+            one.start()
+        for turn in range(6):
+            (second, first)[turn % 2].save(model)
+            time.sleep(0.3)
+        weights = model / "weights.safetensors"
+        whole = weights.read_bytes()
+        for damage in (whole[:-20], whole[:100], whole[:-1] + bytes([whole[-1] ^ 1])):
+            weights.write_bytes(damage)
+            time.sleep(0.3)
+        last = len(answers)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        for one in callers:
+            one.join()
+        assert process.wait(20) == 0
+    assert lost == []
+    assert {status for status, _ in answers} == {200}
+    assert len({body for _, body in answers}) == 2  # each of one model or the other, never of both
+    assert len({body for _, body in answers[last:]}) == 1
+    events = [json.loads(line)["event"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert events.count("model reloaded") >= 3
+    assert events.count("model refused") >= 3  # a look between two files of a save is refused, too
+
+
 def test_a_key_from_the_environment_and_several_models(model, tmp_path):
     with serving(tmp_path / "log", model, f"again={model}", ISTHMUS_API_KEY="sesame") as (process, port):
         with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:

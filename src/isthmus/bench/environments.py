@@ -42,6 +42,7 @@ PINNED: dict[str, tuple[tuple[str, ...], ...]] = {
             "safetensors==0.8.0",
         ),
     ),
+    "schemathesis": (("schemathesis==4.32.0",),),
     "jax": (("jax==0.10.2", "keras==3.15.1", "numpy==2.4.6"),),
     "tensorflow": (("tensorflow-cpu==2.21.0", "keras==3.15.1", "numpy==2.4.6"),),
     # Readers of rows on disk. litdata asks for torchvision, which it can do without, and which may fail to load.

@@ -142,7 +142,8 @@ def refuse_for(task: str, detected: tuple[Any, ...], workers: Any) -> None:
     if task != "anomaly" and any(option is not None for option in detected):
         raise ValueError("--contamination, --alarm-rate and --members are for anomaly detectors; add --task anomaly")
     if task != "autoencoder" and workers is not None:
-        raise ValueError(f"--devices and --ray: not for --task {task}; leave it out, or fit an autoencoder")
+        culprit = "--devices" if isinstance(workers, int) else "--ray"
+        raise ValueError(f"{culprit}: not for --task {task}; leave it out, or fit an autoencoder")
 
 
 def refuse_targets(explaining: Explaining) -> None:

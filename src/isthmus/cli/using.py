@@ -183,8 +183,6 @@ def score(
         devices: workers of the cluster that score at once; 2 where not given.
         reading: how DATA is read.
     """
-    import numpy as np
-
     from isthmus.cli import spreading
     from isthmus.estimators import AnomalyDetector
 
@@ -202,6 +200,12 @@ def score(
         return explaining.score(fitted, data, out, reading, per_column=per_column)
     if fdr is not None:
         raise ValueError(f"--fdr needs p-values, which {model} has none of; fit a detector: isthmus fit --task anomaly")
+    _likely(fitted, data, out, reading, per_column=per_column)
+
+
+def _likely(fitted: Any, data: str, out: Path | None, reading: Reading, *, per_column: bool) -> None:
+    """Write the log-likelihood of every row, and of each column of it on request."""
+    import numpy as np
 
     def answer(block: Data) -> Any:
         found = [fitted.score_samples(block.rows)[:, None]]

@@ -90,6 +90,10 @@ class Place:
         scheme = f"{self.name.partition('://')[0]}://" if "://" in self.name else ""
         return Place(self.filesystem, path, f"{scheme}{path.lstrip('/')}" if scheme and "://" not in path else path)
 
+    def resolved(self) -> Place:
+        """Return the place under a name that means the same wherever a process stands."""
+        return self if self.here is None else self.beside(self.here.absolute().as_posix())
+
     @contextmanager
     def local(self) -> Iterator[Path]:
         """Give the file itself, or a copy on this machine for as long as it is used."""

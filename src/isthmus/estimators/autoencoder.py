@@ -158,11 +158,7 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
         self._answer_anew()
         self._seen.look(x, weight, self.answers)
         self._hide(loop.held_out if loop.held_out is not None else loop.rows)
-        self._refer(x, loop.held_out)
-
-    def _refer(self, x: Array, held: Source | None) -> None:
-        """Keep what later rows are compared with, by columns and by the score of rows that were held out."""
-        self._references = of_autoencoder(self, x, held)
+        self._references = of_autoencoder(self, x, loop.held_out)
 
     def _hide(self, rows: Source) -> None:
         """Keep how far a table's hidden cells are from what is expected of them."""

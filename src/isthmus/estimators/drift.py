@@ -151,6 +151,22 @@ class Watch:
         settings = {"fit": self._fit(), "alpha": self.alpha, "seed": self.seed}
         return settings | {"urn": self.urn.to_lists(), "betting": self.betting.to_dict(), "recent": recent} | marks
 
+    def _refuse_other_shapes(self) -> None:
+        """Refuse what was read where it does not fit the reference.
+
+        Raises:
+            ValueError: it has other streams, bins or players.
+        """
+        fresh, streams = Betting(len(self.reference)), (len(self.reference),)
+        now = [*vars(self.betting).values(), self.urn.counts, self.capital, self.noticed, self.since]
+        own = [*vars(fresh).values(), self.reference.counts, *(np.empty(streams) for _ in range(3))]
+        shapes = [
+            [[np.shape(a) for a in one] if isinstance(one, list) else np.shape(one) for one in all]
+            for all in (now, own)
+        ]
+        if shapes[0] != shapes[1]:
+            raise ValueError("some of its numbers are too few or too many")
+
     def _fit(self) -> str:
         """Return a digest of what rows are compared with."""
         digest = hashlib.sha256(repr([told["name"] for told in self.told]).encode())
@@ -172,6 +188,7 @@ class Watch:
             self.capital = np.array(state["capital"], float)
             self.noticed, self.since = (np.array(state[name], np.int64) for name in ("noticed", "since"))
             self.recent = np.array(state["recent"], float).reshape(-1, len(self.reference))
+            self._refuse_other_shapes()
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"the state is damaged ({type(error).__name__}: {error}); begin a new one") from None
         return self

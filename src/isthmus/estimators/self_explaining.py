@@ -25,6 +25,7 @@ from isthmus.estimators.inputs import Array, gather, row_shape, row_weights
 from isthmus.estimators.interventions import Counterfactual, Intervention, counterfactual, intervened
 from isthmus.estimators.on_code import ClassifierOnCode, OnCode, refuse_no_switch, refuse_weight
 from isthmus.estimators.parameters import whole
+from isthmus.estimators.reference import of_autoencoder
 from isthmus.explain.self_explaining import SelfExplaining
 from isthmus.noise import Noise
 from isthmus.records import Rows
@@ -84,7 +85,7 @@ class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
         self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
         self._answer_anew()
         self.autoencoder_._seen.look(x, weight, self.autoencoder_.answers)
-        self.autoencoder_._refer(x, loop.held_out)
+        self.autoencoder_._references = of_autoencoder(self.autoencoder_, x, loop.held_out)
         self._remember(x, noise.branch(SAMPLE))
         return self
 

@@ -46,6 +46,8 @@ def whole(least: int, most: int) -> Callable[[str, Any], int]:
     """Return what reads a whole number within bounds."""
 
     def read(name: str, value: Any) -> int:
+        if type(value) is float and value.is_integer():  # 2.0 is a whole number of JSON
+            value = int(value)
         if type(value) is not int or not least <= value <= most:
             raise Refused(422, f"{name!r} is {shown(value)}; give a whole number from {least} to {most}")
         return value

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import isthmus
+from isthmus.data.columns.facts import GREATEST
 from isthmus.service import protocol
 from isthmus.service.fields import Field
 from isthmus.service.guard import Limits
@@ -91,19 +93,11 @@ def refusals() -> Schema:
 
 def asking(route: str, able: dict[str, Served], limits: Limits, several: bool) -> Schema:
     """Return a question that speaks records, with an example for each model."""
-    options: Schema = {name: OPTION_SCHEMAS[name] for name in OPTIONS[route]}
-    names: Schema = {"model": {"type": "string", "enum": list(able)}}
-    rows = [{"$ref": f"#/components/schemas/Row_of_{name.replace(' ', '_')}"} for name in able]
-    has_rows = route != "sample"
-    listed: Schema = {"type": "array", "minItems": 1, "maxItems": limits.rows, "items": {"anyOf": rows}}
-    body = {
-        "type": "object",
-        "properties": ({"rows": listed} if has_rows else {}) | names | options,
-        "required": ["rows"] if has_rows else [],
-        "additionalProperties": False,
-    }
+    bodies = [questioned(route, name, one, limits, several) for name, one in able.items()]
+    body = bodies[0] if len(bodies) == 1 else {"anyOf": bodies}
     examples = {name: {"value": example(route, name, one, several)} for name, one in able.items()}
-    model = {"name": "model", "in": "query", "schema": {"type": "string", "enum": list(able)}}
+    told = f"one of {', '.join(able)}, where the body names none"
+    model = {"name": "model", "in": "query", "schema": {"type": "string"}, "description": told}
     content = {"application/json": {"schema": body, "examples": examples}}
     return {
         "summary": SUMMARIES[route],
@@ -111,6 +105,24 @@ def asking(route: str, able: dict[str, Served], limits: Limits, several: bool) -
         "requestBody": {"required": True, "content": content},
         "responses": answers(),
     }
+
+
+def questioned(route: str, name: str, served: Served, limits: Limits, several: bool) -> Schema:
+    """Return the body of a question to a model."""
+    known = OPTIONS[route] if route != "explain" or served.kind == "self-explaining" else {}
+    properties: Schema = {"model": {"type": "string", "const": name}}
+    properties |= {option: OPTION_SCHEMAS[option] for option in known}
+    if getattr(served, "classes", None) is not None and "against" in properties:
+        labels = [str(label) if isinstance(label, str) else label for label in served.classes]  # type: ignore[attr-defined]
+        properties["against"] = OPTION_SCHEMAS["against"] | {"enum": labels}
+    if "n" in properties:
+        properties["n"] = OPTION_SCHEMAS["n"] | {"maximum": limits.rows}
+    required = ["model"] if several else []
+    if route != "sample":
+        one = {"$ref": f"#/components/schemas/Row_of_{name.replace(' ', '_')}"}
+        properties["rows"] = {"type": "array", "minItems": 1, "maxItems": limits.rows, "items": one}
+        required.append("rows")
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 def example(route: str, name: str, served: Served, several: bool) -> Schema:
@@ -123,7 +135,11 @@ def row(served: Served) -> Schema:
     """Return what a row of a model is."""
     columns = served.columns
     if not columns.named and columns.codec is None:
-        return {"type": "array", "minItems": columns.shape[0], "maxItems": columns.shape[0]}
+        found: Schema = cell(columns.fields[0])
+        found.pop("examples")
+        for size in reversed(columns.shape):
+            found = {"type": "array", "minItems": size, "maxItems": size, "items": found}
+        return found
     return {
         "type": "object",
         "properties": {field.name: cell(field) for field in columns.fields},
@@ -137,12 +153,28 @@ def cell(field: Field) -> Schema:
     """Return what a cell of a column is."""
     kinds = JSON_TYPES.get(field.type, ["number", "string", "boolean"]) + (["null"] if field.nullable else [])
     found: Schema = {"type": kinds, "examples": [field.example]}
+    if "number" in kinds:
+        found |= {"minimum": -GREATEST, "maximum": GREATEST}
+    if field.told["kind"] == "count":
+        found |= {"type": ["integer", *kinds[1:]], "minimum": 0}
     if field.type == "date":
         found["description"] = f"a date as {field.told['format']}"
+        found |= (
+            {"format": "date"} if field.told["format"] == "%Y-%m-%d" else {"pattern": pattern(field.told["format"])}
+        )
     levels = field.told.get("levels")
     if levels and "buckets" not in field.told:
         found["description"] = f"one of {', '.join(map(str, levels[:8]))}{', ...' if len(levels) > 8 else ''}"
     return found
+
+
+def pattern(form: str) -> str:
+    """Return a regular expression of the dates of a format, of days that every month has."""
+    two = {"%m": "(0[1-9]|1[0-2])", "%d": "(0[1-9]|1[0-9]|2[0-8])", "%H": "([01][0-9]|2[0-3])"}
+    found = re.escape(form.replace("%", "\0")).replace("\0", "%").replace("\\%", "%")
+    for code, digits in {"%Y": "[12][0-9]{3}", **two, "%M": "[0-5][0-9]", "%S": "[0-5][0-9]", "%f": "[0-9]{6}"}.items():
+        found = found.replace(code, digits)
+    return f"^{found}$"
 
 
 def inferring(served: dict[str, Served]) -> Schema:

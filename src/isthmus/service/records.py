@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from isthmus.service.bodies import as_it_is, parsed, refuse_strange, switch, whole
-from isthmus.service.refusal import Refused
+from isthmus.service.refusal import Refused, shown
 from isthmus.service.registry import Registry
 from isthmus.service.served import Answer, Rows, Served
 from isthmus.service.worker import Worker
@@ -35,6 +35,8 @@ def answer(
     """
     asked = parsed(body)
     named = asked.get("model", model)
+    if model is not None and registry.get(model) is not registry.get(named):
+        raise Refused(422, f"the body names {shown(named)}, and the address {shown(model)}; name one model")
     served = registry.get(named)
     rows, options = question(served, route, asked, most)
     waiting = worker.submit(served, served.routes[route], rows, **options)

@@ -51,8 +51,6 @@ class Trainer(Component):
     Args:
         epochs: passes over the training rows; 0 keeps the starting values.
         batch_size: rows per step; 0 picks 256, fewer below 5,120 rows so that an epoch has about twenty steps.
-        micro_batch: the most rows that one pass holds in memory; a step adds up the gradients of as many passes as its
-            rows need, and comes to the same weights. 0 passes all rows of a step at once.
         optimiser: how a gradient becomes a step.
         validation: share of rows held out to choose the best weights and to stop; 0 trains on all rows and keeps the
             last weights.
@@ -71,6 +69,8 @@ class Trainer(Component):
             value of the loss in some steps of an epoch only.
         checkpoint_seconds: shortest time between two checkpoints, where a checkpoint file is asked for.
         pretraining: how the layers are trained one by one before the whole; None trains the whole from the start.
+        micro_batch: the most rows that one pass holds in memory; a step adds up the gradients of as many passes as its
+            rows need, and comes to the same weights. 0 passes all rows of a step at once.
 
     Raises:
         ValueError: a setting out of its range.
@@ -82,7 +82,6 @@ class Trainer(Component):
     kind: ClassVar[str] = "trainer"
     epochs: int = count(100, low=0)
     batch_size: int = count(0, low=0)
-    micro_batch: int = count(0, low=0)
     optimiser: Optimiser = Adam(Cosine(1e-3))  # noqa: RUF009  (frozen)
     validation: float = number(0.1, low=0.0, high=0.9)
     patience: int = count(10, low=0)
@@ -93,6 +92,7 @@ class Trainer(Component):
     engine: str = choice("auto", ("auto", "native", "sparse", "explicit", "autograd", "compiled", "sharded"))
     checkpoint_seconds: float = number(30.0, low=0.0)
     pretraining: Greedy | None = None
+    micro_batch: int = count(0, low=0)
 
     def rows_per_step(self, rows: int) -> int:
         """Return the batch size for so many training rows."""
