@@ -41,7 +41,7 @@ from isthmus.bench import environments
 from isthmus.parts import Dense
 from isthmus.persistence import MANIFEST, WEIGHTS, checksum
 
-BODIES, MODELS, LATE = 200_000, 20_000, 10.0
+BODIES, MODELS, LATE = 200_000, 10_000, 10.0
 DESCRIBED = "requests made of the description (schemathesis)"
 REQUESTS, LOADED = "bodies of requests", "saved models"
 TABLE = Table(
