@@ -59,7 +59,7 @@ def fit(
 
     Args:
         data: a csv, Parquet, npy, npz or idx file, a folder of images, idx or Parquet files, an array of zarr, a
-            pattern of files ('rows/*.parquet'), a URL (s3://bucket/rows), or digits, mnist, fashion-mnist.
+            pattern of files (``rows/*.parquet``), a URL (s3://bucket/rows), or digits, mnist, fashion-mnist.
         out: folder for the model; an older model there is replaced once the new one is complete.
         task: autoencoder, or anomaly for a detector of rows unlike those of DATA (isthmus score). A detector chooses
             its own parts but for the architecture. classify or regress for a self-explaining model of --target, whose
