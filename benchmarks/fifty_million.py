@@ -10,7 +10,8 @@ Rates are rows per second of one epoch of reading and training (30-64-8-64-30, A
 linear algebra) on the first million rows in ten files, the median of rounds in which all take turns: isthmus as it
 fits; the stream of isthmus in the plain loop of torch that all others have too; Hugging Face's datasets (Parquet as it
 is), webdataset and litdata (after their conversion, which is told apart) behind their own or torch's loader, with as
-many workers as the row says. Shuffle buffers hold 10,000 rows. The others live in the environment ``streaming``
+many workers as the row says. An epoch that takes more than two minutes is left then, and the rate so far is taken.
+Shuffle buffers hold 10,000 rows. The others live in the environment ``streaming``
 (``--install``).
 """
 
@@ -150,7 +151,7 @@ def rate(name: str, folder: Path, python: Path) -> dict[str, Any]:
     return json.loads(said.splitlines()[-1]) | {"peak": peak}
 
 
-def measure_rates(bench: Bench, folder: Path, environments: Path) -> None:
+def measure_rates(bench: Bench, folder: Path, environments: Path, rows: int) -> None:
     """Measure rates in rounds in which all take turns; others that are not installed are left out."""
     python = interpreter(environments, "streaming")
     names = [name for name in (*OURS, *OTHERS) if bench.wants(name) and (name in OURS or python.exists())]
@@ -161,7 +162,9 @@ def measure_rates(bench: Bench, folder: Path, environments: Path) -> None:
             measured[name].append(rate(name, folder, python))
             print(f"{name}: {measured[name][-1]}", flush=True)
     for name, found in measured.items():
-        with bench.row(name, {"rows": found[0]["rows"], "batch": BATCH, "rounds": rounds, "window": WINDOW}) as row:
+        with bench.row(
+            name, {"rows": FILES * (rows // FILES), "batch": BATCH, "rounds": rounds, "window": WINDOW}
+        ) as row:
             row |= {key: statistics.median(one[key] for one in found) for key in ("rate", "peak", "before")}
 
 
@@ -188,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if given.part != "memory":
             first.mkdir()
             write(first, FILES, rows // FILES)
-            measure_rates(bench, first, environments)
+            measure_rates(bench, first, environments, rows)
 
 
 if __name__ == "__main__":

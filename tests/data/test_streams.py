@@ -247,6 +247,23 @@ def test_workers_visit_rows_of_uneven_blocks_once(data):
     assert all(len(part) == steps for part in parts)
 
 
+@given(st.integers(1, 3000), st.data())
+def test_some_of_very_many_rows_are_drawn_without_an_order_of_all(n, data):
+    k = data.draw(st.integers(0, min(n, 90)))
+    found = Noise(3).some(n, k)
+    assert len(found) == k == len(found.unique()) and torch.equal(found, found.sort().values)
+    assert k == 0 or (found[0] >= 0 and found[-1] < n)
+    assert torch.equal(found, Noise(3).some(n, k))
+
+
+def test_some_rows_are_drawn_alike_often():
+    drawn = torch.cat([Noise(seed).some(200, 4) for seed in range(5000)])
+    times = torch.bincount(drawn, minlength=200).double()
+    # Chi-squared with 199 degrees of freedom: mean 199, deviation 20.
+    assert ((times - 100) ** 2 / 100).sum() < 199 + 5 * 20
+    assert len(Noise(0).some(10**15, 3).unique()) == 3
+
+
 # -- stores -----------------------------------------------------------------------------------------------------------
 
 

@@ -41,7 +41,7 @@ def test_ten_times_the_rows_take_no_more_memory(tmp_path):
     for name, times in (("small", 1), ("large", 10)):
         with pq.ParquetWriter(tmp_path / f"{name}.parquet", rows.schema, compression="none") as writer:
             for _ in range(times):
-                writer.write_table(rows, row_group_size=2000)
+                writer.write_table(rows, row_group_size=5000)
     paths = [tmp_path / "small.parquet", tmp_path / "large.parquet"]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT, *paths],
@@ -53,4 +53,4 @@ def test_ten_times_the_rows_take_no_more_memory(tmp_path):
     assert done.returncode == 0, done.stderr
     small, large, held = map(int, done.stdout.split())
     # The large file's rows are 57 MiB, which are seen where they are in memory.
-    assert large - small < 12 and held - large > 30, done.stdout
+    assert large - small < 20 and held - large > 30, done.stdout
