@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -180,6 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.install:
         install(environments, "streaming")
     rows = 20_000 if bench.quick else FILE
+    # Whoever ends the script has the rows deleted, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     if given.folder is not None:
         given.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="rows-", dir=given.folder) as name:
