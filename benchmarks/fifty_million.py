@@ -1,11 +1,11 @@
 """Fifty million rows of thirty numbers: is memory flat, and how fast are rows read beside other libraries?
 
 Rows are made (six hidden numbers, noise) and written as Parquet, a million to a file, in row groups of 50,000, into a
-folder that is deleted at the end whatever happens. A fit in windows of 64 MiB (``--window``; 256 are the default of a
-stream, which five million rows fill twice and not thrice, so that they would take less than their share of it) and
-``isthmus score`` then run as processes of their own on the first five million and on all: the peak of resident memory is the one that the system counted for
-the process (``ru_maxrss``), and the share is that of all rows over that of the first tenth. These rows do not depend on
-how busy the machine is, but for their rates.
+folder that is deleted at the end whatever happens. A fit in windows of 64 MiB (``--window``; of the 256 that are the
+default five million rows fill two and a bit, which are then not full) and ``isthmus score`` run as processes of their
+own on the first five million and on all: the peak of resident memory is the one that the system counted for the process
+(``ru_maxrss``), and the share is that of all rows over that of the first tenth. These rows do not depend on how busy
+the machine is, but for their rates.
 
 Rates are rows per second of one epoch of reading and training (30-64-8-64-30, Adam, batches of 1,024, one thread of
 linear algebra) on the first million rows in ten files, the median of rounds in which all take turns: isthmus as it
