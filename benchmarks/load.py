@@ -67,6 +67,7 @@ def closed(port, requests, connections, seconds):
                         statuses[status] += 1
                     link.ask(requests[turn % len(requests)], at)
                     turn += 1
+        hung_up(selector)
     return found, statuses, seconds
 
 
@@ -93,7 +94,14 @@ def opened(port, requests, connections, seconds, rate):
                     if link.begun >= begun + WARM:
                         found.append(now() - link.begun)
                         statuses[status] += 1
+        hung_up(selector)
     return found, statuses, seconds
+
+
+def hung_up(selector):
+    """Close all connections."""
+    for key in list(selector.get_map().values()):
+        key.data.socket.close()
 
 
 def summary(found, statuses, seconds):

@@ -41,7 +41,7 @@ from isthmus.bench import environments
 from isthmus.parts import Dense
 from isthmus.persistence import MANIFEST, WEIGHTS, checksum
 
-BODIES, MODELS, LATE = 200_000, 20_000, 10.0
+BODIES, MODELS, LATE = 200_000, 10_000, 10.0
 DESCRIBED = "requests made of the description (schemathesis)"
 REQUESTS, LOADED = "bodies of requests", "saved models"
 TABLE = Table(
@@ -237,24 +237,30 @@ def bodies(folder: Path, count: int, seed: int) -> dict[str, Any]:
     known, statuses, found = examples(app), Counter[int](), Counter[str]()
     slowest = 0.0
 
-    async def run() -> None:
+    async def one() -> None:
         nonlocal slowest
-        for _ in range(count):
-            path, value = change.one(known)
-            times = int(change.rng.geometric(0.6))
-            text = change.rng.random() < 0.3
-            body = json.dumps(value if text else change.value(value, times)).encode()
-            body = change.data(body, times) if text else body
-            faulthandler.dump_traceback_later(6 * LATE, exit=True)
-            begun = time.perf_counter()
-            status, said = await asked(app, path, body)
-            took = time.perf_counter() - begun
-            slowest, statuses[status] = max(slowest, took), statuses[status] + 1
-            found["hung"] += took > LATE
-            found["failed"] += status >= 500 or status == 0
-            found["traces"] += traced(said)
-            if status >= 500 or traced(said):
-                print(status, path, body[:300], said[:300], flush=True)
+        path, value = change.one(known)
+        times, text = int(change.rng.geometric(0.6)), change.rng.random() < 0.3
+        body = json.dumps(value if text else change.value(value, times)).encode()
+        body = change.data(body, times) if text else body
+        begun = time.perf_counter()
+        status, said = await asked(app, path, body)
+        took = time.perf_counter() - begun
+        slowest, statuses[status] = max(slowest, took), statuses[status] + 1
+        found["hung"] += took > LATE
+        found["failed"] += status >= 500 or status == 0
+        found["traces"] += traced(said)
+        if status >= 500 or traced(said):
+            print(status, path, body[:300], said[:300], flush=True)
+
+    async def run() -> None:
+        """Ask eight at a time, so that some are answered together."""
+        for done in range(0, count, 8):
+            if done % 10_000 == 0:
+                # What hangs within the interpreter ends with a trace; nothing else could end it.
+                faulthandler.dump_traceback_later(600, exit=True)
+                print(f"{done:,} bodies", dict(statuses), flush=True)
+            await asyncio.gather(*(one() for _ in range(min(8, count - done))))
 
     asyncio.run(run())
     faulthandler.cancel_dump_traceback_later()
@@ -328,12 +334,14 @@ def saved(folder: Path, count: int, seed: int) -> dict[str, Any]:
     """Load mutated models."""
     change, found, slowest = Mutations(seed), Counter[str](), 0.0
     names = sorted(path.name for path in folder.iterdir())
-    for _ in range(count):
+    for done in range(count):
+        if done % 1000 == 0:
+            faulthandler.dump_traceback_later(600, exit=True)
+            print(f"{done:,} models", dict(found), flush=True)
         with tempfile.TemporaryDirectory() as place:
             model = Path(place) / "m"
             shutil.copytree(folder / change.one(names), model)
             tampered(model, change)
-            faulthandler.dump_traceback_later(6 * LATE, exit=True)
             begun = time.perf_counter()
             try:
                 load(model)

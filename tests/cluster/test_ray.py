@@ -162,7 +162,8 @@ def test_the_shell_scores_on_a_cluster_and_says_what_is_wrong_with_rows(cluster,
     for i in range(2):
         (rows / f"{i}.parquet").symlink_to(folder / "rows" / "0" / f"{3 * i:02}.parquet")
     done = shell("score", folder / "plain", rows / "*.parquet", "-o", out, "--ray", "auto")
-    assert (done.code, done.out) == (0, f"{out}: 240 rows in 2 parts\n") and done.err == ""
+    assert (done.code, done.out) == (0, f"{out}: 240 rows in 2 parts\n"), done.err
+    assert all(line.startswith("scoring: ") for line in done.err.splitlines())
     pq.write_table(pa.table({"a": ["much"], "b": [1.0], "c": [2.0]}), rows / "9.parquet")
     done = shell("score", folder / "plain", rows, "-o", tmp_path / "other", "--ray", "auto")
     assert done.code == 2 and "9.parquet', rows 1 to 1: " in done.err and len(done.err.splitlines()) == 1

@@ -10,6 +10,7 @@ from quick import quick, unit_rows
 
 from isthmus import AnomalyDetector, Autoencoder, Monitor, SelfExplainingClassifier, Trainer, load
 from isthmus.estimators.reference import References
+from isthmus.estimators.without_rows import without_rows
 from isthmus.parts import Dense
 
 FEW = Trainer(epochs=2)
@@ -184,6 +185,14 @@ def test_what_is_refused(detector, autoencoder, tmp_path):
         state.write_text(damaged)
         with pytest.raises(ValueError, match=words):
             Monitor.resume(detector, state)
+
+
+def test_a_model_that_is_shared_without_rows_watches_its_score(model):
+    shared = without_rows(model)
+    report = Monitor(shared).update(people(300, 1))
+    assert (report.watched, report.scored) == (0, True)
+    assert Monitor(model).report.watched == 5
+    assert Monitor(shared, reference=people(500, 2)).update(people(300, 1)).watched == 5
 
 
 def test_models_of_older_releases_are_told_of(detector, monkeypatch):

@@ -124,6 +124,7 @@ def test_no_flipped_bit_and_no_lost_byte_is_believed(copy, name):
         {"recipe": {}},
         {"seeds": [1]},
         {"seeds": [1, 2, 3]},
+        {"offset": 10**400},
         {"estimator": "Autoencoder"},
         {"reading": {"type": "table"}},
         {"reading": {"type": "pictures", "factor": 1.0, "shape": [3]}},

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 AUTO, LOCAL = "auto", "local"
@@ -50,12 +50,12 @@ def connected(address: str, cpus: int) -> Iterator[Any]:
         _refuse_other(ray, address)
         yield ray
         return
-    _refuse_silent(address)
     own = {"num_cpus": cpus, "include_dashboard": False} if address == LOCAL else {}
     with environment(QUIET):
         try:
+            _refuse_silent(address)
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (ConnectionError, RuntimeError) as error:
             raise _none(address, str(error).splitlines()[0].split(". ")[0]) from None
     levels = {log: log.level for log in map(logging.getLogger, LOGS)}
     for log in levels:
@@ -70,7 +70,13 @@ def connected(address: str, cpus: int) -> Iterator[Any]:
 
 def _refuse_silent(address: str) -> None:
     """Refuse an address where nothing listens, which Ray itself would ask for minutes."""
-    if address in (AUTO, LOCAL):
+    if address == LOCAL:
+        return
+    if address == AUTO:
+        with suppress(ImportError, AttributeError, TypeError):  # a place of Ray's own, which may move
+            services = library("ray._private.services")
+            address = services.canonicalize_bootstrap_address(AUTO) or AUTO
+    if address == AUTO:
         return
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdigit():

@@ -138,7 +138,7 @@ def load(path: str | Path, *, architecture: Architecture | None = None) -> Any:
     except UnknownPart as error:
         remedy = "import your module that defines it, or install the package that does, and load again"
         raise ValueError(f"{path} was saved with a part that is not here ({error}); {remedy}") from None
-    except (KeyError, TypeError, RuntimeError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, RuntimeError, AttributeError, IndexError, ArithmeticError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}); save the model again") from None
 
 

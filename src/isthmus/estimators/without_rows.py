@@ -9,6 +9,7 @@ import numpy as np
 
 from isthmus.estimators.generation import new_codes
 from isthmus.estimators.past import Past, TrainingRows
+from isthmus.estimators.reference import References
 
 DRAW = 9
 
@@ -19,7 +20,8 @@ def without_rows(model: Any) -> Any:
     A detector forgets the rows that it compares with (``neighbours`` are then empty). Codes of training rows, which
     decode to what is nearly a row, are replaced: those of an autoencoder by draws from their density, which is all that
     ``sample`` asks of them, and the concepts of a self-explaining model by such of the same values, unit by unit, in
-    another order for each, so that ranges stay and prototypes go.
+    another order for each, so that ranges stay and prototypes go. Quantiles of columns, which are values of rows, go
+    too: a :class:`isthmus.Monitor` then watches scores alone, or compares with other rows.
 
     >>> from isthmus import AnomalyDetector, Trainer
     >>> X = np.random.default_rng(0).normal(size=(60, 3))
@@ -30,6 +32,7 @@ def without_rows(model: Any) -> Any:
     found = copy.copy(model)
     if hasattr(model, "members_"):
         found.known_, found.known_rows_ = model.known_[:0], model.known_rows_[:0]
+        found._references = References(score=model.references.score)
     elif hasattr(model, "autoencoder_"):
         found.autoencoder_ = of_autoencoder(model.autoencoder_)
         rng = np.random.default_rng(model.autoencoder_._noise.branch(DRAW).seed % 2**31)
@@ -44,5 +47,6 @@ def of_autoencoder(model: Any) -> Any:
     found, past, noise = copy.copy(model), model.past, model._noise.branch(DRAW)
     codes = new_codes(model, len(past.codes), noise).reshape(past.codes.shape).astype(np.float32)
     found._seen = TrainingRows(model._n_features_out, noise, Past(past.baseline, codes))
+    found._references = References(score=model.references.score)
     found.__dict__.pop("_density", None)
     return found
