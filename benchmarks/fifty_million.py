@@ -1,10 +1,11 @@
 """Fifty million rows of thirty numbers: is memory flat, and how fast are rows read beside other libraries?
 
 Rows are made (six hidden numbers, noise) and written as Parquet, a million to a file, in row groups of 50,000, into a
-folder that is deleted at the end whatever happens. ``isthmus fit --stream`` and ``isthmus score`` then run as processes
-of their own on the first five million and on all: the peak of resident memory is the one that the system counted for
-the process (``ru_maxrss``), and the share is that of all rows over that of the first tenth. These rows do not depend on
-how busy the machine is, but for their rates.
+folder that is deleted at the end whatever happens. A fit in windows of 64 MiB (``--window``; of the 256 that are the
+default five million rows fill two and a bit, which are then not full) and ``isthmus score`` run as processes of their
+own on the first five million and on all: the peak of resident memory is the one that the system counted for the process
+(``ru_maxrss``), and the share is that of all rows over that of the first tenth. These rows do not depend on how busy
+the machine is, but for their rates.
 
 Rates are rows per second of one epoch of reading and training (30-64-8-64-30, Adam, batches of 1,024, one thread of
 linear algebra) on the first million rows in ten files, the median of rounds in which all take turns: isthmus as it
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -54,6 +56,15 @@ OTHERS = {
     for workers in (0, 2)
     if (name, workers) != ("batches", 2)
 }
+FIT = f"""
+import sys
+from isthmus import Autoencoder, Trainer
+from isthmus.data import stream
+from isthmus.parts import Dense
+trainer = Trainer(epochs=1, batch_size={BATCH})
+model = Autoencoder({UNITS}, architecture=Dense(({HIDDEN},)), trainer=trainer, random_state=0)
+model.fit(stream(sys.argv[1], window_bytes=int(sys.argv[3]))).save(sys.argv[2])
+"""
 SCRIPT = Path(peers.__file__).parent / "streaming.py"
 
 TABLE = Table(
@@ -110,19 +121,18 @@ def watched(command: Sequence[str], **environment: str) -> tuple[str, float, flo
     return text, seconds, usage.ru_maxrss / (1 << 10 if sys.platform != "darwin" else 1 << 20)
 
 
-def memory(verb: str, rows: str, folder: Path) -> tuple[float, float]:
-    """Fit or score as a user's shell does; return seconds and the peak in MiB."""
-    isthmus, model = [sys.executable, "-m", "isthmus"], str(folder / "model")
-    net = ["--units", str(UNITS), "--architecture", f"dense:hidden=({HIDDEN})", "--batch-size", str(BATCH)]
+def memory(verb: str, rows: str, folder: Path, window: int) -> tuple[float, float]:
+    """Fit or score in a process of its own; return seconds and the peak in MiB."""
+    model = str(folder / "model")
     commands = {
-        "fit": ["fit", rows, "-o", model, "--stream", "--epochs", "1", *net],
-        "score": ["score", model, rows, "-o", str(folder / "scores.parquet")],
+        "fit": ["-c", FIT, rows, model, str(window << 20)],
+        "score": ["-m", "isthmus", "score", model, rows, "-o", str(folder / "scores.parquet")],
     }
-    _, seconds, peak = watched([*isthmus, *commands[verb]])
+    _, seconds, peak = watched([sys.executable, *commands[verb]])
     return seconds, peak
 
 
-def measure_memory(bench: Bench, folder: Path, rows: int) -> None:
+def measure_memory(bench: Bench, folder: Path, rows: int, window: int) -> None:
     """Measure the rows of memory that are asked for, of files of so many rows."""
     peaks: dict[tuple[str, int], float] = {}
     for name, (verb, size) in SIZES.items():
@@ -130,8 +140,9 @@ def measure_memory(bench: Bench, folder: Path, rows: int) -> None:
             continue
         pattern = str(folder / ("part-*.parquet" if size == LARGE else f"part-00[0-{SMALL - 1}].parquet"))
         total = size * rows
-        with bench.row(name, {"rows": total, "width": WIDTH, "group": GROUP, "batch": BATCH}) as found:
-            seconds, peak = memory(verb, pattern, folder)
+        setup = {"rows": total, "width": WIDTH, "group": GROUP, "batch": BATCH}
+        with bench.row(name, setup | ({"window": window << 20} if verb == "fit" else {})) as found:
+            seconds, peak = memory(verb, pattern, folder, window)
             peaks[verb, size] = peak
             found |= {"rate": total / seconds, "peak": peak}
             if (verb, SMALL) in peaks and size == LARGE:
@@ -173,6 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     own = argparse.ArgumentParser(add_help=False)
     own.add_argument("--folder", type=Path, help="where the rows are written for the while (6 GB)")
     own.add_argument("--part", choices=("memory", "rates", "both"), default="both")
+    own.add_argument("--window", type=int, default=64, metavar="MIB", help="window of the fits (default 64)")
     own.add_argument("--install", action="store_true", help="make the environment of the other libraries")
     given, rest = own.parse_known_args(sys.argv[1:] if arguments is None else arguments)
     bench = Bench(TABLE, rest, __doc__)
@@ -180,6 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.install:
         install(environments, "streaming")
     rows = 20_000 if bench.quick else FILE
+    # Whoever ends the script has the rows deleted, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     if given.folder is not None:
         given.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="rows-", dir=given.folder) as name:
@@ -187,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if given.part != "rates":
             whole.mkdir()
             write(whole, LARGE, rows)
-            measure_memory(bench, whole, rows)
+            measure_memory(bench, whole, rows, given.window)
         if given.part != "memory":
             first.mkdir()
             write(first, FILES, rows // FILES)

@@ -29,7 +29,7 @@ def net(job):
 
 
 def trained(job, batches):
-    """Train on batches, (rows, width), for an epoch or two minutes; return how many rows these were, and seconds."""
+    """Train on rows in batches for an epoch or two minutes; return how many these were, and the seconds."""
     model, optimiser = net(job)
     rows, began = 0, time.perf_counter()
     for x in batches:
