@@ -7,10 +7,12 @@ the process (``ru_maxrss``), and the share is that of all rows over that of the 
 how busy the machine is, but for their rates.
 
 Rates are rows per second of one epoch of reading and training (30-64-8-64-30, Adam, batches of 1,024, one thread of
-linear algebra) on the first million rows, the median of rounds in which all take turns: isthmus as it fits; the stream
-of isthmus in the plain loop of torch that all others have too; Hugging Face's datasets (Parquet as it is), webdataset
-and litdata (after their conversion, which is told apart) behind their own or torch's loader, with as many workers as
-the row says. Shuffle buffers hold 10,000 rows. The others live in the environment ``streaming`` (``--install``).
+linear algebra) on the first million rows in ten files, the median of rounds in which all take turns: isthmus as it
+fits; the stream of isthmus in the plain loop of torch that all others have too; Hugging Face's datasets (Parquet as it
+is), webdataset and litdata (after their conversion, which is told apart) behind their own or torch's loader, with as
+many workers as the row says. An epoch that takes more than two minutes is left then, and the rate so far is taken.
+Shuffle buffers hold 10,000 rows. The others live in the environment ``streaming``
+(``--install``).
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ from isthmus.bench.environments import install, interpreter
 
 FILE, GROUP, WIDTH, UNITS, HIDDEN = 1_000_000, 50_000, 30, 8, 64
 SMALL, LARGE, ROUNDS, BATCH = 5, 50, 3, 1024
+# The first million rows are so many files, for readers that give each worker files of its own.
+FILES = 10
 # Two windows and more of the first million rows.
 WINDOW = 48 << 20
 SIZES = {f"{verb}, {files * FILE:,} rows": (verb, files) for verb in ("fit", "score") for files in (SMALL, LARGE)}
@@ -118,15 +122,14 @@ def memory(verb: str, rows: str, folder: Path) -> tuple[float, float]:
     return seconds, peak
 
 
-def measure_memory(bench: Bench, folder: Path, files: dict[int, int], rows: int) -> None:
-    """Measure the rows of memory that are asked for; files of the small and the large size may be fewer."""
+def measure_memory(bench: Bench, folder: Path, rows: int) -> None:
+    """Measure the rows of memory that are asked for, of files of so many rows."""
     peaks: dict[tuple[str, int], float] = {}
     for name, (verb, size) in SIZES.items():
         if not bench.wants(name):
             continue
-        pattern = str(folder / f"part-[0-9][0-9][0-{9 if size == LARGE else files[SMALL] - 1}].parquet")
-        pattern = pattern if size == LARGE else pattern.replace("[0-9][0-9]", "00")
-        total = files[size] * rows
+        pattern = str(folder / ("part-*.parquet" if size == LARGE else f"part-00[0-{SMALL - 1}].parquet"))
+        total = size * rows
         with bench.row(name, {"rows": total, "width": WIDTH, "group": GROUP, "batch": BATCH}) as found:
             seconds, peak = memory(verb, pattern, folder)
             peaks[verb, size] = peak
@@ -148,7 +151,7 @@ def rate(name: str, folder: Path, python: Path) -> dict[str, Any]:
     return json.loads(said.splitlines()[-1]) | {"peak": peak}
 
 
-def measure_rates(bench: Bench, folder: Path, environments: Path) -> None:
+def measure_rates(bench: Bench, folder: Path, environments: Path, rows: int) -> None:
     """Measure rates in rounds in which all take turns; others that are not installed are left out."""
     python = interpreter(environments, "streaming")
     names = [name for name in (*OURS, *OTHERS) if bench.wants(name) and (name in OURS or python.exists())]
@@ -159,7 +162,9 @@ def measure_rates(bench: Bench, folder: Path, environments: Path) -> None:
             measured[name].append(rate(name, folder, python))
             print(f"{name}: {measured[name][-1]}", flush=True)
     for name, found in measured.items():
-        with bench.row(name, {"rows": found[0]["rows"], "batch": BATCH, "rounds": rounds, "window": WINDOW}) as row:
+        with bench.row(
+            name, {"rows": FILES * (rows // FILES), "batch": BATCH, "rounds": rounds, "window": WINDOW}
+        ) as row:
             row |= {key: statistics.median(one[key] for one in found) for key in ("rate", "peak", "before")}
 
 
@@ -178,12 +183,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.folder is not None:
         given.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="rows-", dir=given.folder) as name:
-        folder, files = Path(name), {SMALL: SMALL, LARGE: 1 if given.part == "rates" else LARGE}
-        write(folder, files[LARGE], rows)
+        whole, first = Path(name) / "whole", Path(name) / "first"
         if given.part != "rates":
-            measure_memory(bench, folder, files, rows)
+            whole.mkdir()
+            write(whole, LARGE, rows)
+            measure_memory(bench, whole, rows)
         if given.part != "memory":
-            measure_rates(bench, folder, environments)
+            first.mkdir()
+            write(first, FILES, rows // FILES)
+            measure_rates(bench, first, environments, rows)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import torch
 
 from isthmus import Autoencoder, Trainer, load, recipes
 from isthmus.data import stream
+from isthmus.noise import Noise
+from isthmus.objective import Task
 from isthmus.parts import (
     L1,
     L2,
@@ -27,7 +29,9 @@ from isthmus.parts import (
     TopK,
     Variational,
 )
+from isthmus.records import Rows
 from isthmus.training.callbacks import Callback
+from isthmus.training.distributed import joined
 from isthmus.training.resampling import Resampling
 
 ROWS, WIDTH = 501, 12
@@ -146,10 +150,34 @@ def streamed(folder):
     return torch.cat(seen), found(fitted)
 
 
+class NowAndThen(Task):
+    """A task with a weight that few rows reach, so that seldom all processes have a gradient for it."""
+
+    def __init__(self):
+        super().__init__()
+        self.always, self.seldom = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(4))
+
+    def forward(self, batch, noise, epoch):
+        terms = (self.always.sum() * batch.x[:, 0] - 1) ** 2
+        if batch.x[:, 1].max() > 0.95:
+            terms = terms + self.seldom.square().sum() * (batch.x[:, 1] > 0.95)
+        return {"terms": terms}, {}
+
+
+def now_and_then(engine):
+    """Return the weights of such a task after a fit."""
+    task, x = NowAndThen(), torch.from_numpy(np.random.default_rng(0).random((200, 2)))
+    trainer = Trainer(3, batch_size=20, precision="float64", validation=0.0, engine=engine)
+    trainer.fit(task, Rows(x), Noise(0), group=joined())
+    return task.state_dict()
+
+
 def sharded(folder):
     """Return what becomes of sharded fits that roll back, go on from a file, and end by themselves."""
     settings = {"engine": "sharded", "epochs": 4, "corruption": GaussianNoise(0.1)}
     results = {f"{name}, sharded": found(FITS[name](engine="sharded")) for name in SHARDED}
+    results |= {f"{name}, sharded": found(NEAR[name](engine="sharded")) for name in ("single precision", "bf16")}
+    results["now and then, sharded"] = now_and_then("sharded")
     results["in parts, sharded"] = found(FITS["corruption"](engine="sharded", micro_batch=9))
     rolled = model(engine="sharded", optimiser=SGD(3.0)).fit(rows())
     results["rolled back, sharded"] = found(rolled) | times(rolled)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from isthmus.sharing.hub import from_hub as from_hub
     from isthmus.sharing.hub import push_to_hub as push_to_hub
     from isthmus.training.trainer import Trainer as Trainer
+    from isthmus.tuning import tune as tune
 
 # Looked up when first used, so that the command line answers --help without importing torch.
 _HOMES = {
@@ -43,6 +44,7 @@ _HOMES = {
     "passports": "isthmus.explain",
     "push_to_hub": "isthmus.sharing.hub",
     "Trainer": "isthmus.training.trainer",
+    "tune": "isthmus.tuning",
     "activations": "isthmus.data.activations",
     "interchange": "isthmus.interchange",
     "parts": "isthmus.parts",
@@ -67,6 +69,7 @@ __all__ = [
     "passports",
     "push_to_hub",
     "recipes",
+    "tune",
 ]
 
 

@@ -27,21 +27,22 @@ def parse(kind: type[P], text: str) -> P:
 def _read(text: str) -> dict[str, Any]:
     name, _, rest = text.strip().partition(":")
     settings: dict[str, Any] = {"type": name.strip().replace("-", "_").lower()}
-    for item in _split(rest):
+    for item in split(rest):
         key, equals, value = item.partition("=")
         if not equals:
             raise ValueError(f"{item!r} in {text!r} is not NAME=VALUE; write for example top_k:k=8")
-        settings[key.strip()] = _literal(value.strip())
+        settings[key.strip()] = literal(value.strip())
     return settings
 
 
-def _literal(text: str) -> Any:
+def literal(text: str) -> Any:
+    """Read one value: a number, a truth value, a tuple or part in brackets, else a word."""
     if text.startswith("(") and text.endswith(")"):
         inner = text[1:-1].strip()
-        items = [item.strip() for item in _split(inner)]
+        items = [item.strip() for item in split(inner)]
         values = len(items) > 1 and all("(" not in item and "=" not in item for item in items)
         if values or all(item.startswith("(") for item in items):
-            return tuple(_literal(item) for item in items)
+            return tuple(literal(item) for item in items)
         if ":" in inner or inner.isidentifier():
             return _read(inner)
     try:
@@ -50,7 +51,7 @@ def _literal(text: str) -> Any:
         return text
 
 
-def _split(text: str) -> list[str]:
+def split(text: str) -> list[str]:
     """Split at the commas that stand outside every bracket."""
     parts, depth, start = [], 0, 0
     for i, letter in enumerate(text):

@@ -18,7 +18,7 @@ from benchmarks.common import ROOT
 SCRIPTS = sorted(
     path.stem
     for path in (ROOT / "benchmarks").glob("*.py")
-    if path.stem not in ("__init__", "common", "sets", "tables", "render")
+    if path.stem not in ("__init__", "common", "sets", "tables", "render", "watching")
 )
 # What a script is asked for here; the rest of its rows differ in numbers only.
 SHORT = {"linear_pca": ["--only", "MNIST"], "defaults": ["--only", "breast"], "sparse_patches": ["--only", "25"]}
@@ -27,6 +27,7 @@ SHORT["speed"] = ["--only", "30-32-8", "--contestants", "scikit", "--threads", "
 SHORT |= {"seed_concepts": ["--only", "dense, notebook"], "self_explaining_step": ["--only", "alike"]}
 SHORT["self_explaining_tables"] = ["--only", "rows, λ 1, log"]
 SHORT["distributed"] = ["--only", "narrow: 2"]
+SHORT |= {"faults": ["--only", "SIGKILL, a stream"], "sharded": ["--only", "2 processes, divided"]}
 SHORT["page"] = ["--only", "digits, small"]
 SHORT["sparse_dictionary"] = ["--only", "isthmus"]
 # Without the peers, which are not installed everywhere.

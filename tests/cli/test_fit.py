@@ -244,4 +244,4 @@ def test_several_processes_train_the_same_model(shell, small, tmp_path):
 
 def test_several_processes_are_for_autoencoders(shell, small, tmp_path):
     done = shell("fit", "digits", "--out", tmp_path / "x", *small, "--task", "classify", "--devices", "2")
-    assert done.code == 2 and "--devices: not for --task classify; leave it out" in done.err
+    assert done.code == 2 and "not for --task classify; leave it out" in done.err

@@ -4,15 +4,17 @@ import json
 import os
 import shutil
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shells import isthmus as shell
 
 from isthmus import AnomalyDetector, Trainer, load
-from isthmus.cluster import parts, scoring
+from isthmus.cluster import connection, parts, scoring
 from isthmus.cluster.scoring import score
 from isthmus.data import read
 from isthmus.estimators import score_batches, scored_schema
@@ -87,7 +89,7 @@ def test_other_models_files_and_options_are_refused_and_nothing_is_lost(folder, 
 def test_a_file_that_changes_under_a_run_is_found_out(folder, tmp_path):
     path = tmp_path / "rows.parquet"
     shutil.copy(folder / "rows" / "0" / "00.parquet", path)
-    (part,) = parts.planned([path])
+    (part,) = parts.planned(parts.sources(str(path)))
     os.utime(path, (1, 1))
     settings = scoring.Settings(str(folder / "plain"), str(tmp_path), "mark", None, (), False)
     with pytest.raises(ValueError, match="has changed since the run began"):
@@ -110,10 +112,10 @@ def test_what_cannot_be_scored_is_told_with_its_place_and_other_parts_stay(folde
     ("source", "told"),
     [
         ("rows.csv", "is no Parquet file, and only these are scored in parts; write it as Parquet"),
-        ("nothing", "is no Parquet file"),
-        ("no.parquet", "there is no Parquet file at"),
+        ("nothing", "there is no file"),
+        ("no.parquet", "there is no file"),
         ("empty", "there is no Parquet file at .* give a folder, a pattern or a file"),
-        ("*.parq", "there is no Parquet file at"),
+        ("*.parq", "no file matches .* has bare.parquet"),
         ("bare.parquet", "there is no row to score"),
         ("broken.parquet", "as Parquet"),
     ],
@@ -125,6 +127,65 @@ def test_sources_that_are_none_are_refused(folder, tmp_path, source, told):
     pq.write_table(pa.table({"a": pa.array([], pa.float64())}), tmp_path / "bare.parquet")
     with pytest.raises(ValueError, match=told):
         score(folder / "plain", tmp_path / source, tmp_path / "out")
+
+
+def test_rows_of_a_store_have_the_scores_of_those_on_disk(folder, tmp_path):
+    for file in sorted((folder / "rows" / "0").iterdir()):
+        with fsspec.open(f"memory://scored/{file.name}", "wb") as there:
+            there.write(file.read_bytes())
+    score(folder / "plain", "memory://scored", tmp_path / "far")
+    score(folder / "plain", folder / "rows" / "0", tmp_path / "near")
+    assert pq.read_table(tmp_path / "far").equals(pq.read_table(tmp_path / "near"))
+    assert score(folder / "plain", "memory://scored", tmp_path / "far").kept > 0
+
+
+def test_a_run_that_wrote_no_part_binds_nobody(folder, tmp_path):
+    rows = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"a": ["much"], "b": [1.0], "c": [2.0]}), rows)
+    with pytest.raises(ValueError, match="rows 1 to 1: "):
+        score(folder / "plain", rows, tmp_path / "out")
+    shutil.copy(folder / "rows" / "0" / "00.parquet", rows)
+    assert score(folder / "plain", rows, tmp_path / "out").rows == 120
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("127.0.0.1:1", "no Ray cluster answers at '127.0.0.1:1' .* start one with ray start --head"),
+        ("ray://10.0.0.1:10001", "is no HOST:PORT of a Ray cluster; on one of its machines"),
+        ("here", "is no HOST:PORT"),
+    ],
+)
+def test_an_address_where_nothing_listens_is_refused_at_once(address, told):
+    with pytest.raises(ValueError, match=told):
+        connection._refuse_silent(address)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("-o", "x.csv", "--ray", "local"), "--ray writes a folder of Parquet files, not x.csv; name a folder"),
+        (("--ray", "local"), "--ray writes a folder of Parquet files, not lines"),
+        (("-o", "x", "--devices", 2), "--devices is for workers of a cluster; add --ray ADDRESS"),
+        (("-o", "x", "--ray", "local", "--fdr", 0.1), "--fdr looks at the p-values of all rows together"),
+        (("-o", "x", "--limit", 3), "--limit and --size are for rows that are read at once"),
+    ],
+)
+def test_options_that_do_not_go_with_parts_are_refused(folder, options, told):
+    done = shell("score", folder / "detector", folder / "rows", *options)
+    assert done.code == 2 and told in done.err and len(done.err.splitlines()) == 1
+
+
+def test_the_shell_scores_in_parts_by_itself(folder, tmp_path):
+    done = shell("score", folder / "plain", folder / "rows" / "0", "-o", tmp_path / "out")
+    assert (done.code, done.out) == (0, f"{tmp_path / 'out'}: 1,200 rows in 10 parts\n")
+    done = shell("score", folder / "plain", folder / "rows" / "0", "-o", tmp_path / "out")
+    assert "in 10 parts (10 of them from an earlier run)" in done.out
+
+
+def test_storage_is_for_a_cluster(tmp_path):
+    done = shell("fit", "digits", "-o", tmp_path / "model", "--storage", tmp_path)
+    assert done.code == 2 and "--storage is for workers of a cluster; add --ray ADDRESS" in done.err
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(folder, tmp_path):

@@ -3,6 +3,7 @@
 All that needs a cluster is in this file, which starts one on this machine, once.
 """
 
+import importlib.util
 import json
 import os
 import signal
@@ -26,14 +27,17 @@ import torch
 from shells import isthmus as shell
 
 from isthmus import load
+from isthmus.cli.progress import Watch
 from isthmus.cluster import Ray, connection
 from isthmus.cluster.scoring import score
 from isthmus.cluster.serving import app, application
+from isthmus.parts import Greedy
 from isthmus.service.options import Options
 from isthmus.training import distributed
 from isthmus.training.distributed import Devices
 
-ray = pytest.importorskip("ray", reason="a cluster needs the extra isthmus[ray]")
+if importlib.util.find_spec("ray") is None:
+    pytest.skip("a cluster needs the extra isthmus[ray]", allow_module_level=True)
 # Ray's own modules use what their successors deprecate, and leave sockets to the collector.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 ON = Ray("auto", 2, timeout=60.0)
@@ -76,11 +80,13 @@ def test_workers_of_a_cluster_come_to_the_same_bits_and_survive_the_loss_of_one(
     flag, storage = tmp_path / "flag", tmp_path / "shared"
     on = Ray("auto", 2, timeout=60.0, storage=storage)
     heard = faults.Heard(tmp_path / "heard", last=9)
-    fitted = noisy().fit(sharing.rows(), devices=on, callbacks=[faults.Fault(flag, signal.SIGKILL), heard])
+    callbacks, model = [faults.Fault(flag, signal.SIGKILL), heard], noisy()
+    model.set_params(trainer__checkpoint_seconds=0.0)
+    fitted = model.fit(sharing.rows(), devices=on, callbacks=callbacks, checkpoint=storage / "checkpoint")
     assert flag.exists() and same(fitted, together)
-    # The first epoch was not trained again by those that were started anew.
+    # Those that were started anew went on behind the second epoch.
     assert (tmp_path / "heard").read_text().split("\n")[:-1] == ["0 1", "0 2", "0 3"]
-    assert heard.epochs[-1] == 3 and list(storage.iterdir()) == []
+    assert heard.epochs[-1] == 3 and [path.name for path in storage.iterdir()] == ["checkpoint"]
     assert capfd.readouterr().out == ""
 
 
@@ -156,7 +162,8 @@ def test_the_shell_scores_on_a_cluster_and_says_what_is_wrong_with_rows(cluster,
     for i in range(2):
         (rows / f"{i}.parquet").symlink_to(folder / "rows" / "0" / f"{3 * i:02}.parquet")
     done = shell("score", folder / "plain", rows / "*.parquet", "-o", out, "--ray", "auto")
-    assert (done.code, done.out) == (0, f"{out}: 240 rows in 2 parts\n") and done.err == ""
+    assert (done.code, done.out) == (0, f"{out}: 240 rows in 2 parts\n"), done.err
+    assert all(line.startswith("scoring: ") for line in done.err.splitlines())
     pq.write_table(pa.table({"a": ["much"], "b": [1.0], "c": [2.0]}), rows / "9.parquet")
     done = shell("score", folder / "plain", rows, "-o", tmp_path / "other", "--ray", "auto")
     assert done.code == 2 and "9.parquet', rows 1 to 1: " in done.err and len(done.err.splitlines()) == 1
@@ -225,8 +232,8 @@ def test_applications_without_models_or_with_strange_options_are_refused(folder)
             app(given)
 
 
-def test_a_file_that_somebody_puts_there_ends_a_fit_behind_the_epoch(tmp_path):
+def test_a_file_that_somebody_puts_there_interrupts_a_fit_behind_the_epoch(tmp_path):
     (tmp_path / distributed.STOP).touch()
-    model = sharing.model(epochs=9)
-    model.fit(sharing.rows(), callbacks=[distributed.Until(tmp_path / distributed.STOP)])
-    assert model.n_iter_ == 1
+    watch, model = Watch(), sharing.model(epochs=9, pretraining=Greedy(epochs=3))
+    model.fit(sharing.rows(), callbacks=[distributed.Until(tmp_path / distributed.STOP), watch])
+    assert watch.interrupted and [row["epoch"] for row in model.history_] == [1]

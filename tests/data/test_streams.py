@@ -1,6 +1,10 @@
 """Rows on disk: what a stream reads is what the readers read, every epoch visits every row once, in a drawn order."""
 
+import io
+import pickle
+import sys
 import threading
+import time
 import tracemalloc
 
 import hypothesis.strategies as st
@@ -8,13 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import streamed
 import torch
 from hypothesis import given
 from numpy.testing import assert_allclose
+from streamed import table
 
 from isthmus.data import Scaling, read, stream
 from isthmus.data.arrays import Moments
 from isthmus.data.shuffle import Shuffled, quality, windows
+from isthmus.data.streams.base import Once
 from isthmus.noise import Noise
 from isthmus.records import Rows
 
@@ -40,10 +47,6 @@ def order(rows, steps, epoch=0, seed=0):
 
 def flat(batches):
     return [row for batch in batches for row in batch]
-
-
-def table(X, names=None):
-    return pa.table({name: X[:, i] for i, name in enumerate(names or [f"c{i}" for i in range(X.shape[1])])})
 
 
 # -- the order --------------------------------------------------------------------------------------------------------
@@ -154,6 +157,247 @@ def test_no_more_than_two_windows_and_some_blocks_are_in_memory(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert sum(allocated) + peak < 2.5 * window
+
+
+# -- laws of every kind of stream --------------------------------------------------------------------------------------
+
+KINDS = pytest.mark.parametrize("kind", streamed.KINDS)
+SMALL = {"window_bytes": 25 * WIDTH * 4}
+
+
+def feed_of(opened):
+    return Shuffled(opened, lambda x, dtype: x.astype(dtype), (WIDTH,))
+
+
+@KINDS
+def test_a_stream_is_its_rows_in_order_in_every_process(kind, tmp_path):
+    X = numbered(101)
+    opened = streamed.opened(kind, tmp_path, X, **SMALL)
+    assert len(opened) == 101 and opened.shape == (WIDTH,) and opened.dtype == np.float32 and len(opened.starts) > 9
+    for rows in (opened, pickle.loads(pickle.dumps(opened))):
+        assert np.array_equal(np.concatenate(list(rows)), X)
+        places = np.array([0, 19, 20, 21, 50, 100])
+        assert np.array_equal(rows.take(places), X[places]) and np.array_equal(rows.sample(), opened.sample())
+        assert rows.where(57).startswith("row ") and repr(rows) == repr(opened)
+
+
+@KINDS
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_every_row_is_visited_once_an_epoch_by_one_of_the_workers(kind, size, tmp_path):
+    opened = streamed.opened(kind, tmp_path, numbered(101), **SMALL)
+    workers = [feed_of(pickle.loads(pickle.dumps(opened))).split(torch.tensor([3, 64]))[0] for _ in range(size)]
+    orders = []
+    for epoch in (0, 1):
+        shares = [
+            [
+                (batch.x[:, 0].div(WIDTH).long().tolist(), batch.among)
+                for batch in rows.shares(Noise(7).at(epoch), 6, i, size)
+            ]
+            for i, rows in enumerate(workers)
+        ]
+        visited = [row for share in shares for rows, _ in share for row in rows]
+        assert sorted(visited) == sorted(set(range(101)) - {3, 64})
+        assert all(sum(len(share[step][0]) for share in shares) == shares[0][step][1][1] for step in range(6))
+        orders.append(visited)
+    assert orders[0] != orders[1]
+
+
+@KINDS
+def test_the_order_of_a_stream_is_a_function_of_the_noise(kind, tmp_path):
+    opened = streamed.opened(kind, tmp_path, numbered(101), **SMALL)
+    first = order(feed_of(opened), 7, epoch=3)
+    assert first == order(feed_of(pickle.loads(pickle.dumps(opened))), 7, epoch=3)
+    assert sorted(flat(first)) == list(range(101)) and len({len(batch) for batch in first}) <= 2
+    assert len({tuple(flat(order(feed_of(opened), 7, epoch=e, seed=s))) for e in range(2) for s in range(2)}) == 4
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=14), st.integers(9, 60), st.integers(1, 5), st.integers(0, 99))
+def test_workers_share_blocks_of_uneven_size_without_overlap_or_loss(sizes, window, size, seed):
+    rows = np.array(sizes)
+    shares = [windows(Noise(seed), rows, window, rank, size) for rank in range(min(size, len(rows)))]
+    again = [windows(Noise(seed), rows, window, rank, size) for rank in range(len(shares))]
+    assert (
+        sorted(block for share in shares for blocks in share for block in blocks) == list(range(len(rows)))[: len(rows)]
+    )
+    counts = [sum(map(len, share)) for share in shares]
+    assert max(counts) - min(counts) <= 1
+    assert all(
+        np.array_equal(a, b) for one, two in zip(shares, again, strict=True) for a, b in zip(one, two, strict=True)
+    )
+    # A worker holds its share of the window, or a block where none fits into that.
+    share = max(window // size, max(sizes))
+    assert all(rows[blocks].sum() <= share for some in shares for blocks in some)
+
+
+@given(st.data())
+def test_workers_visit_rows_of_uneven_blocks_once(data):
+    sizes = data.draw(st.lists(st.integers(1, 12), min_size=2, max_size=12))
+    size = data.draw(st.integers(1, min(4, len(sizes))))
+    total, steps = sum(sizes), data.draw(st.integers(1, 3))
+    opened = stream(numbered(total), window_bytes=4 * WIDTH * max(2, total))
+    opened.starts = np.cumsum([0, *sizes])
+    feed, parts = feed_of(opened), []
+    try:
+        shares = [feed.shares(Noise(0), steps, rank, size) for rank in range(size)]
+        parts = [[batch.x[:, 0].div(WIDTH).long().tolist() for batch in share] for share in shares]
+    except ValueError as error:
+        assert "leave some of" in str(error) and "without a row; raise batch_size" in str(error)
+        return
+    assert sorted(row for part in parts for batch in part for row in batch) == list(range(total))
+    assert all(len(part) == steps for part in parts)
+
+
+@given(st.integers(1, 3000), st.data())
+def test_some_of_very_many_rows_are_drawn_without_an_order_of_all(n, data):
+    k = data.draw(st.integers(0, min(n, 90)))
+    found = Noise(3).some(n, k)
+    assert len(found) == k == len(found.unique()) and torch.equal(found, found.sort().values)
+    assert k == 0 or (found[0] >= 0 and found[-1] < n)
+    assert torch.equal(found, Noise(3).some(n, k))
+
+
+def test_some_rows_are_drawn_alike_often():
+    drawn = torch.cat([Noise(seed).some(200, 4) for seed in range(5000)])
+    times = torch.bincount(drawn, minlength=200).double()
+    # Chi-squared with 199 degrees of freedom: mean 199, deviation 20.
+    assert ((times - 100) ** 2 / 100).sum() < 199 + 5 * 20
+    assert len(Noise(0).some(10**15, 3).unique()) == 3
+
+
+# -- stores -----------------------------------------------------------------------------------------------------------
+
+
+def stored(files=3, groups=8, width=6, rows=50, delay=0.0):
+    """Return a store with Parquet files, and their rows."""
+    X = np.arange(files * groups * rows * width, dtype=np.float32).reshape(-1, width)
+    store = streamed.Store(delay)
+    for i, part in enumerate(np.split(X, files)):
+        raw = io.BytesIO()
+        pq.write_table(table(part), raw, row_group_size=rows, compression="none", use_dictionary=False)
+        store.pipe(f"/rows/{i}.parquet", raw.getvalue())
+    return store, X
+
+
+def test_a_store_is_asked_for_each_footer_once_and_for_the_columns_that_are_wanted():
+    store, X = stored(groups=4, rows=5000)
+    opened = stream("/rows", filesystem=store, drop=("c1", "c2", "c3", "c4"), window_bytes=4 * 2 * 20_000)
+    opening = len(store.opens)
+    assert opening == 3
+    heads = len(store.ranges)
+    for _ in range(2):
+        assert np.array_equal(np.concatenate(list(opened)), X[:, [0, 5]])
+    asked = store.ranges[heads:]
+    sizes = [len(content.getvalue()) for content in store.store.values()]
+    # Two columns of six lie apart: two ranges for each row group.
+    assert len(store.opens) == opening and len(asked) <= 2 * 2 * 12
+    assert sum(length for _, _, length, _ in asked) < 2 * 0.4 * sum(sizes)
+
+
+def test_a_store_that_answers_late_is_asked_ahead_of_the_batches():
+    store, X = stored(files=1, groups=24, delay=0.004)
+    opened = stream("/rows/*.parquet", filesystem=store, window_bytes=4 * 6 * 50 * 6)
+    assert opened.readers > 1
+    store.ranges.clear()
+    seen, ahead = [], []
+    for batch in Shuffled(opened, lambda x, dtype: x.astype(dtype), (6,)).batches(Noise(0), 24):
+        seen += batch.x[:, 0].tolist()
+        ahead.append(len({at for _, at, _, _ in store.ranges}))
+        time.sleep(0.03)
+    assert sorted(seen) == X[:, 0].tolist()
+    # While a window is in use the next one's blocks are asked for; the thread that trains asks for nothing.
+    assert ahead[4] >= 12 and ahead[10] >= 18 and ahead[-1] == 24
+    assert threading.main_thread().name not in {name for *_, name in store.ranges}
+
+
+def test_what_a_store_does_not_give_is_said():
+    store, _ = stored()
+    opened = stream("/rows", filesystem=store, window_bytes=4 * 6 * 200)
+    store.rm("/rows/1.parquet")
+    assert len(opened) == 1200 and len(stream("/rows/*.parquet", filesystem=store, window_bytes=4 * 6 * 200)) == 800
+    with pytest.raises(
+        ValueError, match=r"there is no file '/rows/1.parquet', or its store does not show it; give a file"
+    ):
+        stream("/rows/1.parquet", filesystem=store)
+    store.refused.add("/rows/0.parquet")
+    with pytest.raises(ValueError, match=r"'/rows/0.parquet' may not be read \(Access Denied\); give the rights"):
+        stream("/rows", filesystem=store)
+    with pytest.raises(ValueError, match=r"no file matches '/rows/\*.pq'; '/rows' has 0.parquet, 2.parquet"):
+        stream("/rows/*.pq", filesystem=store)
+    with pytest.raises(ValueError, match=r"cannot reach 'gopher://x/y.parquet': Protocol not known: gopher"):
+        stream("gopher://x/y.parquet")
+
+
+def test_an_object_that_vanishes_before_another_process_opens_it_is_named():
+    store, _ = stored()
+    opened = stream("/rows", filesystem=store, window_bytes=4 * 6 * 200)
+    for part in opened._parts:
+        part._opened = Once(part._place.source)
+    store.rm("/rows/2.parquet")
+    with pytest.raises(ValueError, match=r"'/rows/2.parquet' is not there, or no longer; give what is"):
+        list(opened)
+
+
+def test_files_of_a_web_server_are_streamed(tmp_path):
+    pytest.importorskip("aiohttp")
+    X = numbered(101)
+    streamed.KINDS["Parquet"](tmp_path, X)
+    np.save(tmp_path / "x.npy", X)
+    (tmp_path / "secret.parquet").write_bytes(b"")
+    with streamed.served(tmp_path) as address:
+        for name in ("x.parquet", "x.npy", "x.parquet?version=1"):
+            opened = stream(f"{address}/{name}", **SMALL)
+            assert np.array_equal(np.concatenate(list(pickle.loads(pickle.dumps(opened)))), X)
+            assert np.array_equal(read(f"{address}/{name}").X, X)
+        for name in ("secret.parquet", "none.parquet"):
+            with pytest.raises(ValueError, match=rf"'http://.*/{name}'(, or its store does not show| is not there)"):
+                stream(f"{address}/{name}")
+
+
+def test_files_that_differ_are_named_with_the_first_difference(tmp_path):
+    np.save(tmp_path / "a.npy", numbered(20))
+    np.save(tmp_path / "b.npy", np.ones((4, 5), np.float32))
+    with pytest.raises(
+        ValueError, match=r"b.npy' has not the columns of .*a.npy': float32 of the shape \(5,\) where it"
+    ):
+        stream(str(tmp_path / "*.npy"))
+    pq.write_table(table(numbered(20)), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=r"a.parquet' has not the columns of .*a.npy'"):
+        stream(str(tmp_path / "a.*"))
+    pq.write_table(table(numbered(20)[:, :2]), tmp_path / "b.parquet")
+    with pytest.raises(
+        ValueError, match=r"b.parquet' has not the columns of .*a.parquet': 2 where it has 3; make them"
+    ):
+        stream(str(tmp_path / "*.parquet"))
+    # What is left out may differ.
+    assert (
+        len(stream(str(tmp_path / "*.parquet"), drop=("c2",)) if False else stream(str(tmp_path / "a.parquet"))) == 20
+    )
+
+
+def test_zarr_is_read_in_whole_chunks_and_groups_are_refused(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    opened = streamed.opened("zarr", tmp_path, numbered(101), window_bytes=4 * WIDTH * 64 * 14)
+    assert np.array_equal(np.diff(opened.starts)[:-1], np.full(8, 12))
+    with pytest.raises(
+        ValueError, match=r"x.zarr' has chunks of 6 rows, 72 bytes in float32, which no window of 48 holds"
+    ):
+        stream(tmp_path / "x.zarr", window_bytes=48)
+    zarr.create_group(tmp_path / "group.zarr").create_array("X", data=numbered(5))
+    with pytest.raises(ValueError, match=r"group.zarr' is a group of zarr, .* add its name to the path: X"):
+        stream(tmp_path / "group.zarr")
+    assert np.array_equal(read(tmp_path / "group.zarr" / "X").X, numbered(5))
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 4, 4), dtype=np.uint8)
+    zarr.create_array(tmp_path / "pixels.zarr", data=pixels, chunks=(5, 4, 4))
+    assert stream(tmp_path / "pixels.zarr").shape == (1, 4, 4)
+    assert_allclose(stream(tmp_path / "pixels.zarr").read(0), pixels[:20, None] / np.float32(255))
+
+
+def test_without_zarr_the_extra_is_named(tmp_path, monkeypatch):
+    (tmp_path / "x.zarr").mkdir()
+    (tmp_path / "x.zarr" / "zarr.json").write_text("{}")
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(ImportError, match=r"x.zarr' is read by zarr; pip install 'isthmus\[zarr\]'"):
+        stream(tmp_path / "x.zarr")
 
 
 # -- moments ----------------------------------------------------------------------------------------------------------

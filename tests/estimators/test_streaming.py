@@ -1,11 +1,13 @@
 """Fits of rows that stay on disk: what they share with fits of rows in memory, and where they say that they cannot."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import streamed
 from fitting import Crash, CrashAt
 from numpy.testing import assert_allclose
 from quick import TWO, identical, quick, rows, unit_rows
@@ -87,21 +89,37 @@ def test_an_array_that_numpy_maps_is_streamed_where_it_exceeds_a_window(path, mo
         quick().fit(mapped, sample_weight=np.ones(400))
 
 
-@pytest.mark.parametrize("kind", ["npy", "parquet"])
-def test_an_interrupted_fit_goes_on_to_the_same_weights(kind, path, parquet, tmp_path):
-    opened = stream(path if kind == "npy" else parquet, **SMALL)
-    make = lambda: quick(trainer=Trainer(epochs=5, batch_size=16, checkpoint_seconds=0))  # noqa: E731
+@pytest.mark.parametrize("kind", streamed.KINDS)
+def test_an_interrupted_fit_goes_on_to_the_same_weights(kind, tmp_path):
+    opened = streamed.opened(kind, tmp_path, X, **SMALL)
+    make = lambda: quick(trainer=Trainer(epochs=4, batch_size=32, checkpoint_seconds=0))  # noqa: E731
     whole = make().fit(opened)
     with pytest.raises(Crash):
-        make().fit(opened, checkpoint=tmp_path / "c", callbacks=[CrashAt("fit", 3)])
-    resumed = make().fit(opened, checkpoint=tmp_path / "c")
+        make().fit(opened, checkpoint=tmp_path / "c", callbacks=[CrashAt("fit", 2)])
+    # Another process has the same way to the rows, and nothing else.
+    again = pickle.loads(pickle.dumps(opened))
+    resumed = make().fit(again, checkpoint=tmp_path / "c")
     assert identical(resumed, whole) and resumed.history_.curve() == whole.history_.curve()
+
+
+def test_other_rows_are_another_fit(path, tmp_path):
+    make = lambda: quick(trainer=Trainer(epochs=3, batch_size=32, checkpoint_seconds=0))  # noqa: E731
+    with pytest.raises(Crash):
+        make().fit(stream(path, **SMALL), checkpoint=tmp_path / "c", callbacks=[CrashAt("fit", 2)])
     other = X.copy()
     other[0] += 1
     np.save(path, other)
-    if kind == "npy":
-        with pytest.raises(ValueError, match="checkpoint of another fit"):
-            make().fit(opened, checkpoint=tmp_path / "c")
+    with pytest.raises(ValueError, match="checkpoint of another fit"):
+        make().fit(stream(path, **SMALL), checkpoint=tmp_path / "c")
+
+
+@pytest.mark.slow
+def test_workers_open_a_stream_each_by_itself(tmp_path):
+    fits = [
+        quick().fit(streamed.opened(kind, tmp_path / kind[:4], X, **SMALL), devices=2) for kind in ("pattern", "zarr")
+    ]
+    again = quick().fit(stream(tmp_path / "zarr" / "x.zarr", **SMALL), devices=2)
+    assert identical(fits[1], again) and all(np.isfinite(fit.score(X)) for fit in fits)
 
 
 def test_a_likelihood_is_chosen_by_all_rows(tmp_path):

@@ -171,13 +171,23 @@ def test_shares_in_micro_batches_come_to_the_weights_of_one(both, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*sharing.SHARDED, "in parts", "resumed"])
+@pytest.mark.parametrize("name", [*sharing.SHARDED, "in parts", "resumed", "now and then"])
 def test_divided_weights_come_to_those_of_one(both, name):
     if name == "resumed":
         one = both[0]["sharded, uninterrupted"]
+    elif name == "now and then":
+        one = sharing.now_and_then("autograd")
     else:
         one = sharing.found(sharing.FITS["corruption" if name == "in parts" else name]())
     assert apart(one, both[0][f"{name}, sharded"]) < 1e-9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["single precision", "bf16"])
+def test_divided_weights_of_fewer_digits_are_near_those_of_one(both, name):
+    one = sharing.found(sharing.NEAR[name]())
+    assert torch.allclose(both[0][f"{name}, sharded"]["loss"], one["loss"], rtol=0.01)
+    assert identical(both[0][f"{name}, sharded"], both[1][f"{name}, sharded"])
 
 
 @pytest.mark.slow
@@ -257,17 +267,19 @@ def test_callbacks_are_called_once_and_end_the_fit_of_all_which_goes_on_elsewher
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_lost_worker_costs_time_and_nothing_else(tmp_path, number):
+@pytest.mark.parametrize(
+    ("number", "engine"), [(signal.SIGKILL, "auto"), (signal.SIGSTOP, "auto"), (signal.SIGKILL, "sharded")]
+)
+def test_a_lost_worker_costs_time_and_nothing_else(tmp_path, number, engine):
     flag, save_to = tmp_path / "flag", tmp_path / "checkpoint"
 
-    def fit(**settings):
-        trainer = {"epochs": 4, "corruption": sharing.GaussianNoise(0.1)}
+    def fit(engine, **settings):
+        trainer = {"epochs": 4, "corruption": sharing.GaussianNoise(0.1), "engine": engine}
         fitted = sharing.model(**trainer).set_params(trainer__checkpoint_seconds=0.0)
         return sharing.found(fitted.fit(sharing.rows(), **settings))
 
-    found = fit(devices=PATIENT, callbacks=[faults.Fault(flag, number)], checkpoint=save_to)
-    assert flag.exists() and apart(fit(), found) < 1e-9
+    found = fit(engine, devices=PATIENT, callbacks=[faults.Fault(flag, number)], checkpoint=save_to)
+    assert flag.exists() and apart(fit("auto"), found) < 1e-9
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from isthmus.cli.monitoring import monitor
 from isthmus.cli.reporting import explore, report
 from isthmus.cli.serving import serve
 from isthmus.cli.sharing import pull, push
+from isthmus.cli.tuning import tune
 from isthmus.cli.using import encode, evaluate, reconstruct, sample, score
 
 INTERRUPTED = 130
@@ -40,6 +41,7 @@ Begin with: isthmus fit digits -o model --figures figures""",
 )
 COMMANDS: tuple[Callable[..., int | None], ...] = (
     fit,
+    tune,
     report,
     explore,
     encode,

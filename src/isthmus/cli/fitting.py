@@ -58,7 +58,8 @@ def fit(
     modelled by its kind, and comes back in its own type.
 
     Args:
-        data: a csv, Parquet, npy, npz or idx file, a folder of images or idx files, or digits, mnist, fashion-mnist.
+        data: a csv, Parquet, npy, npz or idx file, a folder of images, idx or Parquet files, an array of zarr, a
+            pattern of files (``rows/*.parquet``), a URL (s3://bucket/rows), or digits, mnist, fashion-mnist.
         out: folder for the model; an older model there is replaced once the new one is complete.
         task: autoencoder, or anomaly for a detector of rows unlike those of DATA (isthmus score). A detector chooses
             its own parts but for the architecture. classify or regress for a self-explaining model of --target, whose
@@ -82,7 +83,7 @@ def fit(
             one this machine belongs to, local for one that is started on this machine, or HOST:PORT.
         storage: folder that all machines of that cluster see, for checkpoints.
         checkpoint: file to write checkpoints to; where it exists, training goes on from it.
-        stream: read DATA, an npy file or Parquet files, in blocks while training; so it is by itself where it would
+        stream: read DATA, npy, Parquet or zarr, in blocks while training; so it is by itself where it would
             fill a quarter of memory. Figures and measures are then those of some of its rows.
         quiet: print nothing but mistakes.
         config: TOML file with options.
@@ -141,7 +142,8 @@ def refuse_for(task: str, detected: tuple[Any, ...], workers: Any) -> None:
     if task != "anomaly" and any(option is not None for option in detected):
         raise ValueError("--contamination, --alarm-rate and --members are for anomaly detectors; add --task anomaly")
     if task != "autoencoder" and workers is not None:
-        raise ValueError(f"--devices and --ray: not for --task {task}; leave it out, or fit an autoencoder")
+        culprit = "--devices" if isinstance(workers, int) else "--ray"
+        raise ValueError(f"{culprit}: not for --task {task}; leave it out, or fit an autoencoder")
 
 
 def refuse_targets(explaining: Explaining) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 AUTO, LOCAL = "auto", "local"
+# Seconds that a cluster has to answer.
+PATIENCE = 5.0
 LOGS = ("ray", "ray.data", "ray.train", "ray.serve")
 # Read when Ray is imported or starts something: no telemetry from here, and no word of Ray's own about workers that
 # were lost, which are noticed and started anew.
@@ -50,12 +53,10 @@ def connected(address: str, cpus: int) -> Iterator[Any]:
     own = {"num_cpus": cpus, "include_dashboard": False} if address == LOCAL else {}
     with environment(QUIET):
         try:
+            _refuse_silent(address)
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise ValueError(
-                f"no Ray cluster answers at {address!r} ({str(error).splitlines()[0].rstrip('.')}); start one with ray "
-                f"start --head, name its HOST:PORT, or give {LOCAL!r} for one on this machine"
-            ) from None
+        except (ConnectionError, RuntimeError) as error:
+            raise _none(address, str(error).splitlines()[0].split(". ")[0]) from None
     levels = {log: log.level for log in map(logging.getLogger, LOGS)}
     for log in levels:
         log.setLevel(logging.ERROR)
@@ -65,6 +66,35 @@ def connected(address: str, cpus: int) -> Iterator[Any]:
         ray.shutdown()
         for log, level in levels.items():
             log.setLevel(level)
+
+
+def _refuse_silent(address: str) -> None:
+    """Refuse an address where nothing listens, which Ray itself would ask for minutes."""
+    if address == LOCAL:
+        return
+    if address == AUTO:
+        with suppress(ImportError, AttributeError, TypeError):  # a place of Ray's own, which may move
+            services = library("ray._private.services")
+            address = services.canonicalize_bootstrap_address(AUTO) or AUTO
+    if address == AUTO:
+        return
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdigit():
+        raise ValueError(
+            f"{address!r} is no HOST:PORT of a Ray cluster; on one of its machines (also by ray job submit) give "
+            f"{AUTO!r}, or {LOCAL!r} for one on this machine"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise _none(address, str(error)) from None
+
+
+def _none(address: str, reason: str) -> ValueError:
+    return ValueError(
+        f"no Ray cluster answers at {address!r} ({reason.rstrip('.')}); start one with ray start --head, name its "
+        f"HOST:PORT, or give {LOCAL!r} for one on this machine"
+    )
 
 
 def _refuse_other(ray: Any, address: str) -> None:

@@ -6,19 +6,19 @@ another model are never mixed in. Its name begins with an underscore, which read
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import isthmus
 from isthmus import persistence
-from isthmus.data import atomic
+from isthmus.data import atomic, places
 from isthmus.data.parquetfiles import PARQUET, parquet_file
+from isthmus.data.places import Place
 from isthmus.training.checkpoint import difference
 
 MANIFEST, FORMAT, VERSION = "_scores.json", "isthmus scores", 1
@@ -59,42 +59,34 @@ class Part:
         return cls(**fields | {name: tuple(fields[name]) for name in ("groups", "seen")})
 
 
-def sources(given: str, out: Path | None = None) -> list[Path]:
+def sources(given: str, out: Path | None = None) -> list[Place]:
     """Return the Parquet files of a folder (and its folders), of a pattern, or the one file, by name; none in ``out``.
 
     Raises:
         ValueError: there is none, or something else.
     """
-    path = Path(given).expanduser()
-    if path.is_dir():
-        found = [p for p in path.rglob("*") if not any(part[0] in "._" for part in p.relative_to(path).parts)]
-        found = [p for p in found if p.suffix.lower() in PARQUET]
-    elif glob.has_magic(given) and not path.exists():
-        found = [Path(p) for p in glob.glob(str(path), recursive=True)]  # noqa: PTH207  (a pattern may be absolute)
-    else:
-        found = [path]
     own = None if out is None else out.absolute()
-    files = sorted(p.absolute() for p in found if own not in p.absolute().parents)
-    strange = next((p for p in files if p.suffix.lower() not in PARQUET), None)
+    files = [place.resolved() for place in places.found(places.located(given), PARQUET)]
+    files = [place for place in files if place.here is None or own not in place.here.parents]
+    strange = next((place for place in files if place.suffix not in PARQUET or not place.info().is_file), None)
     if strange is not None:
         raise ValueError(
-            f"{str(strange)!r} is no Parquet file, and only these are scored in parts; write it as Parquet, or score "
+            f"{strange.name!r} is no Parquet file, and only these are scored in parts; write it as Parquet, or score "
             "it into one file: -o scores.csv"
         )
-    missing = next((p for p in files if not p.is_file()), None)
-    if missing is not None or not files:
-        raise ValueError(f"there is no Parquet file at {str(missing or given)!r}; give a folder, a pattern or a file")
+    if not files:
+        raise ValueError(f"there is no Parquet file at {given!r}; give a folder, a pattern or a file")
     return files
 
 
-def planned(files: Sequence[Path], most: int = ROWS) -> list[Part]:
+def planned(files: Sequence[Place], most: int = ROWS) -> list[Part]:
     """Divide files into parts of at most so many rows, or of one row group.
 
     Raises:
         ValueError: a file is damaged, or there is no row.
     """
-    above = Path(os.path.commonpath([file.parent for file in files]))
-    ranges: list[tuple[Path, list[int], int, int]] = []
+    above = os.path.commonpath([PurePosixPath(file.path).parent for file in files])
+    ranges: list[tuple[Place, list[int], int, int]] = []
     for file in files:
         with parquet_file(file) as opened:
             sizes = [opened.metadata.row_group(i).num_rows for i in range(opened.metadata.num_row_groups)]
@@ -102,12 +94,11 @@ def planned(files: Sequence[Path], most: int = ROWS) -> list[Part]:
     if not ranges:
         raise ValueError("there is no row to score; give at least one")
     width = max(5, len(str(len(ranges))))
+    marks = {file.name: seen(file) for file, *_ in ranges}
+    labels = {file.name: PurePosixPath(file.path).relative_to(above).as_posix() for file, *_ in ranges}
     return [
-        Part(
-            f"part-{i:0{width}d}.parquet", str(file), file.relative_to(above).as_posix(), tuple(groups), first, n, stamp
-        )
+        Part(f"part-{i:0{width}d}.parquet", file.name, labels[file.name], tuple(groups), first, n, marks[file.name])
         for i, (file, groups, first, n) in enumerate(ranges)
-        for stamp in (seen(file),)
     ]
 
 
@@ -127,19 +118,16 @@ def _ranges(sizes: Sequence[int], most: int) -> list[tuple[list[int], int, int]]
     return found
 
 
-def seen(file: str | Path) -> tuple[int, int]:
+def seen(file: Place) -> tuple[int, int]:
     """Return what tells a file that was written anew: its size and when it was changed.
 
     Raises:
         ValueError: it is gone.
     """
-    try:
-        found = Path(file).stat()
-    except OSError as error:
-        raise ValueError(
-            f"{str(file)!r} is gone ({error.strerror}); score what there is, into another folder"
-        ) from None
-    return found.st_size, found.st_mtime_ns
+    found = file.info()
+    if not found.is_file:
+        raise ValueError(f"{file.name!r} is gone; score what there is, into another folder")
+    return found.size, found.mtime_ns or 0
 
 
 def header(model: Path, plan: Sequence[Part], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,7 +162,10 @@ def begin(out: Path, head: dict[str, Any]) -> str:
     except (OSError, ValueError) as error:
         raise ValueError(f"{file} is damaged ({error}); delete {str(out)!r} and score anew") from None
     there = {name: value for name, value in there.items() if name != "complete"} if isinstance(there, dict) else {}
-    if change := difference(there, head):
+    change = difference(there, head)
+    if change and not any(out.glob("part-*.parquet")):
+        _write(file, head)
+    elif change:
         raise ValueError(f"{str(out)!r} holds scores of another run: {change}; delete it, or choose another folder")
     return marks
 

@@ -13,7 +13,7 @@ from isthmus.cluster import parts
 from isthmus.cluster.connection import connected, library
 from isthmus.cluster.parts import Part
 from isthmus.cluster.training import Ray
-from isthmus.data import atomic, tables
+from isthmus.data import atomic, places, tables
 from isthmus.data.parquetfiles import parquet_file, reading
 
 BLOCK = 8192
@@ -102,7 +102,7 @@ class Scorer:
 
         from isthmus.estimators.blocks import score_batches
 
-        path, row = Path(part.source), part.first
+        path, row = places.located(part.source), part.first
         with parquet_file(path) as file:
             batches = iter(file.iter_batches(batch_size=BLOCK, row_groups=list(part.groups)))
             while (batch := reading(path, lambda: next(batches, None))) is not None:
@@ -119,7 +119,7 @@ class Scorer:
                 row += len(block)
 
     def _refuse_changed(self, part: Part) -> None:
-        if parts.seen(part.source) != part.seen:
+        if parts.seen(places.located(part.source)) != part.seen:
             raise ValueError(f"{part.source!r} has changed since the run began; score it anew, into another folder")
 
 
@@ -143,7 +143,7 @@ def score(
 
     Args:
         model: folder of a saved model, which all machines see, as they see ``source`` and ``out``.
-        source: a Parquet file, a folder of these, or a pattern such as ``rows/*.parquet``.
+        source: a Parquet file, a folder of these, a pattern such as ``rows/*.parquet``, or a URL of a store.
         out: folder for the parts; ``pyarrow.parquet.read_table(out)`` reads all of them.
         on: the cluster that scores; None is this process.
         per_column: add what each column adds.

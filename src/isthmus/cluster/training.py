@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -54,6 +54,7 @@ class Ray(Workers):
     Ray(address='10.0.0.1:6379', count=4, timeout=90.0, restarts=3, threads=1, storage='/shared', gpu=False)
     """
 
+    signalled: ClassVar[bool] = False
     address: str = AUTO
     count: int = 2
     timeout: float = TIMEOUT

@@ -24,6 +24,8 @@ DENIED = re.compile(
     r"access.?denied|forbidden|unauthorized|invalid.?access.?key|signature.?does.?not.?match", re.IGNORECASE
 )
 GONE = re.compile(r"no.such.(key|bucket|file)|does not exist|\bnot found\b", re.IGNORECASE)
+WAYS = "a file, a folder, a pattern of files, or a URL"
+UNSEEN = ", or its store does not show it"
 Source = str | os.PathLike[str]
 
 
@@ -86,7 +88,11 @@ class Place:
         if self.here is not None:
             return Place(self.filesystem, path, str(Path(path)))
         scheme = f"{self.name.partition('://')[0]}://" if "://" in self.name else ""
-        return Place(self.filesystem, path, path if "://" in path else f"{scheme}{path.lstrip('/')}")
+        return Place(self.filesystem, path, f"{scheme}{path.lstrip('/')}" if scheme and "://" not in path else path)
+
+    def resolved(self) -> Place:
+        """Return the place under a name that means the same wherever a process stands."""
+        return self if self.here is None else self.beside(self.here.absolute().as_posix())
 
     @contextmanager
     def local(self) -> Iterator[Path]:
@@ -172,7 +178,7 @@ def found(place: Place, endings: Collection[str]) -> list[Place]:
     kind = place.info().type
     if kind == FileType.NotFound:
         if not place.pattern:
-            raise ValueError(f"there is no file {place.name!r}; give a file, a folder, a pattern of files, or a URL")
+            raise ValueError(f"there is no file {place.name!r}{'' if place.here is not None else UNSEEN}; give {WAYS}")
         return _matching(place)
     if kind != FileType.Directory or place.zarr():
         return [place]

@@ -1,10 +1,11 @@
-"""File systems of fsspec for pyarrow; imported with the first of them."""
+"""File systems of fsspec for pyarrow, and the other way round; imported with the first of them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pyarrow as pa  # noqa: TID253  (what is pickled for workers has to be a class of a module)
+from fsspec.implementations.arrow import ArrowFSWrapper
 from pyarrow import fs  # noqa: TID253
 
 
@@ -15,3 +16,9 @@ class Ranges(fs.FSSpecHandler):  # type: ignore[misc]
         if not self.fs.isfile(path):
             raise FileNotFoundError(path)
         return pa.PythonFile(self.fs.open(path, mode="rb", cache_type="none"), mode="r")
+
+
+class Wrapped(ArrowFSWrapper):  # type: ignore[misc]
+    """A file system of pyarrow for zarr, which asks all of them for a name."""
+
+    fsid = "pyarrow"

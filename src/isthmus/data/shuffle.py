@@ -204,13 +204,13 @@ class Shuffled:
     def _fill(self, buffer: Tensor, blocks: Array, order: Tensor) -> Tensor:
         """Write the rows of some blocks to where the order has them."""
         out = buffer.numpy().reshape(len(buffer), -1)
-        places = np.empty(len(order), np.int64)
+        places = np.empty(len(order), np.int32)
         places[order.numpy()] = np.arange(len(order))
         done = 0
         for block, read in zip(blocks, self.stream.several(blocks), strict=True):
             start, end = self.stream.starts[block : block + 2]
             left_out = self.held[slice(*np.searchsorted(self.held, (start, end)))] - start
-            to = np.full(end - start, len(order))
+            to = np.full(end - start, len(order), np.int32)
             kept = np.delete(np.arange(end - start), left_out)
             to[kept] = places[done : done + len(kept)]
             done += len(kept)

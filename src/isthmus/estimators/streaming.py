@@ -68,21 +68,25 @@ class Looked:
         least, greatest, at = np.inf, -np.inf, 0
         ends: list[Array] = [np.empty(0), np.empty(0)]
         moments: Moments | None = None
-        places, some = drawn(len(found), found.window // SHARE), []
+        places = drawn(len(found), found.window // SHARE)
+        # Many small pieces would leave holes in the heap, which stay with the process.
+        sample = np.empty((len(places) + self.extremes, *found.shape), found.dtype)
         for block in found:
-            some.append(block[places[slice(*np.searchsorted(places, (at, at + len(block))))] - at])
+            here = slice(*np.searchsorted(places, (at, at + len(block))))
+            sample[here] = block[places[here] - at]
             for rows in _pieces(block.reshape(len(block), -1)):
-                here = Moments.of(rows)
-                self._refuse_holes(rows, here, at)
+                these = Moments.of(rows)
+                self._refuse_holes(rows, these, at)
                 at += len(rows)
-                if (low := here.low.min()) < least:
+                if (low := these.low.min()) < least:
                     least, ends[0] = low, rows[int(rows.min(1).argmin())].copy()
-                if (high := here.high.max()) > greatest:
+                if (high := these.high.max()) > greatest:
                     greatest, ends[1] = high, rows[int(rows.max(1).argmax())].copy()
-                moments = here if moments is None else moments.joined(here)
+                moments = these if moments is None else moments.joined(these)
         assert moments is not None  # a stream has rows
         self.moments = moments
-        self.sample = named(np.concatenate([*some, np.stack(ends).reshape(2, *found.shape)]), found.names)
+        sample[-self.extremes :] = np.stack(ends).reshape(-1, *found.shape)
+        self.sample = named(sample, found.names)
 
     def __len__(self) -> int:
         """Return the number of rows."""

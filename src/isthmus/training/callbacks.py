@@ -98,3 +98,47 @@ class TensorBoard(Callback):
     def fit_end(self, loop: Loop) -> None:
         """Close the writer."""
         self.writer.close()
+
+
+class MLflow(Callback):
+    """Log every term of every epoch as metrics of an MLflow run (extra: ``isthmus[mlflow]``).
+
+    It is the active run, or a new one that ends with the fit; ``run_id`` says which.
+    """
+
+    def __init__(self) -> None:
+        """Begin without a run."""
+        self.run_id: str | None = None
+        self._own = False
+
+    def fit_start(self, loop: Loop) -> None:
+        """Find a run, or begin one.
+
+        Raises:
+            ImportError: the extra is not installed.
+        """
+        try:
+            import mlflow
+        except ImportError:
+            raise ImportError("MLflow() needs mlflow; pip install 'isthmus[mlflow]'") from None
+        active = mlflow.active_run()
+        self._own = active is None
+        # A later phase goes on with the run of the first.
+        run = mlflow.start_run(run_id=self.run_id) if active is None else active
+        self.run_id = run.info.run_id
+
+    def epoch_end(self, loop: Loop, row: Row) -> None:
+        """Log the row."""
+        import mlflow
+
+        parts = ("train", "held_out", "measured")
+        metrics = {f"{row['phase']}/{part}/{name}": value for part in parts for name, value in row[part].items()}
+        metrics[f"{row['phase']}/learning_rate"] = row["learning_rate"]
+        mlflow.log_metrics(metrics, step=row["epoch"], run_id=self.run_id)
+
+    def fit_end(self, loop: Loop) -> None:
+        """End the run, where it is its own."""
+        import mlflow
+
+        if self._own:
+            mlflow.end_run("KILLED" if loop.interrupted else "FINISHED")

@@ -120,23 +120,25 @@ class Work:
     def run(self, group: Group, folder: Path) -> None:
         """Take part in the fit; the first worker leaves behind what its callbacks remember."""
         torch.set_num_threads(self.threads)
-        settings = self.settings | {"callbacks": [*self.settings["callbacks"], Until(folder / STOP)]}
-        self.trainer.fit(self.task, self.rows, self.noise, group=group, **settings)
+        self.trainer.fit(self.task, self.rows, self.noise, group=group, **self.settings)
         for i, callback in enumerate(self.settings["callbacks"] if group.first else ()):
             with suppress(ValueError):
                 job.write(folder / f"{CALLBACKS}{i}", vars(callback))
 
 
 class Until(Callback):
-    """End the fit behind an epoch once somebody has put a file there, as an interruption of workers far away."""
+    """Interrupt the fit of all behind an epoch once somebody has put a file there: no signal reaches other machines."""
+
+    everywhere = True
 
     def __init__(self, path: Path) -> None:
         """Remember where."""
         self.path = path
 
     def epoch_end(self, loop: Loop, row: Row) -> None:
-        """Look whether it is there."""
-        loop.stop |= self.path.exists()
+        """Look whether it is there; the first one looks for all."""
+        if loop.group.told(loop.group.first and self.path.exists()):
+            loop.stop = loop.interrupted = True
 
 
 def take_part(folder: Path, rank: int) -> None:
@@ -191,7 +193,8 @@ def fit(
     with workers.folder() as folder:
         if save_to is None:
             save_to, trainer = folder / "checkpoint", replace(trainer, checkpoint_seconds=OFTEN)
-        settings = {"held_out": held_out, "callbacks": [*callbacks], "save_to": save_to.absolute()}
+        called = [*callbacks] if workers.signalled else [*callbacks, Until(folder / STOP)]
+        settings = {"held_out": held_out, "callbacks": called, "save_to": save_to.absolute()}
         threads = workers.share()
         job.write(folder / JOB, Work(trainer, task, rows, noise, settings, workers.timeout, threads))
         interrupted = workers.launch(folder, threads)

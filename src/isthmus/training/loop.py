@@ -104,7 +104,7 @@ class Loop:
                 while not self.over:
                     self.one_epoch()
         except BaseException as error:
-            if self.divides:
+            if self.divides and "engine" in self.__dict__:
                 # The others are elsewhere, and do not answer.
                 self.engine.group = Group()
             if self.divides or not isinstance(error, KeyboardInterrupt):

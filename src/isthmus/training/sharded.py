@@ -33,7 +33,12 @@ HOOKS = ("_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dic
 
 def undivided(task: Task, optimiser: Optimiser, *, shared: bool) -> str:
     """Say why a fit cannot be divided; empty where it can."""
+    from torch.distributed.fsdp import FSDPModule
+
     reasons = {
+        f"torch {torch.__version__} cannot divide it; install 2.13 or newer": not hasattr(
+            FSDPModule, "set_reduce_scatter_unused_params"
+        ),
         "one process has nothing to divide with others": not shared,
         f"{type(optimiser).__name__} looks at all weights at once": not optimiser.elementwise,
         "a weight without an axis cannot be divided": any(p.dim() == 0 for p in task.trained()),
@@ -84,14 +89,17 @@ class Sharded(Autograd):
         self.parameters, self.turned = list(parameters), [turned(p) for p in parameters]
         for p in parameters:
             p.data = p.data.contiguous()
-        self.unit: Any = Unit(self.task)
         before = hooked(self.task)
         others = {p for p in named.values() if id(p) not in known}
         with speaking():
             mesh = init_device_mesh(parameters[0].device.type, (distributed.get_world_size(),))
-            fully_shard(self.unit, mesh=mesh, reshard_after_forward=False, ignored_params=others)
+            settings: dict[str, Any] = {"mesh": mesh, "reshard_after_forward": False, "ignored_params": others}
+            self.unit: Any = fully_shard(Unit(self.task), **settings)
         # Every process weighs its rows by their share of all, so that sums are means.
-        self.unit.set_gradient_divide_factor(1.0)  # type: ignore[operator]
+        self.unit.set_gradient_divide_factor(1.0)
+        # gloo knows no other than sums, and a weight that one process' rows do not reach may be reached by others'.
+        self.unit.set_force_sum_reduction_for_comms(True)
+        self.unit.set_reduce_scatter_unused_params(True)
         divided: dict[str, Any] = dict(self.task.named_parameters(remove_duplicate=False))
         by_number: dict[int, Any] = {i: divided[name] for name, i in self.index.items()}
         self.sharded: list[Any] = [by_number[i] for i in range(len(parameters))]

@@ -19,8 +19,7 @@ VERSION = 2
 def flatten(tree: Any, tensors: dict[str, Tensor], path: str = "") -> Any:
     """Replace every tensor in nested dictionaries and lists by a reference and collect it in ``tensors``."""
     if isinstance(tree, Tensor):
-        # The same tensor may not appear twice in the file, and views must be whole.
-        tensors[path] = tree.detach().cpu().contiguous().clone()
+        tensors[path] = alone(tree.detach().cpu().contiguous(), tensors)
         return {"$tensor": path}
     if isinstance(tree, dict):
         items = [[key, flatten(value, tensors, f"{path}/{key}")] for key, value in tree.items()]
@@ -28,6 +27,15 @@ def flatten(tree: Any, tensors: dict[str, Tensor], path: str = "") -> Any:
     if isinstance(tree, (list, tuple)):
         return [flatten(value, tensors, f"{path}/{i}") for i, value in enumerate(tree)]
     return tree
+
+
+def alone(tensor: Tensor, others: dict[str, Tensor]) -> Tensor:
+    """Return a tensor that shares its memory with no other and is the whole of it, as the file wants it."""
+    memory = tensor.untyped_storage()
+    whole = 0 < memory.nbytes() == tensor.nbytes
+    if whole and all(memory.data_ptr() != other.untyped_storage().data_ptr() for other in others.values()):
+        return tensor
+    return tensor.clone()
 
 
 def unflatten(tree: Any, tensors: dict[str, Tensor]) -> Any:

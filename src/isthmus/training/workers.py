@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 import torch
 
@@ -18,8 +19,12 @@ TIMEOUT = 90.0
 
 
 class Workers(ABC):
-    """Processes that train together: a kind says how they are started, and what all of them run is the same."""
+    """Processes that train together: a kind says how they are started, and what all of them run is the same.
 
+    ``signalled`` says that a signal of the user reaches them.
+    """
+
+    signalled: ClassVar[bool] = True
     count: int
     timeout: float
     restarts: int

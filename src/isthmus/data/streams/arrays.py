@@ -10,7 +10,7 @@ import numpy as np
 from isthmus.data import npfiles
 from isthmus.data.places import Place
 from isthmus.data.record import Array
-from isthmus.data.streams.base import READERS, Stream, rows_in
+from isthmus.data.streams.base import READERS, Once, Stream, rows_in
 
 # Blocks of an array in a window; a batch-mate comes from the same block once in so many times.
 BLOCKS = 64
@@ -91,17 +91,9 @@ class Fetched(Ranges):
     def __init__(self, place: Place, window_bytes: int) -> None:
         """Read the header."""
         self._place, self.source = place, str(place)
-        self._file: Any = None
+        self._opened = Once(place.source)
         shape, kind, self._offset = npfiles.header(self._opened(), self.source)
         self._lay_out(shape, kind, window_bytes)
-
-    def _opened(self) -> Any:
-        self._file = self._file if self._file is not None else self._place.source()
-        return self._file
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the open object, which another process opens anew."""
-        return self.__dict__ | {"_file": None}
 
     def read(self, block: int) -> Array:
         start, end = self._span(block)

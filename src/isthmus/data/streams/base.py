@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,26 @@ WIDTH = 4
 SHARE = 4
 # Blocks that are asked of a store at once: it answers late, and many at a time.
 READERS = 4
+OPENING = Lock()
+
+
+class Once:
+    """What is opened when it is first used, once in every process; the way to it can be pickled."""
+
+    def __init__(self, way: Callable[[], Any]) -> None:
+        """Remember the way."""
+        self._way, self._found = way, None
+
+    def __call__(self) -> Any:
+        """Return what was opened."""
+        if self._found is None:
+            with OPENING:
+                self._found = self._way() if self._found is None else self._found
+        return self._found
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is open here."""
+        return {"_way": self._way, "_found": None}
 
 
 class Stream(ABC):

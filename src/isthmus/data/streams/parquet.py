@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from isthmus.data.parquetfiles import parquet_file
 from isthmus.data.parquetrows import columns_of, read_row_group
 from isthmus.data.places import Place
 from isthmus.data.record import Array
-from isthmus.data.streams.base import READERS, WIDTH, Stream, rows_in
+from isthmus.data.streams.base import READERS, WIDTH, Once, Stream, rows_in
 
 
 class Parquet(Stream):
@@ -21,7 +20,8 @@ class Parquet(Stream):
         """Look at the columns and at the sizes of the row groups."""
         self._place, self.source = place, str(place)
         self.readers = 1 if place.here is not None else READERS
-        self._file: Any = None
+        # The path, or the open object of a store, which is asked for its size once.
+        self._opened = Once(place.source)
         self._metadata = parquet_file(place, source=self._opened()).metadata
         rows = [self._metadata.row_group(group).num_rows for group in range(self._metadata.num_row_groups)]
         self._groups = [group for group, count in enumerate(rows) if count]
@@ -31,15 +31,6 @@ class Parquet(Stream):
         self.shape = (len(self.names),)
         self.window = rows_in(window_bytes, self.width)
         self._refuse_large(window_bytes)
-
-    def _opened(self) -> Any:
-        """Return the path, or the open object of a store, which is asked for its size once."""
-        self._file = self._file if self._file is not None else self._place.source()
-        return self._file
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the open object, which another process opens anew."""
-        return self.__dict__ | {"_file": None}
 
     def _refuse_large(self, window_bytes: int) -> None:
         rows = int(np.diff(self.starts).max(initial=0))

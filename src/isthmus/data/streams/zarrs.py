@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from isthmus.data.places import Place
 from isthmus.data.record import Array
 from isthmus.data.streams.arrays import Ranges
-from isthmus.data.streams.base import READERS
+from isthmus.data.streams.base import READERS, Once
 
 
 class Zarr(Ranges):
@@ -19,24 +20,15 @@ class Zarr(Ranges):
         """Look at the shape, the type and the chunks."""
         self._place, self.source = place, str(place)
         self.readers = 1 if place.here is not None else READERS
-        self._array: Any = None
+        self._opened = Once(partial(opened, place))
         array = self._opened()
         chunk = array.chunks[0] if array.shape else 1
         self._lay_out(array.shape, array.dtype, window_bytes, chunk)
-        if chunk > self.window and chunk < len(array):
+        if chunk > self.window and chunk < array.shape[0]:
             raise ValueError(
                 f"{self.source!r} has chunks of {chunk:,} rows, {chunk * self.width * 4:,} bytes in float32, which no "
                 f"window of {window_bytes:,} holds; raise window_bytes, or write it with smaller chunks"
             )
-
-    def _opened(self) -> Any:
-        if self._array is None:
-            self._array = opened(self._place)
-        return self._array
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the open array, which another process opens anew."""
-        return self.__dict__ | {"_array": None}
 
     def read(self, block: int) -> Array:
         with self._place.asking():
@@ -69,8 +61,11 @@ def store_of(place: Place) -> Any:
     """Return what zarr reads: a path, or the objects of a file system."""
     if place.here is not None:
         return place.path
-    from fsspec.implementations.arrow import ArrowFSWrapper
     from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
     from zarr.storage import FsspecStore
 
-    return FsspecStore(AsyncFileSystemWrapper(ArrowFSWrapper(place.filesystem)), read_only=True, path=place.path)
+    from isthmus.data.ranges import Wrapped
+
+    return FsspecStore(
+        AsyncFileSystemWrapper(Wrapped(place.filesystem), asynchronous=True), read_only=True, path=place.path
+    )
