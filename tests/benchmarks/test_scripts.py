@@ -15,8 +15,7 @@ from scipy.io import savemat
 from benchmarks import render
 from benchmarks.common import ROOT
 
-SCRIPTS = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if "
-TABLE = " in path.read_text())
+SCRIPTS = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if "\nTABLE = " in path.read_text())
 # What a script is asked for here; the rest of its rows differ in numbers only.
 SHORT = {"linear_pca": ["--only", "MNIST"], "defaults": ["--only", "breast"], "sparse_patches": ["--only", "25"]}
 SHORT |= {"concepts": ["--only", "pairs, PCA"], "sprites": ["--only", "beta 4"]}
