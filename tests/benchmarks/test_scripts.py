@@ -24,9 +24,11 @@ SHORT |= {"seed_concepts": ["--only", "dense, notebook"], "self_explaining_step"
 SHORT["self_explaining_tables"] = ["--only", "rows, λ 1, log"]
 SHORT["distributed"] = ["--only", "narrow: 2"]
 SHORT |= {"faults": ["--only", "SIGKILL, a stream"], "sharded": ["--only", "2 processes, divided"]}
+SHORT |= {"drift": ["--only", "from row 2,001"], "malformed": ["--only", "saved models"]}
 SHORT["page"] = ["--only", "digits, small"]
 SHORT["sparse_dictionary"] = ["--only", "isthmus"]
 # Without the peers, which are not installed everywhere.
+SHORT |= {"service": ["--only", "with reasons"], "fifty_million": ["--only", "torch's loop", "--part", "rates"]}
 SHORT |= {script: ["--only", "isthmus"] for script in ("anomaly_detection", "anomaly_scale")}
 SHORT |= {script: ["--only", "isthmus, adult"] for script in ("anomaly_promises", "anomaly_explanations")}
 
