@@ -1,6 +1,7 @@
 # Everything a newcomer or a build machine needs; each target is one script under scripts/.
 #   make demo     train on the digits of scikit-learn: a model, a page to look at, figures and a summary in demo/
 #   make test     the tests, with branch coverage
+#   make long     those that take longest: a cluster of Ray, every script of the benchmarks in short, graphs of every recipe
 #   make check    formatting, lint, types, directions of imports
 #   make web      the page's source: types, lint, tests, and that the assets in the package are what it builds to
 #   make docs     the documentation, with its examples run
@@ -11,7 +12,7 @@ PYTHON ?= python3
 export PYTHON
 STAMP := .venv/.installed
 
-.PHONY: help setup demo test check web docs build clean
+.PHONY: help setup demo test long check web docs build clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -22,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup hatch_build.py src/isthmu
 	scripts/setup .venv -e '.[dev]'
 	@touch $@
 
-demo test check docs build: $(STAMP)
+demo test long check docs build: $(STAMP)
 	scripts/$@
 
 web:

@@ -258,7 +258,7 @@ def bodies(folder: Path, count: int, seed: int) -> dict[str, Any]:
         for done in range(0, count, 8):
             if done % 10_000 == 0:
                 # What hangs within the interpreter ends with a trace; nothing else could end it.
-                faulthandler.dump_traceback_later(600, exit=True)
+                faulthandler.dump_traceback_later(600, exit=True, file=sys.__stderr__)
                 print(f"{done:,} bodies", dict(statuses), flush=True)
             await asyncio.gather(*(one() for _ in range(min(8, count - done))))
 
@@ -336,7 +336,7 @@ def saved(folder: Path, count: int, seed: int) -> dict[str, Any]:
     names = sorted(path.name for path in folder.iterdir())
     for done in range(count):
         if done % 1000 == 0:
-            faulthandler.dump_traceback_later(600, exit=True)
+            faulthandler.dump_traceback_later(600, exit=True, file=sys.__stderr__)
             print(f"{done:,} models", dict(found), flush=True)
         with tempfile.TemporaryDirectory() as place:
             model = Path(place) / "m"

@@ -145,7 +145,7 @@ def nab(root: Path, rng: np.random.Generator) -> None:
     (root / "labels" / "combined_windows.json").write_text(json.dumps(windows))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_quick_run_leaves_rows_for_the_page(script, folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ISTHMUS_DATA", str(folder))

@@ -129,7 +129,7 @@ def test_the_extra_names_the_peers_of_the_environments():
     root = page.RESULTS.parents[1]
     extra = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     named = {text.split(">=")[0] for text in extra["bench"]}
-    pinned = {text for parts in environments.PINNED.values() for part in parts for text in part}
+    pinned = {text for name in ("torch", "jax", "tensorflow") for part in environments.PINNED[name] for text in part}
     packages = {text.split("==")[0] for text in pinned}
     assert packages - named == {"torch", "numpy", "scikit-learn", "tensorflow-cpu"} and named < packages
     # In one environment or in several, they are the same versions.

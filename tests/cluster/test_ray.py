@@ -38,6 +38,8 @@ from isthmus.training.distributed import Devices
 
 if importlib.util.find_spec("ray") is None:
     pytest.skip("a cluster needs the extra isthmus[ray]", allow_module_level=True)
+
+pytestmark = pytest.mark.long
 # Ray's own modules use what their successors deprecate, and leave sockets to the collector.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 ON = Ray("auto", 2, timeout=60.0)
@@ -163,7 +165,7 @@ def test_the_shell_scores_on_a_cluster_and_says_what_is_wrong_with_rows(cluster,
         (rows / f"{i}.parquet").symlink_to(folder / "rows" / "0" / f"{3 * i:02}.parquet")
     done = shell("score", folder / "plain", rows / "*.parquet", "-o", out, "--ray", "auto")
     assert (done.code, done.out) == (0, f"{out}: 240 rows in 2 parts\n"), done.err
-    assert all(line.startswith("scoring: ") for line in done.err.splitlines())
+    assert all(line.startswith("scoring: ") for line in done.err.splitlines()), done.err
     pq.write_table(pa.table({"a": ["much"], "b": [1.0], "c": [2.0]}), rows / "9.parquet")
     done = shell("score", folder / "plain", rows, "-o", tmp_path / "other", "--ray", "auto")
     assert done.code == 2 and "9.parquet', rows 1 to 1: " in done.err and len(done.err.splitlines()) == 1

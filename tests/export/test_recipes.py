@@ -35,6 +35,7 @@ def fitted(name):
     return model.set_params(trainer=trainer, **CHANGES.get(name, {})).fit(rows), rows
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", recipes.NAMES)
 def test_a_recipe_has_graphs_that_score_as_it_does(name):
     model, rows = fitted(name)

@@ -85,10 +85,10 @@ def test_a_damaged_model_is_not_begun_with(folder):
         pass
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("people", "classes", "odd", "target")]
+LONG = [pytest.param(name, marks=pytest.mark.long) for name in ("people", "classes", "odd", "target")]
 
 
-@pytest.mark.parametrize("name", ["plain", *SLOW])
+@pytest.mark.parametrize("name", ["plain", *LONG])
 def test_graphs_answer_where_they_agree(saved, fitted, name):
     pytest.importorskip("onnxruntime")
     served, given = loaded(name, saved / name).served, as_json(some(fitted[name][1]))

@@ -268,7 +268,12 @@ def test_callbacks_are_called_once_and_end_the_fit_of_all_which_goes_on_elsewher
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "engine"), [(signal.SIGKILL, "auto"), (signal.SIGSTOP, "auto"), (signal.SIGKILL, "sharded")]
+    ("number", "engine"),
+    [
+        (signal.SIGKILL, "auto"),
+        pytest.param(signal.SIGSTOP, "auto", marks=pytest.mark.long),
+        pytest.param(signal.SIGKILL, "sharded", marks=pytest.mark.long),
+    ],
 )
 def test_a_lost_worker_costs_time_and_nothing_else(tmp_path, number, engine):
     flag, save_to = tmp_path / "flag", tmp_path / "checkpoint"

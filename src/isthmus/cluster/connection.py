@@ -48,7 +48,8 @@ def connected(address: str, cpus: int) -> Iterator[Any]:
     ray = library()
     if ray.is_initialized():
         _refuse_other(ray, address)
-        yield ray
+        with quiet():
+            yield ray
         return
     own = {"num_cpus": cpus, "include_dashboard": False} if address == LOCAL else {}
     with environment(QUIET):
@@ -57,13 +58,22 @@ def connected(address: str, cpus: int) -> Iterator[Any]:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
         except (ConnectionError, RuntimeError) as error:
             raise _none(address, str(error).splitlines()[0].split(". ")[0]) from None
+    with quiet():
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Ray's own words to what went wrong."""
     levels = {log: log.level for log in map(logging.getLogger, LOGS)}
     for log in levels:
         log.setLevel(logging.ERROR)
     try:
-        yield ray
+        yield
     finally:
-        ray.shutdown()
         for log, level in levels.items():
             log.setLevel(level)
 

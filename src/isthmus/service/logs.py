@@ -26,7 +26,8 @@ class Lines(logging.Formatter):
         """Write the line."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {"time": time, "level": record.levelname.lower(), "event": record.getMessage()}
-        line |= {name: value for name, value in vars(record).items() if name not in OWN}
+        # What other libraries add to every record begins with an underscore.
+        line |= {name: value for name, value in vars(record).items() if name not in OWN and name[0] != "_"}
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
