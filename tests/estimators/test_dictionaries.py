@@ -31,7 +31,9 @@ def counted(model, x=HELD):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("by", MECHANISMS)
+@pytest.mark.parametrize(
+    "by", [by if by in ("top_k", "l1") else pytest.param(by, marks=pytest.mark.long) for by in MECHANISMS]
+)
 def test_as_many_units_are_active_as_were_asked_for(by, tmp_path):
     model = recipes.dictionary(64, l0=3, by=by, random_state=0).fit(TRAIN, held_out=VALID)
     assert abs(counted(model, VALID) / 3 - 1) < 0.05, counted(model, VALID)

@@ -113,7 +113,7 @@ def test_other_rows_are_another_fit(path, tmp_path):
         make().fit(stream(path, **SMALL), checkpoint=tmp_path / "c")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_workers_open_a_stream_each_by_itself(tmp_path):
     fits = [
         quick().fit(streamed.opened(kind, tmp_path / kind[:4], X, **SMALL), devices=2) for kind in ("pattern", "zarr")

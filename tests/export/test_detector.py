@@ -29,7 +29,10 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module", params=["split", "cross", "pictures", pytest.param("table", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module",
+    params=["split", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("cross", "pictures", "table"))],
+)
 def fitted(request):
     X, settings = CASES[request.param]
     detector = AnomalyDetector(**SMALL, **settings).fit(X)

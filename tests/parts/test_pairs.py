@@ -116,7 +116,7 @@ CORRUPTIONS = tuple(shipped(Corruption))
 PENALTIES = tuple(shipped(Penalty))
 PAIRS = [pair for size in (0, 1, 2) for pair in itertools.combinations(PENALTIES, size)]
 # Penalties add up and provide nothing to each other, so of their pairs every so many is looked at, in turn.
-TURNS = 7
+TURNS = 11
 
 
 def test_the_lists_above_hold_every_part():
@@ -254,7 +254,7 @@ def declared_is_autograd(objective, x):
     assert (found[0] - found[1]).abs().max() <= 1e-12 * max(1.0, float(found[0].abs().max())), objective.describe()
 
 
-@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("name", [DATA[0], *(pytest.param(name, marks=pytest.mark.long) for name in DATA[1:])])
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
 def test_every_choice_is_run_or_refused(architecture, name, record_property):
     counts, turn, turns = Counter(), itertools.count(), itertools.count()

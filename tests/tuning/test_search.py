@@ -67,7 +67,7 @@ def test_a_trial_is_compared_in_nats_of_the_callers_units(held, changes):
     assert reports[model.best_epoch_ - 1] == pytest.approx(-model.score(held), rel=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_goes_on_where_it_was_killed(tmp_path):
     study = tmp_path / "study.db"
     search = ("--search", "learning_rate=1e-4:3e-2:log", "--search", "width=8:32")
