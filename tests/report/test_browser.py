@@ -71,6 +71,7 @@ def test_every_section_opens_from_the_disk(kind, visit):
     assert page.get_by_role("alert").filter(has_text="cannot").count() == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [380, 1280])
 @pytest.mark.parametrize("kind", ["digits", "table", "detector", "classifier"])
 def test_no_page_is_wider_than_its_window(kind, width, visit):
@@ -224,7 +225,7 @@ def test_hostile_names_are_text(chromium, tmp_path):
     assert made.elsewhere() == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ten_thousand_columns_open(chromium, tmp_path):
     X = np.random.default_rng(0).normal(size=(40, 10_000)).astype(np.float32)
     made = report(quick(2, trainer=Trainer(epochs=1)).fit(X), X, size="large")

@@ -158,19 +158,19 @@ def both(tmp_path_factory):
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", sharing.FITS)
 def test_two_processes_come_to_the_weights_of_one(both, name):
     assert apart(sharing.found(sharing.FITS[name]()), both[0][name]) < 1e-9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", sharing.IN_PARTS)
 def test_shares_in_micro_batches_come_to_the_weights_of_one(both, name):
     assert apart(sharing.found(sharing.FITS[name]()), both[0][f"{name}, in parts"]) < 1e-9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*sharing.SHARDED, "in parts", "resumed", "now and then"])
 def test_divided_weights_come_to_those_of_one(both, name):
     if name == "resumed":
@@ -182,7 +182,7 @@ def test_divided_weights_come_to_those_of_one(both, name):
     assert apart(one, both[0][f"{name}, sharded"]) < 1e-9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["single precision", "bf16"])
 def test_divided_weights_of_fewer_digits_are_near_those_of_one(both, name):
     one = sharing.found(sharing.NEAR[name]())
@@ -190,14 +190,14 @@ def test_divided_weights_of_fewer_digits_are_near_those_of_one(both, name):
     assert identical(both[0][f"{name}, sharded"], both[1][f"{name}, sharded"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_task_that_was_divided_has_no_trace_of_it(both):
     for found in both:
         assert found["engine, sharded"] == "sharded (asked for)" and found["traces"] == []
         assert identical(found["plain"], found["saved"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", [*sharing.FITS, *sharing.NEAR, "unseeded", "stream", "rolled back", "rolled back, sharded"]
 )
@@ -205,7 +205,7 @@ def test_all_processes_hold_the_same(both, name):
     assert identical(both[0][name], both[1][name])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", sharing.NEAR)
 def test_a_repeated_fit_is_the_same_in_every_bit(both, name):
     assert identical(both[0][name], both[0][f"{name}, again"])
@@ -213,7 +213,7 @@ def test_a_repeated_fit_is_the_same_in_every_bit(both, name):
     assert torch.allclose(both[0][name]["loss"], one["loss"], rtol=0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_row_of_a_stream_is_seen_once_an_epoch(both):
     for epoch in range(2):
         parts = []
@@ -226,7 +226,7 @@ def test_every_row_of_a_stream_is_seen_once_an_epoch(both):
         assert len(seen) == NUMBERED - 25
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_processes_say_what_they_cannot_do_together(both):
     for found in both:
         told = found["refused"]
@@ -245,7 +245,7 @@ def test_processes_say_what_they_cannot_do_together(both):
 # -- workers that a fit starts -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_workers_find_what_processes_started_otherwise_find(both, untouched_generators):
     before = signal.getsignal(signal.SIGTERM), dict(os.environ)
     fitted = sharing.model(corruption=sharing.GaussianNoise(0.2)).fit(sharing.rows(), devices=PATIENT)
@@ -256,7 +256,7 @@ def test_workers_find_what_processes_started_otherwise_find(both, untouched_gene
     assert fitted.n_iter_ == one.n_iter_ and fitted.parts_ == one.parts_
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_callbacks_are_called_once_and_end_the_fit_of_all_which_goes_on_elsewhere(tmp_path):
     heard, begun = faults.Heard(tmp_path / "heard"), {"checkpoint": tmp_path / "checkpoint"}
     fitted = sharing.model(epochs=9).fit(sharing.rows(), devices=PATIENT, callbacks=[heard], **begun)
@@ -266,13 +266,13 @@ def test_callbacks_are_called_once_and_end_the_fit_of_all_which_goes_on_elsewher
     assert apart(sharing.found(on_one), sharing.found(sharing.model(epochs=9).fit(sharing.rows()))) < 1e-9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "engine"),
     [
         (signal.SIGKILL, "auto"),
-        pytest.param(signal.SIGSTOP, "auto", marks=pytest.mark.long),
-        pytest.param(signal.SIGKILL, "sharded", marks=pytest.mark.long),
+        (signal.SIGSTOP, "auto"),
+        (signal.SIGKILL, "sharded"),
     ],
 )
 def test_a_lost_worker_costs_time_and_nothing_else(tmp_path, number, engine):
@@ -287,7 +287,7 @@ def test_a_lost_worker_costs_time_and_nothing_else(tmp_path, number, engine):
     assert flag.exists() and apart(fit("auto"), found) < 1e-9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_fails_in_a_worker_is_raised_here(tmp_path):
     fitted = sharing.model()
     with pytest.raises(ValueError, match="the moon is full; wait for another one") as caught:
