@@ -40,6 +40,10 @@ def estimators():
     quickly = Trainer(epochs=8, validation=0.0, optimiser=Adam(0.05))
     for kind in (SelfExplainingClassifier, SelfExplainingRegressor):
         yield kind(start, relevances=Dense((8,), "silu"), trainer=quickly)
+
+
+def of_recipes():
+    """Give every recipe."""
     for name in recipes.NAMES:
         recipe = getattr(recipes, name)()
         if name == "pca":
@@ -57,4 +61,11 @@ def expected_failures(estimator):
 @parametrize_with_checks(list(estimators()), expected_failed_checks=expected_failures)
 @pytest.mark.filterwarnings("ignore:the default of 32 units")
 def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.long
+@parametrize_with_checks(list(of_recipes()), expected_failed_checks=expected_failures)
+@pytest.mark.filterwarnings("ignore:the default of 32 units")
+def test_scikit_learn_contract_of_recipes(estimator, check):
     check(estimator)

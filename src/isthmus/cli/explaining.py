@@ -102,7 +102,7 @@ def read(fitted: Any, data: str, reading: Reading) -> Data:
 
 def taken(fitted: Any, given: Data) -> Any:
     """Return rows as the model takes them: the columns of the fit."""
-    from isthmus.estimators.predicting import admitted
+    from isthmus.estimators.scoring import admitted
 
     return given.rows if given.table is None else admitted(fitted, given.table)
 

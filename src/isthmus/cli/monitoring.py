@@ -100,15 +100,11 @@ def taken(fitted: Any, block: Data) -> Any:
     """Return a block as the model takes it: its columns by name, or by place where the fit had no names."""
     import numpy as np
 
-    from isthmus.estimators.scoring import columns_of_fit
+    from isthmus.estimators.scoring import admitted, plain
 
-    own = getattr(fitted, "autoencoder_", fitted)
-    codec = own.form_.table if hasattr(own, "form_") else getattr(own.reading_, "codec", None)
-    plain = codec is None or getattr(getattr(own, "reading_", None), "plain", False)
-    if isinstance(block.rows, np.ndarray) and plain and not hasattr(own, "feature_names_in_"):
+    if isinstance(block.rows, np.ndarray) and plain(fitted) and not hasattr(fitted, "feature_names_in_"):
         return block.rows
-    names = [str(one["name"]) for one in own.describe_columns()]
-    return columns_of_fit(own, block.arrow, names, plain=plain)
+    return admitted(fitted, block.arrow)
 
 
 def together(blocks: list[Any]) -> Any:

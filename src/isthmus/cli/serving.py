@@ -50,10 +50,8 @@ def serve(
     try:
         from isthmus.service.options import Options
         from isthmus.service.registry import named
-        from isthmus.service.server import Settings
         from isthmus.service.server import serve as begin
     except ImportError as error:
         raise ImportError(f"isthmus serve needs {error.name}; pip install 'isthmus[serve]'") from None
     given = Options(max_body, max_rows, timeout, threads, reload, log_level, graphs, api_key_file, monitor, alpha)
-    settings = Settings(host, port, given.limits, given.key(), threads, reload, log_level, graphs, given.drift)
-    begin(named(models), settings)
+    begin(named(models), given, host, port)

@@ -50,7 +50,9 @@ def application(
     key = options.key()
 
     def build() -> Guard:
-        return replica(paths, options, key)
+        from isthmus.service.running import Running
+
+        return Running.of(paths, options, key).guard
 
     deployment = serve.deployment(serve.ingress(build)())
     return deployment.options(name=NAME, num_replicas=replicas, ray_actor_options={"num_cpus": options.threads}).bind()
@@ -67,17 +69,3 @@ def app(args: dict[str, str]) -> Any:
     if not replicas.isdigit():
         raise ValueError(f"replicas={replicas!r} is no number; write for example replicas=2")
     return application([model for model in models.split(",") if model], Options.of_text(given), replicas=int(replicas))
-
-
-def replica(paths: Mapping[str, Path], options: Options, key: str | None) -> Guard:
-    """Return what one replica answers with."""
-    from isthmus.service import graphs, logs
-    from isthmus.service.api import api
-    from isthmus.service.registry import Registry
-    from isthmus.service.worker import Worker
-
-    logs.begin(options.log_level)
-    metrics = logs.Metrics()
-    registry, worker = Registry(paths, metrics.reload, options.drift), Worker(options.threads)
-    registry.watch(options.reload, worker if options.graphs and graphs.available() else None)
-    return api(registry, worker, options.limits, metrics, key)

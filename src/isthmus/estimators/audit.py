@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing
 
 from isthmus.estimators.concept_explanation import ConceptExplanation, ranked
-from isthmus.estimators.inputs import Array, gather
+from isthmus.estimators.inputs import Array, gather, rows_at
 from isthmus.measures.dictionaries import matched_correlation
 from isthmus.measures.explanations import additive_score, completeness_error, faithfulness
 from isthmus.training.trainer import Trainer
@@ -162,13 +161,13 @@ class Scores:
 def halves(X: Any, y: Array) -> tuple[tuple[Any, Array], tuple[Any, Array]]:
     """Return two halves of rows and labels, drawn alike in every call."""
     first, second = np.array_split(np.random.default_rng(0).permutation(len(y)), 2)
-    return (_safe_indexing(X, first), y[first]), (_safe_indexing(X, second), y[second])
+    return (rows_at(X, first), y[first]), (rows_at(X, second), y[second])
 
 
 def some(X: Any, most: int) -> Any:
     """Return at most so many rows, drawn alike in every call."""
     drawn = np.random.default_rng(0).permutation(len(X))[:most]
-    return X if len(X) <= most else _safe_indexing(X, drawn)
+    return X if len(X) <= most else rows_at(X, drawn)
 
 
 def spread(values: Array) -> tuple[float, float]:

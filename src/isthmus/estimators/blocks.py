@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from isthmus.estimators.anomaly import AnomalyDetector
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.predicting import predict_batches, predicted_schema
-from isthmus.estimators.scoring import admitted_by, detect_batches, detected_schema
+from isthmus.estimators.scoring import admitted, detected, detected_schema
 from isthmus.estimators.self_explaining import SelfExplainingEstimator
 
 NATS = "nats_"
@@ -34,7 +32,7 @@ def score_batches(model: Any, batch: Any, *, per_column: bool = False) -> Any:
     Raises:
         ValueError: columns that are not those of the fit, or a detector of series, whose points lie in several blocks.
 
-    >>> import pyarrow as pa
+    >>> import numpy as np, pyarrow as pa
     >>> table = pa.table({"a": np.arange(60.0), "b": np.arange(60.0) ** 2})
     >>> found = score_batches(AnomalyDetector(random_state=0).fit(table), table.slice(0, 2))
     >>> found.column_names, found.num_rows
@@ -42,17 +40,19 @@ def score_batches(model: Any, batch: Any, *, per_column: bool = False) -> Any:
     """
     import pyarrow as pa
 
-    if isinstance(model, AnomalyDetector):
-        return detect_batches(model, batch, per_column=per_column)
     if isinstance(model, SelfExplainingEstimator):
         return predict_batches(model, batch, per_concept=per_column)
     schema = scored_schema(model, per_column=per_column)
     table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
     if not table.num_rows:
         return schema.empty_table()
-    X = admitted_by(model.form_, model, table)
-    columns = [model.score_samples(X), *(model.feature_errors(X).T if per_column else ())]
-    return pa.Table.from_arrays([pa.array(np.asarray(c, np.float64)) for c in columns], schema=schema)
+    if isinstance(model, AnomalyDetector):
+        columns = detected(model, table, per_column=per_column)
+    else:
+        X = admitted(model, table)
+        columns = [model.score_samples(X), *(model.feature_errors(X).T if per_column else ())]
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def scored_schema(model: Any, *, per_column: bool = False) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
@@ -248,3 +249,12 @@ def like(X: Any, values: Array) -> Any:
         for i, (name, dtype) in enumerate(frame.schema.items())
     ]
     return frame.with_columns(*columns).to_native()
+
+
+def rows_at(X: Any, places: Array) -> Any:
+    """Return some rows, by their places, of an array or of a frame of any library.
+
+    >>> rows_at(np.arange(6).reshape(3, 2), np.array([2, 0])).tolist()
+    [[4, 5], [0, 1]]
+    """
+    return _safe_indexing(X, places)

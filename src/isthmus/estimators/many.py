@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing
 
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.inputs import Array
+from isthmus.estimators.inputs import Array, rows_at
 from isthmus.estimators.parameters import whole
 from isthmus.records import Rows, Source
 from isthmus.training.callbacks import Progress
@@ -104,7 +103,7 @@ def cross_val_scores(estimators: Sequence[Autoencoder], X: Any, *, cv: Any = 5, 
     copies = [[clone(estimator) for _ in folds] for estimator in estimators]
     flat = [copy for row in copies for copy in row]
     fit_many(flat, X, sample_weight=sample_weight, subsets=[train for _ in copies for train, _ in folds])
-    held = [_safe_indexing(X, test) for _, test in folds]
+    held = [rows_at(X, test) for _, test in folds]
     return np.array([[copy.score(rows) for copy, rows in zip(row, held, strict=True)] for row in copies])
 
 
@@ -142,7 +141,7 @@ def _cut(X: Any, sample_weight: Any, chosen: Any) -> tuple[Any, Any]:
     if chosen is None:
         return X, sample_weight
     weight = None if sample_weight is None else np.asarray(sample_weight)[chosen]
-    return _safe_indexing(X, chosen), weight
+    return rows_at(X, chosen), weight
 
 
 def _distinct(trainers: Sequence[Trainer]) -> list[Trainer]:

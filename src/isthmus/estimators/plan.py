@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils import _safe_indexing
 
-from isthmus.estimators.inputs import Array
+from isthmus.estimators.inputs import Array, rows_at
 from isthmus.estimators.members import Members
 from isthmus.noise import Noise
 
@@ -136,4 +135,4 @@ def without(X: Any, rows: Array | None) -> Any:
     """Return the rows of X but some."""
     if rows is None or not hasattr(X, "shape") or not len(X.shape) or len(rows) >= X.shape[0]:
         return X
-    return _safe_indexing(X, np.setdiff1d(np.arange(X.shape[0]), rows))
+    return rows_at(X, np.setdiff1d(np.arange(X.shape[0]), rows))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.estimators.on_code import softmax
-from isthmus.estimators.scoring import ADDS, REASONS, admitted_by
+from isthmus.estimators.scoring import ADDS, REASONS, admitted
 from isthmus.estimators.self_explaining import SelfExplainingEstimator
 
 
@@ -71,8 +71,3 @@ def predicted_schema(model: SelfExplainingEstimator, *, per_concept: bool = Fals
     fields += [(f"reason_{k + 1}", pa.string()) for k in range(REASONS)]
     fields += [(f"{ADDS}{name}", pa.float64()) for name in concept_names(model)] if per_concept else []
     return pa.schema(fields)
-
-
-def admitted(model: SelfExplainingEstimator, table: Any) -> Any:
-    """Return the columns of the fit as the model takes them."""
-    return admitted_by(model.autoencoder_.form_, model, table)

@@ -48,9 +48,8 @@ def audited(found: Given) -> tuple[Any, str]:
         return None, ""
     some = np.sort(np.random.default_rng(0).permutation(len(found))[:AUDITED])
     if not len(found.model.known_):
-        return _audited(
-            found, some
-        ), "of which this model, shared without its rows, does not know whether the fit had them"
+        unknown = "of which this model, shared without its rows, does not know whether the fit had them"
+        return _audited(found, some), unknown
     old = seen(found.model, found.some(some))
     known, fresh = some[old], some[~old]
     if all_remembered(found.model) and len(known) and len(fresh) >= FRESH:

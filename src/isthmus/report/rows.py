@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.codec import TableCodec
-from isthmus.estimators.inputs import gather, row_shape
+from isthmus.estimators.inputs import gather, row_shape, rows_at
 from isthmus.estimators.series import channels
 from isthmus.report.contract import Column, Data, Labels
 from isthmus.report.packing import Array, Blobs
@@ -101,9 +101,7 @@ class Given:
 
     def some(self, rows: Any) -> Any:
         """Return some rows as the model takes them."""
-        if hasattr(self.X, "iloc"):
-            return self.X.iloc[np.asarray(rows)]
-        return self.X.take(np.asarray(rows)) if hasattr(self.X, "column_names") else self.X[np.asarray(rows)]
+        return rows_at(self.X, np.asarray(rows))
 
     def cells_of(self, X: Any) -> Array:
         """Return the cells of rows that the model gave, as the caller gave such."""

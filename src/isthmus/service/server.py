@@ -7,44 +7,15 @@ import contextlib
 import signal
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
 
-from isthmus.service import graphs, logs
-from isthmus.service.api import api
-from isthmus.service.guard import Guard, Limits
-from isthmus.service.registry import Registry
-from isthmus.service.worker import Worker
+from isthmus.service.guard import Guard
+from isthmus.service.options import Options
+from isthmus.service.running import Running
 
 LINGER, BACKLOG = 1.0, 2048
-
-
-@dataclass
-class Settings:
-    """How to serve.
-
-    Attributes:
-        host, port: where; port 0 is any that is free.
-        limits: of a request.
-        key: what callers have to show.
-        threads: of torch.
-        reload: seconds between two looks at the folders; 0 never looks.
-        level: the least that is logged.
-        graphs: let ONNX graphs answer, where the extra is there.
-        alpha: chance that drift is told of where there is none; 0 compares no rows.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8000
-    limits: Limits = field(default_factory=Limits)
-    key: str | None = None
-    threads: int = 1
-    reload: float = 1.0
-    level: str = "info"
-    graphs: bool = True
-    alpha: float = 0.01
 
 
 class Server(uvicorn.Server):
@@ -72,30 +43,28 @@ class Server(uvicorn.Server):
             self._captured_signals = [one for one in self._captured_signals if one != signal.SIGTERM]
 
 
-def serve(paths: Mapping[str, Path], settings: Settings) -> None:
+def serve(paths: Mapping[str, Path], options: Options, host: str = "127.0.0.1", port: int = 8000) -> None:
     """Serve models until somebody interrupts, and say where.
 
     Args:
         paths: folders of saved models by name.
-        settings: how.
+        options: how they answer.
+        host: address to listen at.
+        port: of the address; 0 is any that is free.
 
     Raises:
         OSError: another program has the port, or there is no such host.
-        ValueError: a folder that holds no model, or a damaged one.
+        ValueError: a folder that holds no model, or a damaged one, or an empty key.
     """
-    logs.begin(settings.level)
-    metrics = logs.Metrics()
-    with bound(settings.host, settings.port) as listening:
-        registry = Registry(paths, metrics.reload, settings.alpha)
+    key = options.key()
+    with bound(host, port) as listening:
+        running = Running.of(paths, options, key)
         listening.listen(BACKLOG)
-        worker = Worker(settings.threads)
-        guard = api(registry, worker, settings.limits, metrics, settings.key)
-        registry.watch(settings.reload, worker if settings.graphs and graphs.available() else None)
         config = uvicorn.Config(
-            guard, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False
+            running.guard, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False
         )
         server = Server(config)
-        server.guard = guard
+        server.guard = running.guard
         host, port = listening.getsockname()[:2]
         print(
             f"http://{f'[{host}]' if ':' in host else host}:{port}/ serves {', '.join(paths)} (Ctrl-C ends it)",
@@ -104,8 +73,7 @@ def serve(paths: Mapping[str, Path], settings: Settings) -> None:
         try:
             server.run(sockets=[listening])
         finally:
-            registry.close()
-            worker.close()
+            running.close()
 
 
 def bound(host: str, port: int) -> socket.socket:

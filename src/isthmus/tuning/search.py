@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.inputs import gather
+from isthmus.estimators.inputs import gather, rows_at
 from isthmus.training.trainer import Trainer
 from isthmus.tuning import study as studies
 from isthmus.tuning.judge import Judge
@@ -117,7 +117,7 @@ def tune(
     base = copied(estimator).set_params(random_state=seed if estimator.random_state is None else estimator.random_state)
     order = np.random.default_rng(seed).permutation(_count(X))
     cut = max(1, round(held_out * len(order)))
-    rest, held = some(X, np.sort(order[cut:])), some(X, np.sort(order[:cut]))
+    rest, held = rows_at(X, np.sort(order[cut:])), rows_at(X, np.sort(order[:cut]))
     resolved = _resolved(base, rest)
     settings = Settings(base, space_of(usual(resolved) if space is None else space), resolved)
     epochs = settings.model.trainer.epochs if settings.model.trainer is not None else Trainer().epochs
@@ -156,13 +156,6 @@ def _count(X: Any) -> int:
     if n < 10:
         raise ValueError(f"X has {n} rows, too few to hold some out of a fit; give 10 or more")
     return n
-
-
-def some(X: Any, index: Any) -> Any:
-    """Return some rows of an array or of a frame of any library."""
-    if hasattr(X, "iloc"):
-        return X.iloc[index]
-    return X.take(index) if hasattr(X, "column_names") else X[index]
 
 
 def _resolved(model: Autoencoder, X: Any) -> Any:
