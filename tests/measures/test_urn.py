@@ -43,16 +43,27 @@ def test_p_values_of_streams_like_the_reference_are_uniform_and_independent():
 
 def test_bins():
     x = np.array([1.0, 2.0, 2.0, np.nan, 5.0])
-    edges = edges_of(x, ordered=True)
+    (edges,) = edges_of(x[:, None], np.array([True]))
     assert edges.tolist() == [1, 2, 5]
     assert bins_of(np.array([0.0, 1.5, 5.0, 6.0, np.nan]), edges, ordered=True).tolist() == [0, 1, 2, 3, 4]
-    levels = edges_of(np.array([7.0, 3.0, 3.0]), ordered=False)
+    (levels,) = edges_of(np.array([[7.0], [3.0], [3.0]]), np.array([False]))
     assert levels.tolist() == [3, 7]
     assert bins_of(np.array([7.0, 3.0, 4.0, np.nan]), levels, ordered=False).tolist() == [1, 0, 2, 3]
 
 
+def test_columns_are_looked_at_one_by_one():
+    rng = np.random.default_rng(2)
+    x, ordered = rng.integers(0, 50, (200, 4)).astype(float), np.array([True, False, True, False])
+    x[rng.random(x.shape) < 0.1] = np.nan
+    x[:, 2] = rng.normal(size=200)
+    for i, whole in enumerate(edges_of(x, ordered)):
+        (alone,) = edges_of(x[:, [i]], ordered[[i]])
+        np.testing.assert_array_equal(whole, alone)
+        assert np.isin(whole, x[:, i]).all()
+
+
 @pytest.mark.parametrize("ordered", [True, False])
 def test_a_column_without_a_value(ordered):
-    edges = edges_of(np.full(5, np.nan), ordered=ordered)
+    (edges,) = edges_of(np.full((5, 1), np.nan), np.array([ordered]))
     assert not len(edges)
     assert bins_of(np.array([1.0, np.nan]), edges, ordered=ordered).tolist() == [0, 1]

@@ -19,11 +19,11 @@ from isthmus.estimators import plan
 from isthmus.estimators.assembly import Parts, part_of
 from isthmus.estimators.explanation import Explanation, explained
 from isthmus.estimators.exporting_detector import ExportedDetector
-from isthmus.estimators.inputs import Array, gather
+from isthmus.estimators.inputs import Array, gather, rows_at
 from isthmus.estimators.members import Members, Recipe
 from isthmus.estimators.parameters import PartParameters, seed_of, whole
 from isthmus.estimators.reading import Pictures, Reading, reading_of
-from isthmus.estimators.reference import References, ordered_of
+from isthmus.estimators.reference import References, ordered_of, some_of
 from isthmus.estimators.series import series_of
 from isthmus.likelihood.mixed import Mixed
 from isthmus.likelihood.normal import Normal
@@ -144,8 +144,10 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         """Return what later rows are compared with; points of a series are not alike one by one."""
         if self.window is not None:
             return References()
-        columns = None if isinstance(self.reading_, Pictures) else self.cells(X)
-        return References.of(columns, ordered_of(self.describe_columns()), self.calibration_[0], noise)
+        cells, ordered = None, ordered_of(self.describe_columns())
+        if not isinstance(self.reading_, Pictures):
+            cells = self.cells(rows_at(X, some_of(plan.counted(X), len(ordered), noise)))
+        return References.of(cells, ordered, self.calibration_[0], noise)
 
     def _split(self, X: Any, noise: Noise) -> tuple[Array, plan.Split]:
         """Read the rows of a fit, and divide them among members and calibration."""

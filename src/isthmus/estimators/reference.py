@@ -13,11 +13,12 @@ from isthmus import export
 from isthmus.data.codec import TableCodec
 from isthmus.estimators.imputation import some as held_out
 from isthmus.estimators.inputs import Array
-from isthmus.measures.urn import bins_of, edges_of
+from isthmus.measures.urn import bins_of, edges_of, quantiles_of
 from isthmus.noise import Noise
 from isthmus.records import Source
 
-MOST, COLUMNS, REFER = 20_000, 1000, 1009
+# Rows and columns that are looked at, and cells, so that of many columns it costs no more than a few epochs' steps.
+MOST, COLUMNS, CELLS, REFER = 20_000, 1000, 2**20, 1009
 PREFIX = "reference."
 
 
@@ -42,17 +43,18 @@ class Reference:
 
     @classmethod
     def of(cls, values: Array, ordered: Array, noise: Noise) -> Self:
-        """Look at rows, (rows, streams); of more than 20,000 at some."""
-        order = noise.branch(REFER).permutation(len(values)).numpy()[:MOST]
-        values = values[order]
+        """Look at rows, (rows, streams); of many at some."""
+        values = values[some_of(len(values), values.shape[1], noise)]
         cut = len(values) // 5
-        found = [edges_of(column[: cut or 1], ordered=bool(o)) for column, o in zip(values.T, ordered, strict=True)]
+        found = edges_of(values[: cut or 1], np.asarray(ordered, bool))
         most = max(map(len, found), default=0)
         edges, counts = np.full((len(found), most), np.inf), np.zeros((len(found), most + 2), np.int64)
         for i, (own, column) in enumerate(zip(found, values.T, strict=True)):
             edges[i, : len(own)] = own
             counts[i] = np.bincount(bins_of(column[cut:], own, ordered=bool(ordered[i])), minlength=most + 2)
-        return cls(edges, counts, np.asarray(ordered, bool), _quartiles(values, ordered))
+        quartiles = quantiles_of(values, (0.25, 0.5, 0.75))
+        quartiles[~np.asarray(ordered, bool)] = np.nan
+        return cls(edges, counts, np.asarray(ordered, bool), quartiles)
 
     def __len__(self) -> int:
         """Return the number of streams."""
@@ -152,12 +154,18 @@ def of_autoencoder(model: Any, x: Array, held: Source | None) -> References:
     """
     codec, cells, scores = model.form_.table, None, None
     if len(model.spec_.shape) == 1 and len(model.row_shape_) == 1:
-        some = x[model._noise.branch(REFER).permutation(len(x)).numpy()[:MOST]]
+        some = x[some_of(len(x), x.shape[1], model._noise)]
         cells = some if codec is None else cells_of(codec, some)
     if held is not None:
         out = model.scaling_.inverse(held_out(held, model._noise).reshape(-1, x.shape[1]))
         scores = -model.form_.scores(out, model.answers.scores(out))
     return References.of(cells, ordered_of(model.describe_columns()), scores, model._noise)
+
+
+def some_of(rows: int, columns: int, noise: Noise) -> Array:
+    """Return the places of the rows that are looked at, in an order that the noise draws."""
+    found: Array = noise.branch(REFER).permutation(rows).numpy()[: min(MOST, CELLS // max(columns, 1))]
+    return found
 
 
 def cells_of(codec: TableCodec, variables: Array) -> Array:
@@ -168,12 +176,3 @@ def cells_of(codec: TableCodec, variables: Array) -> Array:
 
 def _padded(values: Array, width: int, by: float) -> Array:
     return np.pad(values, ((0, 0), (0, width - values.shape[1])), constant_values=by)
-
-
-def _quartiles(values: Array, ordered: Array) -> Array:
-    found = np.full((values.shape[1], 3), np.nan)
-    for i, column in enumerate(values.T):
-        here = column[~np.isnan(column)]
-        if ordered[i] and len(here):
-            found[i] = np.quantile(here, (0.25, 0.5, 0.75), method="inverted_cdf")
-    return found

@@ -10,29 +10,47 @@ import numpy as np
 from isthmus.measures.reconstruction import Array
 
 BINS, BLOCK = 32, 32
-TAILS = (1 / 256, 1 / 64, 63 / 64, 255 / 256)
+QUANTILES = (1 / 256, 1 / 64, 63 / 64, 255 / 256, *np.linspace(0, 1, BINS))
 
 
-def edges_of(values: Array, *, ordered: bool) -> Array:
-    """Return what divides values into bins: their quantiles, or of levels the most frequent ones, most frequent first.
+def edges_of(values: Array, ordered: Array) -> list[Array]:
+    """Return what divides each column into bins: quantiles, or of levels the most frequent ones, most frequent first.
 
     Args:
-        values: (rows,), numbers, or places of levels; NaN where one is missing.
-        ordered: whether numbers between two others are like both.
+        values: (rows, columns), numbers, or places of levels; NaN where one is missing.
+        ordered: (columns,), whether numbers between two others are like both.
 
     Returns:
-        (edges,), at most 35 for numbers and 32 for levels; none where every value is missing.
+        Of every column (edges,), at most 35 for numbers and 32 for levels; none where every value is missing.
 
-    >>> edges_of(np.array([3.0, 1.0, 1.0, np.nan]), ordered=False)
-    array([1., 3.])
+    >>> edges_of(np.array([[3.0], [1.0], [1.0], [np.nan]]), np.array([False]))
+    [array([1., 3.])]
     """
-    here = values[~np.isnan(values)]
-    if not len(here):
-        return here
-    if ordered:
-        return np.unique(np.quantile(here, [*TAILS, *np.linspace(0, 1, BINS)], method="inverted_cdf"))
-    found, times = np.unique(here, return_counts=True)
-    return np.asarray(found[np.argsort(-times, kind="stable")][:BINS])
+    found: list[Array] = [np.empty(0)] * values.shape[1]
+    for i, own in zip(np.flatnonzero(ordered), quantiles_of(values[:, ordered], QUANTILES), strict=True):
+        found[i] = np.unique(own[~np.isnan(own)])
+    for i in np.flatnonzero(~ordered):
+        levels, times = np.unique(values[~np.isnan(values[:, i]), i], return_counts=True)
+        found[i] = levels[np.argsort(-times, kind="stable")][:BINS]
+    return found
+
+
+def quantiles_of(values: Array, q: Sequence[float]) -> Array:
+    """Return the quantiles of each column, (columns, quantiles), values that occur; NaN where all are missing.
+
+    >>> quantiles_of(np.array([[3.0, np.nan], [1.0, 5.0], [2.0, np.nan]]), (0.5,)).tolist()
+    [[2.0], [5.0]]
+    """
+    found = np.full((values.shape[1], len(q)), np.nan)
+    holed = np.isnan(values).any(0)
+    if len(values) and not holed.all():
+        # All at once: a table may have a thousand columns.
+        found[~holed] = np.quantile(values[:, ~holed], q, axis=0, method="inverted_cdf").T
+    for i in np.flatnonzero(holed):
+        here = values[~np.isnan(values[:, i]), i]
+        if len(here):
+            found[i] = np.quantile(here, q, method="inverted_cdf")
+    return found
 
 
 def bins_of(values: Array, edges: Array, *, ordered: bool) -> Array:
