@@ -29,6 +29,13 @@ def multiplies_bf16() -> bool:
     return bool(words & {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"})
 
 
+def has_cuda() -> bool:
+    """Say whether there is a CUDA device."""
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
 def revision(folder: Path) -> str | None:
     """Return ``git describe`` of the sources in a folder, None outside a repository."""
     command = ["git", "describe", "--always", "--dirty", "--tags"]

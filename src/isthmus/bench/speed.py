@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from isthmus.bench import environments
-from isthmus.bench.machine import circumstances, multiplies_bf16
+from isthmus.bench.machine import circumstances, has_cuda, multiplies_bf16
 from isthmus.bench.rounds import Turn, interleaved, ratios, summary
 from isthmus.bench.works import FLOOR, OURS, ROWS, Row, Work
 
@@ -120,8 +120,10 @@ def one(row: Row, name: str, options: Options, folder: Path) -> dict[str, Any]:
     entrant, work = row.entrants[name], row.job(name, options.quick)
     if not entrant.script:
         return {"failed": "isthmus has no way to do this yet"}
-    if work.precision == "bf16" and not multiplies_bf16():
+    if work.precision == "bf16" and work.device == "cpu" and not multiplies_bf16():
         return {"failed": "not available: this processor has no bf16 products"}
+    if work.device == "cuda" and not has_cuda():
+        return {"failed": "not available: there is no CUDA device"}
     python = environments.python_for(entrant, options.folder)
     if python is None:
         return {"failed": f"no environment {entrant.environment!r}; --install makes it"}

@@ -25,6 +25,7 @@ class Work:
         dtype: what rows to be scored arrive in.
         models: how many models are trained.
         threads: the most threads that the work is worth; 0 for as many as there are.
+        device: ``cpu`` or ``cuda``.
     """
 
     net: str = "dense"
@@ -40,6 +41,7 @@ class Work:
     dtype: str = "float32"
     models: int = 1
     threads: int = 0
+    device: str = "cpu"
 
     def described(self) -> dict[str, Any]:
         """Return the fields as JSON holds them."""
@@ -87,6 +89,7 @@ ALL = {
     OURS: Entrant("with_isthmus"),
     "naive PyTorch": Entrant("with_torch", option="naive"),
     "tuned PyTorch": Entrant("with_torch", option="tuned"),
+    "PyTorch in a CUDA graph": Entrant("with_torch", option="recorded"),
     "Pythae": Entrant("with_pythae", "torch", "pythae"),
     "PyOD": Entrant("with_pyod", "torch", "pyod"),
     "Lightning": Entrant("with_lightning", "torch", "lightning"),
@@ -95,6 +98,7 @@ ALL = {
     "Keras TensorFlow": Entrant("with_keras", "tensorflow", "tensorflow", option="tensorflow"),
     "Keras JAX": Entrant("with_keras", "jax", "keras", option="jax"),
     "JAX": Entrant("with_jax", "jax", "jax"),
+    "JAX, scan": Entrant("with_jax", "jax", "jax", option="scan"),
     "scikit-learn": Entrant("with_sklearn"),
     "ONNX Runtime": Entrant("with_onnx", "torch", "onnxruntime"),
     FLOOR: Entrant("floor"),
@@ -106,7 +110,14 @@ def some(*names: str) -> dict[str, Entrant]:
     return {name: ALL[name] for name in names}
 
 
-TRAINERS = {name: entrant for name, entrant in ALL.items() if name != "ONNX Runtime"}
+ON_CUDA = some(
+    OURS, "naive PyTorch", "tuned PyTorch", "PyTorch in a CUDA graph", "Lightning", "JAX", "JAX, scan", FLOOR
+)
+TRAINERS = {
+    name: entrant
+    for name, entrant in ALL.items()
+    if name not in ("ONNX Runtime", "PyTorch in a CUDA graph", "JAX, scan")
+}
 IN_BF16 = some("naive PyTorch", "tuned PyTorch", "Lightning", "Keras torch", "Keras TensorFlow", "Keras JAX", "JAX")
 IN_BF16 = {OURS: ALL[OURS], "isthmus float32": Entrant("with_isthmus", changes={"precision": "float32"})} | IN_BF16
 SCORERS = some(OURS, "naive PyTorch", "tuned PyTorch", "PyOD", "scikit-learn", "ONNX Runtime")
@@ -115,6 +126,11 @@ DEEP = Work(hidden=(1000, 500, 250), code=30, epochs=2, rows=20_000)
 TABLE = Work(hidden=(32,), code=8, loss="squared error", data="table", rows=5000, epochs=50, threads=1)
 SCORED = replace(TABLE, kind="score", rows=1_000_000, epochs=1, threads=0)
 FEW, SHORT = {"rows": 10_000, "epochs": 2}, {"rows": 2560, "epochs": 1}
+
+
+def on_cuda(work: Work, **changes: Any) -> Row:
+    """Return a row of fits on a CUDA device, with more epochs, since these are short there."""
+    return Row(replace(work, device="cuda", **changes), ON_CUDA, FEW)
 
 
 def growing(**changes: Any) -> Entrant:
@@ -187,6 +203,10 @@ ROWS = {
         {"epochs": 2},
         "≥ 1.5 one after another, ≥ 20 PyOD",
     ),
+    "784-164-10, CUDA": on_cuda(SMALL, epochs=10),
+    "784-1000-500-250-30, CUDA": on_cuda(DEEP, epochs=10, rows=60_000),
+    "5,000 x 30, 30-32-8, CUDA": on_cuda(TABLE),
+    "VAE 784-400-40, CUDA": on_cuda(Work("variational", (400,), 40, epochs=10)),
     "score 1,000,000 x 30": Row(SCORED, SCORERS, {"rows": 50_000}, "≥ 40 PyOD, ≥ 4 scikit-learn, ≥ 1.2 ONNX Runtime"),
     "score 1,000,000 x 30, float64": Row(replace(SCORED, dtype="float64"), SCORERS, {"rows": 50_000}),
     "score 60,000 x 784": Row(

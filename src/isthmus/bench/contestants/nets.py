@@ -92,5 +92,5 @@ def step_loss(work: dict, model: nn.Module, x):
 @torch.no_grad()
 def expected(work: dict, model: nn.Module, x):
     """Return expected values of rows, as an array."""
-    output = model(torch.from_numpy(x))
-    return (output if work["loss"] == "squared error" else output.sigmoid()).numpy()
+    output = model(torch.from_numpy(x).to(next(model.parameters()).device))
+    return (output if work["loss"] == "squared error" else output.sigmoid()).cpu().numpy()

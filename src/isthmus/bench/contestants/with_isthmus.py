@@ -28,6 +28,7 @@ class Isthmus:
             optimiser=parts.Adam(1e-3),
             precision="bf16" if work["precision"] == "bf16" else "float32",
             engine="explicit" if self.option == "explicit" else "auto",
+            device=work["device"],
         )
         net, code, penalties, shape = parts.Dense(tuple(work["hidden"]), init="torch"), parts.Undercomplete(), (), None
         if work["net"] == "convolutional":

@@ -16,7 +16,13 @@ class Raw:
         import jax.numpy as jnp
 
         self.imported, self.work, self.jax, self.jnp = job.peak(), given["work"], jax, jnp
+        found = jax.devices()[0].platform
+        if found != {"cpu": "cpu", "cuda": "gpu"}[self.work["device"]]:
+            raise SystemExit(f"not available: JAX computes on {found}")
         self.x, self.step = jax.device_put(x), jax.jit(self.descend, donate_argnums=0)
+        self.steps, self.whole = jax.jit(self.several, donate_argnums=0), given["option"] == "scan"
+        if self.whole:
+            self.note = "an epoch of steps in one compiled call (scan) with donated buffers, resident rows"
 
     def initial(self):
         work, rng = self.work, np.random.default_rng(0)
@@ -69,12 +75,18 @@ class Raw:
         weights = tree(lambda w, m, v: w - 1e-3 * (m / a) / (self.jnp.sqrt(v / b) + 1e-8), weights, m, v)
         return weights, m, v, count
 
+    def several(self, state, x, picked, key):
+        return self.jax.lax.scan(lambda now, some: (self.descend(now, x, some, key), None), state, picked)[0]
+
     def fit(self, epochs):
         state, rng, size = self.initial(), np.random.default_rng(0), self.work["batch"]
         key = self.jax.random.key(0)
         for _ in range(epochs):
             order = rng.permutation(len(self.x)).astype(np.int32)
-            for i in range(0, len(order), size):
+            begun = len(order) // size * size if self.whole else 0
+            if self.whole:
+                state = self.steps(state, self.x, order[:begun].reshape(-1, size), key)
+            for i in range(begun, len(order), size):
                 state = self.step(state, self.x, order[i : i + size], key)
         self.weights = self.jax.block_until_ready(state[0])
 

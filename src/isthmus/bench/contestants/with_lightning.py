@@ -43,7 +43,8 @@ class Lightning:
         self.model = self.Module(self.x.shape[1])
         trainer = self.lightning.Trainer(
             max_epochs=epochs,
-            accelerator="cpu",
+            accelerator="gpu" if self.work["device"] == "cuda" else "cpu",
+            devices=1,
             precision="bf16-mixed" if self.work["precision"] == "bf16" else "32-true",
             logger=False,
             enable_checkpointing=False,
