@@ -87,7 +87,7 @@ class Part:
 
     def at(self, epoch: float) -> Self:
         """Return this part with every schedule, nested ones too, replaced by its value at ``epoch``."""
-        return self._each(lambda schedule: schedule.value(epoch))
+        return self._each(epoch.of if isinstance(epoch, Moment) else lambda schedule: schedule.value(epoch))
 
     def over(self, epochs: float) -> Self:
         """Return this part with every schedule that spans the fit, nested ones too, told how many epochs it has."""
@@ -181,6 +181,14 @@ class Schedule(Part):
     def over(self, epochs: float) -> Self:
         """Return this schedule with the fit's number of epochs, where it spans the fit."""
         return self
+
+
+class Moment(float):
+    """An epoch that says by itself what schedules are worth."""
+
+    def of(self, schedule: Schedule) -> Any:
+        """Return the value of a schedule."""
+        return schedule.value(float(self))
 
 
 def settled(value: float | Schedule) -> float:

@@ -43,12 +43,27 @@ class Noise:
         """Return an independent stream for another purpose."""
         return Noise(_mix(self.seed, tag, 0x5EED), self.step, self.process)
 
+    @property
+    def key(self) -> int:
+        """What the generators of this stream start from."""
+        return _mix(self.seed, self.step, self.process)
+
     def _generator(self, device: torch.device) -> torch.Generator:
         if device not in self._generators:
             generator = torch.Generator(device)
-            generator.manual_seed(_mix(self.seed, self.step, self.process))
+            generator.manual_seed(self.key)
             self._generators[device] = generator
         return self._generators[device]
+
+    @property
+    def members(self) -> list[Noise]:
+        """The noise of each model that draws; of one, itself."""
+        return [self]
+
+    def standing(self, device: torch.device) -> tuple[Noise, list[Standing]]:
+        """Return the same stream on one device from generators that stay, and these."""
+        own = Standing(self, device)
+        return own, [own]
 
     def uniform(self, like: Tensor) -> Tensor:
         """Draw from U[0, 1), shaped as ``like``."""
@@ -138,3 +153,43 @@ class Share(Noise):
             return drawn
         blocks = drawn.view(draws, self.whole, *like.shape[1:])[:, self.first : self.first + self.rows]
         return blocks.reshape(like.shape)
+
+
+class Unrecordable(RuntimeError):
+    """Why the noise of a step cannot come from generators that stay."""
+
+
+class Standing(Noise):
+    """A stream of one step on one device whose generator stays, to be moved to the start of another step's stream.
+
+    >>> noise, x = Noise(seed=0), torch.zeros(3)
+    >>> _, (standing,) = noise.at(1).standing(x.device)
+    >>> standing.move(noise.at(2))
+    >>> bool((standing.uniform(x) == noise.at(2).uniform(x)).all())
+    True
+    """
+
+    def __init__(self, noise: Noise, device: torch.device) -> None:
+        """Start where a stream starts."""
+        super().__init__(noise.seed, noise.step, noise.process)
+        self.generator = torch.Generator(device)
+        self.move(noise)
+
+    def move(self, noise: Noise) -> None:
+        """Go to the start of another stream."""
+        self.generator.manual_seed(noise.key)
+
+    def at(self, step: int) -> Noise:
+        """Return this stream; it has no other steps."""
+        if step != self.step:
+            raise Unrecordable("a step that draws the noise of another one cannot be recorded")
+        return self
+
+    def branch(self, tag: int) -> Noise:
+        """Refuse: the branches of another step's stream would be others."""
+        raise Unrecordable("a step that branches its noise cannot be recorded")
+
+    def _generator(self, device: torch.device) -> torch.Generator:
+        if device != self.generator.device:
+            raise Unrecordable(f"a step that draws noise on {device} beside {self.generator.device} cannot be recorded")
+        return self.generator

@@ -43,6 +43,10 @@ class Task(nn.Module):
         """Why the explicit engine cannot walk through this task; empty where it can, which needs an Objective."""
         return f"{type(self).__name__} declares no derivatives"
 
+    def trims(self, epoch: float) -> bool:
+        """Say whether a step leaves rows out; the first tenth of a fit learns from all, since losses say little yet."""
+        return bool(self.trim) and epoch >= 0.1 * self.epochs
+
     def learn(self, tallies: Tallies) -> None:
         """Fold tallies into memories, once per optimiser step."""
 
@@ -170,11 +174,8 @@ class Objective(Task):
         return terms, tallies
 
     def kept(self, terms: Terms, rows: int, epoch: float, members: int = 1) -> Tensor | None:
-        """Return what each row counts where those of largest loss are left out, of each member as many; None for all.
-
-        The first tenth of the fit learns from all rows: before it losses say little.
-        """
-        if not self.trim or epoch < 0.1 * self.epochs or rows < 2 * members:
+        """Return what each row counts where those of largest loss are left out, as many of each member."""
+        if not self.trims(epoch) or rows < 2 * members:
             return None
         with torch.no_grad():
             loss = torch.stack([t for t in terms.values() if t.dim() and len(t) == rows]).sum(0).view(members, -1)

@@ -90,9 +90,9 @@ class BatchTopK(Bottleneck):
         if active is None:
             return {}
         on = active.detach() > 0
-        low = torch.where(on, values, values.max() if on.any() else 0.0).min()
+        low = torch.where(on, values, torch.where(on.any(), values.max(), 0.0)).min()
         high = torch.where(on, 0.0, values).max()
-        rows = values.new_tensor(float(len(values)))
+        rows = values.new_full((), float(len(values)))
         return {"threshold": rows * (low + torch.minimum(high, low)) / 2, "rows": rows}
 
     def learn(self, memory: Any, tallies: dict[str, Tensor]) -> None:
@@ -117,6 +117,6 @@ class BatchTopK(Bottleneck):
 
 def _between(code: Selected) -> dict[str, Tensor]:
     """Return the same of a code without its silent units."""
-    rows, high = code.values.new_tensor(float(len(code))), code.left
+    rows, high = code.values.new_full((), float(len(code))), code.left
     low = code.values.min() if len(code.values) else code.values.new_zeros(())
     return {"threshold": rows * (low + (low if high is None else torch.minimum(high, low))) / 2, "rows": rows}

@@ -14,11 +14,13 @@ from isthmus.training import backend
 # Numbers of a model's widest layer per chunk, 4 MiB in float32: an L2 cache and some of the L3.
 NUMBERS = 2**20
 MOST, LEAST = 4096, 16
+# The same on a GPU, which has more to do at once.
+NUMBERS_THERE, MOST_THERE = 2**24, 65536
 # A number of rows that no kernel's block size divides, so that each row meets every place in a block.
 PROBED = 13
 
 
-def ladder(widest: int) -> tuple[int, ...]:
+def ladder(widest: int, device: str = "cpu") -> tuple[int, ...]:
     """Return the numbers of rows that a chunk may have, for a model whose widest layer has so many numbers per row.
 
     The largest is a full chunk; what is left is padded to the next, a quarter of it and so on.
@@ -26,8 +28,9 @@ def ladder(widest: int) -> tuple[int, ...]:
     >>> ladder(32), ladder(784), ladder(50_000)
     ((16, 64, 256, 1024, 4096), (16, 64, 256, 1024), (16,))
     """
+    numbers, most = (NUMBERS, MOST) if device == "cpu" else (NUMBERS_THERE, MOST_THERE)
     sizes = [LEAST]
-    while 4 * sizes[-1] <= min(MOST, NUMBERS // widest):
+    while 4 * sizes[-1] <= min(most, numbers // widest):
         sizes.append(4 * sizes[-1])
     return tuple(sizes)
 

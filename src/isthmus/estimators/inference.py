@@ -68,7 +68,8 @@ class Inference:
         objective = self.objective(torch.float32)
         row = Batch(probes(objective)[:1])
         with torch.no_grad():
-            return chunks.ladder(chunks.widest(objective, lambda: objective.run(row, None)))
+            found = chunks.widest(objective, lambda: objective.run(row, None))
+        return chunks.ladder(found, device_of(objective).type)
 
     @cached_property
     def _agreeing(self) -> tuple[int, ...]:

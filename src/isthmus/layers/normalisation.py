@@ -41,7 +41,7 @@ class BatchNorm(Layer):
             dims = [0, *range(2, x.dim())]
             mean, var = x.mean(dims), x.var(dims, unbiased=False)
             self._noted = {
-                "n": x.new_tensor(float(places)),
+                "n": x.new_full((), float(places)),
                 "sum": x.detach().sum(dims),
                 "square": x.detach().square().sum(dims),
             }

@@ -95,7 +95,7 @@ class Auxiliary(Penalty):
             fired = torch.bincount(loud, minlength=len(memory.idle)).to(memory.idle.dtype)
         else:
             fired = (p.code.detach() > FIRES).reshape(len(p.code), -1).sum(0).to(memory.idle.dtype)
-        return {"fired": fired, "rows": memory.idle.new_tensor(float(len(p.batch.x)))}
+        return {"fired": fired, "rows": memory.idle.new_full((), float(len(p.batch.x)))}
 
     def learn(self, memory: Any, tallies: dict[str, Tensor]) -> None:
         """Count on for units that were silent."""

@@ -51,7 +51,7 @@ class Lp(Penalty):
         now = settled(self.power) + torch.zeros_like(memory.power)
         code = p.code.detach()
         before = torch.where(memory.power > 0, memory.power, now)
-        rows = now.new_tensor(float(len(code)))
+        rows = now.new_full((), float(len(code)))
         found = {"before": raised(code, before).sum(), "now": raised(code, now).sum(), "power": rows * now}
         return found | {"rows": rows}
 

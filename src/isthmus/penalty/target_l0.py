@@ -92,7 +92,7 @@ class TargetL0(Penalty):
     def tally(self, p: Pass) -> dict[str, Tensor]:
         """Return the number of active units over all rows, and what the wrapped penalty tallies."""
         memory: Any = p.memory
-        own = {"active": active(p).sum(), "rows": p.code.new_tensor(float(len(p.code)))}
+        own = {"active": active(p).sum(), "rows": p.code.new_full((), float(len(p.code)))}
         return own | {f"inner.{name}": t for name, t in self.penalty.tally(p.of(memory.inner)).items()}
 
     def learn(self, memory: Any, tallies: dict[str, Tensor]) -> None:

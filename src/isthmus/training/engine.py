@@ -14,6 +14,7 @@ from isthmus.objective import Task, averaged
 from isthmus.records import Batch, Source, Tallies, Terms
 from isthmus.training.flat import Flat
 from isthmus.training.fused import Fused
+from isthmus.training.graphs import Graphs
 from isthmus.training.group import Group
 from isthmus.training.optimiser import Optimiser
 
@@ -96,6 +97,7 @@ class Engine:
     Attributes:
         group: the processes that take the steps together.
         micro_batch: the most rows that one pass holds; 0 holds all that are here.
+        graphs: what takes the steps as CUDA graphs; None where every step is taken as it is.
         divides: whether each process keeps a part of the weights only.
     """
 
@@ -111,6 +113,7 @@ class Engine:
         self.clip = clip
         self.means = Means()
         self.group, self.micro_batch = Group(), 0
+        self.graphs: Graphs | None = None
         self.bind(parameters)
 
     def bind(self, parameters: Sequence[nn.Parameter]) -> None:
@@ -135,10 +138,10 @@ class Engine:
         now["lr"] *= rate
         for group in self.optimiser.param_groups:
             group.update(now)
-        advance = self._search if self.description.full_batch else self._descend
-        means, tallies = advance(batch, noise, epoch, valued)
-        if tallies:
-            self.task.learn(tallies)
+        advance = self._search if self.description.full_batch else self.descend
+        if self.graphs is not None:
+            advance = self.graphs.step
+        means = advance(batch, noise, epoch, valued)
         if valued:
             self.means.add(means, len(batch.x) if batch.among is None else batch.among[1])
 
@@ -154,12 +157,18 @@ class Engine:
         for i, batch in enumerate(batches):
             self.step(batch, noise.at(noise.step + i), epoch + i / steps, rate, valued=i % every == 0)
 
-    def _descend(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> tuple[Terms, Tallies]:
+    def descend(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> Terms:
+        """Take a step along the gradient with the optimiser's numbers as they are; return averaged terms."""
         means, tallies = self._clipped(batch, noise, epoch, valued)
         self.optimiser.step()
-        return means, tallies
+        self._learn(tallies)
+        return means
 
-    def _search(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> tuple[Terms, Tallies]:
+    def _learn(self, tallies: Tallies) -> None:
+        if tallies:
+            self.task.learn(tallies)
+
+    def _search(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> Terms:
         """Let the optimiser look at many points, with the same noise at each of them."""
 
         def closure() -> Tensor:
@@ -174,7 +183,9 @@ class Engine:
 
         # The point that a line search takes is seldom the last one that it looked at.
         with torch.no_grad():
-            return self._of_all(batch, None, *self._in_parts(batch, noise, looked, None))
+            means, tallies = self._of_all(batch, None, *self._in_parts(batch, noise, looked, None))
+        self._learn(tallies)
+        return means
 
     def _clipped(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> tuple[Terms, Tallies]:
         def passed(part: Batch, own: Noise) -> tuple[Terms, Tallies]:

@@ -141,10 +141,11 @@ class Ensemble(Explicit):
 
     def _weight(self, name: str, p: Pass) -> float | Tensor:
         """Return the weight of a penalty: one number where all members agree, else one per row."""
-        weights: list[float] = [own[name].weight for own in self.parts]
-        if all(weight == weights[0] for weight in weights):
-            return weights[0]
-        return p.code.new_tensor(weights).repeat_interleave(len(p.code) // len(weights))
+        weights = [own[name].weight for own in self.parts]
+        if all(agree(weight, weights[0]) for weight in weights):
+            return weights[0]  # type: ignore[no-any-return]
+        each = torch.stack([w if isinstance(w, Tensor) else p.code.new_full((), w) for w in weights])
+        return each.repeat_interleave(len(p.code) // len(weights))
 
     def _apart(self, p: Pass) -> list[Pass]:
         """Return the pass of each member, as it sees it alone."""
@@ -176,3 +177,8 @@ class Ensemble(Explicit):
                 if sums := parts[name].tally(own.of(task.memory_of(name))):
                     parts[name].learn(task.memory_of(name), sums)
         return {}
+
+
+def agree(a: float | Tensor, b: float | Tensor) -> bool:
+    """Say whether two numbers are known to be the same, without a look at one that a device holds."""
+    return a is b or not (isinstance(a, Tensor) or isinstance(b, Tensor) or a != b)

@@ -27,7 +27,8 @@ from isthmus.training.threads import threads_for
 log = logging.getLogger("isthmus")
 ORDER, STEP, HELD_OUT = 1, 2, 3
 MAX_ROLLBACKS = 8
-CHUNK = 1024
+# Rows of one look at those held out: a chunk in the cache, or enough of them to keep a GPU at work.
+CHUNK, LARGE_CHUNK = 1024, 16_384
 VALUED = 16
 NUMBERS = ("epoch", "step", "rate", "rollbacks", "stale", "best_epoch", "best_verdict")
 
@@ -35,6 +36,11 @@ NUMBERS = ("epoch", "step", "rate", "rollbacks", "stale", "best_epoch", "best_ve
 def summed(terms: dict[str, float]) -> dict[str, float]:
     """Return terms with their sum, the loss."""
     return terms | {"loss": math.fsum(terms.values())}
+
+
+def chunk_for(device: torch.device) -> int:
+    """Return how many rows one look takes."""
+    return CHUNK if device.type == "cpu" else LARGE_CHUNK
 
 
 class Loop:
@@ -230,7 +236,8 @@ class Loop:
         """
         self.task.eval()
         terms, measures = Means(), Means()
-        chunks = list(enumerate(torch.arange(len(rows), device=rows.x.device).split(CHUNK)))
+        size = chunk_for(rows.x.device)
+        chunks = list(enumerate(torch.arange(len(rows), device=rows.x.device).split(size)))
         # Every process has to have a part, so that it knows the names of what is summed.
         shared = self.group.talks and len(chunks) >= self.group.size
         for i, index in chunks[self.group.rank :: self.group.size] if shared else chunks:

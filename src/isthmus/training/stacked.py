@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.layers import Products, Room
-from isthmus.noise import Noise
+from isthmus.noise import Noise, Standing
 from isthmus.objective import Objective
 from isthmus.records import Batch, Corrupted, Pass, Rows
 from isthmus.training.flat import Flat, units_first
@@ -93,6 +93,11 @@ class Noises(Noise):
             raise TypeError(f"{noise!r} is the noise of one model; give Noises")
         return noise.members
 
+    def standing(self, device: torch.device) -> tuple[Noise, list[Standing]]:
+        """Return the same streams on one device from generators that stay, and these."""
+        own = [Standing(noise, device) for noise in self.members]
+        return Noises(own, self.step), own
+
     def at(self, step: int) -> Noises:
         """Return the streams of another step."""
         return Noises(self._branches, step)
@@ -129,21 +134,22 @@ class Pool:
         first, n = rows[0], len(rows[0])
         self.models, self.same = len(rows), all(same(first, other) for other in rows[1:])
         self.rows = first if self.same else Rows(*side_by_side(rows))
-        self.starts = torch.arange(len(rows)).unsqueeze(1) * (0 if self.same else n)
+        self.device = first.x.device
+        self.starts = torch.arange(len(rows), device=self.device).unsqueeze(1) * (0 if self.same else n)
         self.n = n
 
     def batches(self, noises: Sequence[Noise], steps: int) -> Iterator[Batch]:
         """Give every row of every model once, each in the order that its noise draws, as :class:`Rows` does."""
         orders = [torch.arange(self.n) if steps == 1 else noise.permutation(self.n) for noise in noises]
-        return self._cut(torch.stack(orders).tensor_split(steps, dim=1))
+        return self._cut(torch.stack(orders).to(self.device).tensor_split(steps, dim=1))
 
     def chunks(self, size: int) -> Iterator[Batch]:
         """Give the rows of every model in their own order, up to ``size`` of each at once."""
-        return self._cut(torch.arange(self.n).expand(self.models, -1).split(size, dim=1))
+        return self._cut(torch.arange(self.n, device=self.device).expand(self.models, -1).split(size, dim=1))
 
     def _cut(self, parts: Sequence[Tensor]) -> Iterator[Batch]:
         for part in parts:
-            yield self.rows.take((part + self.starts).reshape(-1).to(self.rows.x.device))
+            yield self.rows.take((part + self.starts).reshape(-1))
 
 
 def tensors_of(record: Any) -> list[Any]:

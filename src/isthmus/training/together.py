@@ -16,7 +16,8 @@ from isthmus.training.backend import Probed
 from isthmus.training.callbacks import Callback
 from isthmus.training.engine import Means, Weights, snapshot
 from isthmus.training.ensemble import Ensemble
-from isthmus.training.loop import CHUNK, HELD_OUT, ORDER, STEP, Loop, summed
+from isthmus.training.graphs import graphs_of
+from isthmus.training.loop import HELD_OUT, ORDER, STEP, Loop, chunk_for, summed
 from isthmus.training.native import ALONE
 from isthmus.training.stacked import Noises, Pool
 from isthmus.training.structure import groups, shape
@@ -134,7 +135,7 @@ class Together:
             return {}
         engine.mode(False)
         means, noise = Means(), Noises([loop.noise.branch(HELD_OUT) for loop in self._stacked])
-        for i, batch in enumerate(self._held.chunks(CHUNK)):
+        for i, batch in enumerate(self._held.chunks(chunk_for(self._held.device))):
             means.add(engine.judge(batch, noise.at(i)), len(batch.x))
         return means.read()  # type: ignore[return-value]
 
@@ -151,6 +152,7 @@ class Together:
         optimiser = trainer.optimiser.over(trainer.epochs)
         tasks = [loop.task for loop in self._stacked]
         self.engine = Ensemble(tasks, optimiser, clip=trainer.clip, products=Probed())  # type: ignore[arg-type]
+        self.engine.graphs = graphs_of(self.engine)
         self._pool = Pool([loop.rows for loop in self._stacked])  # type: ignore[misc]
         held = [loop.held_out for loop in self._stacked if loop.held_out is not None]
         alike = len({shape(rows) for rows in held}) == 1 and len(held) == len(self._stacked)

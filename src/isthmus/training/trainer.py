@@ -21,6 +21,7 @@ from isthmus.training.callbacks import Callback
 from isthmus.training.checkpoint import Checkpoint, fingerprint, refuse_unlike
 from isthmus.training.engine import Autograd, Compiled, Engine
 from isthmus.training.explicit import Explicit
+from isthmus.training.graphs import graphs_of
 from isthmus.training.greedy import Greedy
 from isthmus.training.group import Group
 from isthmus.training.history import History
@@ -125,7 +126,14 @@ class Trainer(Component):
         """
         engine = self._engine(self.runs(task, rows, shared=shared).split()[0], task)
         engine.micro_batch = self.micro_batch
+        if self.replays(task, shared=shared):
+            engine.graphs = graphs_of(engine)
         return engine
+
+    def replays(self, task: Task, *, shared: bool = False) -> bool:
+        """Say whether steps on a task are CUDA graphs: of one process, all rows at once, with Adam."""
+        on_device = any(p.is_cuda for p in task.trained())
+        return on_device and self.optimiser.native and not (shared or self.micro_batch)
 
     def _engine(self, name: str, task: Task) -> Engine:
         optimiser = self.optimiser.over(task.epochs)
@@ -144,6 +152,10 @@ class Trainer(Component):
         Raises:
             ValueError: the explicit engine was asked for and cannot be.
         """
+        named = self._runs(task, rows, shared=shared)
+        return f"{named}, as CUDA graphs" if self.replays(task, shared=shared) else named
+
+    def _runs(self, task: Task, rows: Source | None, *, shared: bool) -> str:
         if self.engine == "sharded":
             if why := undivided(task, self.optimiser, shared=shared):
                 raise ValueError(
