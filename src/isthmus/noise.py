@@ -162,6 +162,8 @@ class Unrecordable(RuntimeError):
 class Standing(Noise):
     """A stream of one step on one device whose generator stays, to be moved to the start of another step's stream.
 
+    ``drawn`` says whether anything was drawn from it.
+
     >>> noise, x = Noise(seed=0), torch.zeros(3)
     >>> _, (standing,) = noise.at(1).standing(x.device)
     >>> standing.move(noise.at(2))
@@ -172,7 +174,7 @@ class Standing(Noise):
     def __init__(self, noise: Noise, device: torch.device) -> None:
         """Start where a stream starts."""
         super().__init__(noise.seed, noise.step, noise.process)
-        self.generator = torch.Generator(device)
+        self.generator, self.drawn = torch.Generator(device), False
         self.move(noise)
 
     def move(self, noise: Noise) -> None:
@@ -192,4 +194,5 @@ class Standing(Noise):
     def _generator(self, device: torch.device) -> torch.Generator:
         if device != self.generator.device:
             raise Unrecordable(f"a step that draws noise on {device} beside {self.generator.device} cannot be recorded")
+        self.drawn = True
         return self.generator

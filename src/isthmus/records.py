@@ -245,7 +245,7 @@ class Rows:
         """Give every row once, in so many even batches, in the order that the noise draws; one batch is all rows."""
         # Even batches: the last one is not a crumb whose gradient is mostly noise.
         for index in self.order(noise, steps).tensor_split(steps):
-            yield self.all() if steps == 1 else self._taken(index)
+            yield self.all() if steps == 1 else self.taken(index)
 
     def shares(self, noise: Noise, steps: int, rank: int, size: int) -> Iterator[Batch]:
         """Give an even share of the batches that one process would see, rows in the same order.
@@ -261,7 +261,7 @@ class Rows:
         for index in self.order(noise, steps).tensor_split(steps):
             parts = index.tensor_split(size)
             first = sum(len(part) for part in parts[:rank])
-            yield replace(self._taken(parts[rank]), among=(first, len(index)))
+            yield replace(self.taken(parts[rank]), among=(first, len(index)))
 
     def order(self, noise: Noise, steps: int) -> Tensor:
         """Draw the order of an epoch's rows; one batch is all rows as they are."""
@@ -273,7 +273,7 @@ class Rows:
         """Whether there is nothing but one block of numbers."""
         return self.x.is_contiguous() and self.seen is None and self.weight is None and self.y is None
 
-    def _taken(self, index: Tensor) -> Batch:
+    def taken(self, index: Tensor) -> Batch:
         """Return the rows at ``index`` in a buffer that batches of this size share."""
         n = index.shape[0]
         if n not in self.buffers:

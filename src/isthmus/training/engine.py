@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from isthmus.layers import Chain
 from isthmus.noise import Noise
 from isthmus.objective import Task, averaged
-from isthmus.records import Batch, Source, Tallies, Terms
+from isthmus.records import Batch, Rows, Source, Tallies, Terms
 from isthmus.training.flat import Flat
 from isthmus.training.fused import Fused
-from isthmus.training.graphs import Graphs
+from isthmus.training.graphs import Graphs, Step
 from isthmus.training.group import Group
 from isthmus.training.optimiser import Optimiser
 
@@ -134,16 +134,20 @@ class Engine:
 
     def step(self, batch: Batch, noise: Noise, epoch: float, rate: float = 1.0, *, valued: bool = True) -> None:
         """Take one optimiser step; ``rate`` multiplies the learning rate, ``valued`` asks for the terms' values."""
-        now = self.description.at(epoch).settings()
-        now["lr"] *= rate
-        for group in self.optimiser.param_groups:
-            group.update(now)
-        advance = self._search if self.description.full_batch else self.descend
         if self.graphs is not None:
-            advance = self.graphs.step
-        means = advance(batch, noise, epoch, valued)
+            means = self.graphs.step(batch, Step(noise, epoch, self.settings(epoch, rate), valued))
+        else:
+            for group in self.optimiser.param_groups:
+                group.update(self.settings(epoch, rate))
+            advance = self._search if self.description.full_batch else self.descend
+            means = advance(batch, noise, epoch, valued)
         if valued:
             self.means.add(means, len(batch.x) if batch.among is None else batch.among[1])
+
+    def settings(self, epoch: float, rate: float) -> dict[str, Any]:
+        """Return the optimiser's numbers at a moment."""
+        now = self.description.at(epoch).settings()
+        return now | {"lr": now["lr"] * rate}
 
     def epoch(
         self, rows: Source, order: Noise, noise: Noise, *, steps: int, every: int, epoch: int, rate: float
@@ -153,6 +157,11 @@ class Engine:
         ``noise`` stands at the first of the ``steps``; terms are valued in ``every`` so many.
         """
         group = self.group
+        if self.graphs is not None and isinstance(rows, Rows) and steps > 1:
+            at = ((noise.at(noise.step + i), epoch + i / steps, i % every == 0) for i in range(steps))
+            told = [Step(own, moment, self.settings(moment, rate), valued) for own, moment, valued in at]
+            self.graphs.epoch(rows, rows.order(order, steps), told)
+            return
         batches = rows.shares(order, steps, group.rank, group.size) if group.talks else rows.batches(order, steps)
         for i, batch in enumerate(batches):
             self.step(batch, noise.at(noise.step + i), epoch + i / steps, rate, valued=i % every == 0)
@@ -259,7 +268,11 @@ class Engine:
 
     def finite(self) -> bool:
         """Say whether every parameter and every number in a memory is finite."""
-        return all_finite([self.flat.whole.detach(), *self.task.buffers()])
+        return all_finite([self.flat.whole.detach(), *self.buffers()])
+
+    def buffers(self) -> list[Tensor]:
+        """Return what memories and layers remember."""
+        return list(self.task.buffers())
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of the optimiser's moments."""

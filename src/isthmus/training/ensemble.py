@@ -71,9 +71,9 @@ class Ensemble(Explicit):
 
         return of(self.state_dict())  # type: ignore[no-any-return]
 
-    def finite(self) -> bool:
-        """Say whether every number of every member is finite."""
-        return all_finite([self.flat.whole.detach(), *self.remembered])
+    def buffers(self) -> list[Tensor]:
+        """Return what every member remembers."""
+        return self.remembered
 
     def finite_member(self, m: int) -> bool:
         """Say whether every number of one member is finite."""

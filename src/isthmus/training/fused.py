@@ -6,11 +6,14 @@ groups, hooks and checks than a small net spends on its products.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+
+# The smallest piece of a long tensor, and about how many there are at most.
+PIECE, PIECES = 8192, 144
 
 
 class Bound(Protocol):
@@ -52,17 +55,22 @@ class Fused:
         if closure is not None:
             with torch.enable_grad():
                 closure()
-        moved = [i for i, p in enumerate(self.parameters) if p.grad is not None]
         now = self.param_groups[0]
-        for i in moved:
-            self.steps[i] += 1
+        lists: list[list[Tensor]] = [[], [], [], [], []]
+        for p, m, v, step in zip(self.parameters, *self.moments.values(), self.steps, strict=True):
+            if p.grad is not None:
+                step += 1
+                for every, some in zip(lists, pieces(p, p.grad, m, v), strict=False):
+                    every.extend(some)
+                lists[-1].extend([step] * (len(lists[0]) - len(lists[-1])))
+        parameters, gradients, means, squares, steps = lists
         self.kernel(
-            [self.parameters[i] for i in moved],
-            [self.parameters[i].grad for i in moved],
-            [self.moments["exp_avg"][i] for i in moved],
-            [self.moments["exp_avg_sq"][i] for i in moved],
+            parameters,
+            gradients,
+            means,
+            squares,
             [],
-            [self.steps[i] for i in moved],
+            steps,
             lr=now["lr"],
             beta1=now["betas"][0],
             beta2=now["betas"][1],
@@ -86,6 +94,14 @@ class Fused:
         for mine, theirs in zip(self.state_dict().values(), state_dict.values(), strict=True):
             for a, b in zip(mine, theirs, strict=True):
                 a.copy_(b)
+
+
+def pieces(*tensors: Tensor) -> Sequence[Sequence[Tensor]]:
+    """Return tensors of one shape in pieces, on a CUDA device, where the kernel gives each a block of threads."""
+    first = tensors[0]
+    if not first.is_cuda or first.dim() != 1:
+        return [[t] for t in tensors]
+    return [t.split(max(PIECE, len(first) // PIECES)) for t in tensors]
 
 
 def fused(kernel: str, fallback: Any, parameters: Iterable[nn.Parameter], settings: dict[str, Any]) -> Bound:

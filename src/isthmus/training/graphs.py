@@ -1,17 +1,16 @@
-"""Steps as CUDA graphs: recorded once for each kind of batch, and replayed without the Python of a step.
+"""Steps as CUDA graphs: a run of steps is recorded once, and replayed without the Python of a step.
 
 A step of a small net is some thirty kernels of a few microseconds each; to launch them one by one from Python takes
-several times as long. What differs between two steps of a kind stands in tensors that stay where they are: the rows,
-the numbers that schedules have at the moment, the learning rate, and the seed that noise is drawn from.
+several times as long. What differs between two runs of a kind stands in tensors that stay where they are: the rows or
+their places, the numbers that schedules have at the moment, the learning rate, and the seeds that noise is drawn from.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,79 +18,108 @@ from torch import Tensor
 
 from isthmus.component import Moment, Schedule
 from isthmus.noise import Noise, Standing, Unrecordable
-from isthmus.records import Batch, Terms
+from isthmus.records import Batch, Rows, Terms
+from isthmus.training.cuda import recorded, warmed
 from isthmus.training.fused import Fused
 
 if TYPE_CHECKING:
     from isthmus.training.engine import Engine
 
 log = logging.getLogger("isthmus")
-# A step is taken as it is before it is recorded: libraries make their plans, and engines their buffers.
+# The longest run, and the kinds of runs that are recorded, each of which keeps the memory of a step.
+LENGTH, MOST = 16, 16
+# A kind is taken as it is before it is recorded: libraries make their plans, and engines their buffers.
 WARM = 2
-# Kinds of steps that are recorded; each keeps the memory of a step.
-MOST = 16
+# By how much, of the way that steps went, their replay may end elsewhere: sums by atomic additions have no fixed order.
+CLOSE = 1e-3
 
-Work = Callable[[], Terms]
+Work = Callable[[], list[Terms]]
 # Records work, with the noise drawn by these generators; returns what does it again, and where the results lie.
-Recorder = Callable[[Work, Sequence[torch.Generator]], tuple[Callable[[], None], Terms]]
+Recorder = Callable[[Work, Sequence[torch.Generator], torch.device], tuple[Callable[[], None], list[Terms]]]
+# Makes the batches of a run of what differs between two runs.
+Batches = Callable[[Sequence[Tensor]], Iterable[Batch]]
 
 
-def recorded(work: Work, generators: Sequence[torch.Generator]) -> tuple[Callable[[], None], Terms]:
-    """Record what work asks of the device as a CUDA graph; nothing is computed meanwhile."""
-    graph = torch.cuda.CUDAGraph()
-    for generator in generators:
-        graph.register_generator_state(generator)
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        found = work()
-    return graph.replay, found
+class Places:
+    """Where the steps of a run read what schedules are worth, and the learning rate.
+
+    Steps that are not recorded read the same places, so that a replay has the same bits.
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        """Lie on the device of a tensor; values have its dtype."""
+        self.rates, self.values = like.new_zeros(LENGTH, dtype=torch.float32), dict[Schedule, Tensor]()
+        self.like, self.epochs = like.new_empty(0), [0.0] * LENGTH
+
+    def move(self, epochs: Sequence[float], rates: Sequence[float]) -> None:
+        """Write what the next steps read."""
+        self.epochs = [*epochs]
+        write(self.rates, rates)
+        for schedule, values in self.values.items():
+            write(values, [schedule.value(epoch) for epoch in epochs])
+
+    def of(self, schedule: Schedule, step: int) -> Tensor:
+        """Return the place of a schedule's value in a step of the run."""
+        if schedule not in self.values:
+            self.values[schedule] = self.like.new_zeros(LENGTH)
+            write(self.values[schedule], [schedule.value(epoch) for epoch in self.epochs])
+        return self.values[schedule][step]
+
+
+def write(to: Tensor, numbers: Sequence[float]) -> None:
+    """Write numbers without waiting for the device."""
+    to[: len(numbers)].copy_(torch.tensor(numbers, dtype=to.dtype), non_blocking=True)
 
 
 class Now(Moment):
-    """A moment of a fit whose schedules have their values in tensors, to be moved to another moment."""
+    """The moment of a step, whose schedules are tensors."""
 
-    values: dict[Schedule, Tensor]
+    places: Places
+    step: int
 
-    def __new__(cls, epoch: float, like: Tensor) -> Now:
-        """Start at an epoch; values have the dtype and device of a tensor."""
+    def __new__(cls, epoch: float, places: Places, step: int) -> Now:
+        """Be an epoch, in which a step of a run reads its places."""
         made = super().__new__(cls, epoch)
-        made.values, made.like = {}, like.new_empty(0)
+        made.places, made.step = places, step
         return made
 
-    like: Tensor
-
     def of(self, schedule: Schedule) -> Any:
-        """Return the tensor that holds a schedule's value."""
-        if schedule not in self.values:
-            self.values[schedule] = self.like.new_full((), schedule.value(float(self)))
-        return self.values[schedule]
+        """Return the place of a schedule's value."""
+        return self.places.of(schedule, self.step)
 
-    def move(self, epoch: float) -> None:
-        """Give every tensor its value at another moment."""
-        for schedule, value in self.values.items():
-            value.fill_(schedule.value(epoch))
+
+@dataclass(frozen=True)
+class Step:
+    """What a step is told beside its batch: noise, moment, the optimiser's numbers, whether terms are valued."""
+
+    noise: Noise
+    epoch: float
+    settings: dict[str, Any]
+    valued: bool
+
+    def kind(self, trims: bool) -> Any:
+        """Return what decides which kernels it runs."""
+        return self.valued, trims, *(value for name, value in self.settings.items() if name != "lr")
 
 
 @dataclass
 class Recording:
-    """One kind of step, recorded: where it reads what differs, what replays it, and where it leaves the terms."""
+    """A run of steps, recorded: where it reads what differs, what replays it, and where it leaves the terms."""
 
-    batch: Batch
-    noises: list[Standing]
-    now: Now
-    rate: Tensor
+    given: Sequence[Tensor]
+    noises: list[list[Standing]]
     replay: Callable[[], None]
-    terms: Terms
+    terms: list[Terms]
 
-    def take(self, batch: Batch, noise: Noise, epoch: float, rate: float) -> Terms:
-        """Take the step with another batch, noise, moment and learning rate."""
-        for name in ("x", "seen", "weight", "y"):
-            here, there = getattr(self.batch, name), getattr(batch, name)
+    def take(self, given: Sequence[Tensor], steps: Sequence[Step]) -> list[Terms]:
+        """Take the steps."""
+        for here, there in zip(self.given, given, strict=True):
             if here is not there:
                 here.copy_(there)
-        for standing, other in zip(self.noises, noise.members, strict=True):
-            standing.move(other)
-        self.now.move(epoch)
-        self.rate.fill_(rate)
+        for standing, step in zip(self.noises, steps, strict=True):
+            for own, other in zip(standing, step.noise.members, strict=True):
+                if own.drawn:
+                    own.move(other)
         self.replay()
         return self.terms
 
@@ -99,12 +127,12 @@ class Recording:
 class Graphs:
     """The recordings of one engine's steps.
 
-    A kind of step is what decides which kernels it runs: the shapes of the batch, whether terms are valued, whether it
-    trims, and the optimiser's numbers but the learning rate. A kind that cannot be recorded, such as one with a module
-    that the host has to wait for, is taken as it is.
+    A kind of run is what decides which kernels it runs: the shapes of batches, which terms are valued, whether steps
+    trim, and the optimiser's numbers but the learning rate. A kind that cannot be recorded, such as one with a module
+    that the host has to wait for, is taken as it is; so is one whose replay does not come to the same weights.
 
     Attributes:
-        refused: why a kind of step could not be recorded, empty where all could.
+        refused: why a kind could not be recorded, empty where all could.
     """
 
     def __init__(self, engine: Engine, record: Recorder = recorded) -> None:
@@ -113,58 +141,138 @@ class Graphs:
         self.known: dict[Any, Recording | None] = {}
         self.met: Counter[Any] = Counter()
         self.refused = ""
+        self.places = Places(engine.flat.whole.detach())
 
-    def step(self, batch: Batch, noise: Noise, epoch: float, valued: bool) -> Terms:
-        """Take a step as a replay, where its kind is recorded."""
-        kind = self._kind(batch, epoch, valued)
+    def epoch(self, rows: Rows, index: Tensor, steps: Sequence[Step]) -> None:
+        """Take an epoch's steps over rows in the order of an index, as even batches."""
+
+        def batches(given: Sequence[Tensor]) -> Iterable[Batch]:
+            return map(rows.taken, given[0])
+
+        first = 0
+        sizes = [len(part) for part in index.tensor_split(len(steps))]
+        for run in runs(sizes):
+            n, some = sizes[run.start], steps[run]
+            picked = index[first : first + n * len(some)].view(len(some), n)
+            first += picked.numel()
+            for step, terms in zip(some, self._run(n, [picked], batches, some), strict=True):
+                if step.valued:
+                    self.engine.means.add(terms, n)
+
+    def step(self, batch: Batch, step: Step) -> Terms:
+        """Take one step with a batch."""
+        names = [name for name in ("x", "seen", "weight", "y") if getattr(batch, name) is not None]
+        place = batch.x.data_ptr() if batch.fixed else 0
+
+        def batches(given: Sequence[Tensor]) -> Iterable[Batch]:
+            own = dict(zip(names, given, strict=True))
+            others = {name: own.get(name) for name in ("seen", "weight", "y")}
+            return [Batch(own["x"], **others, fixed=True, among=batch.among)]
+
+        given = [getattr(batch, name) for name in names]
+        shapes = tuple((name, t.shape, t.dtype) for name, t in zip(names, given, strict=True))
+        return self._run((place, *shapes), given, batches, [step], fixed=batch.fixed)[0]
+
+    def _run(
+        self, kind: Any, given: Sequence[Tensor], batches: Batches, steps: Sequence[Step], *, fixed: bool = False
+    ) -> list[Terms]:
+        """Take a run, as a replay where its kind is recorded; what is ``fixed`` is the first of what is given."""
+        kind = kind, *(step.kind(self.engine.task.trims(step.epoch)) for step in steps)
+        self.places.move([step.epoch for step in steps], [step.settings["lr"] for step in steps])
         recording = self.known.get(kind)
         if recording is not None:
-            return recording.take(batch, noise, epoch, self.engine.optimiser.param_groups[0]["lr"])
+            terms = recording.take(given, steps)
+            self._settle(steps[-1])
+            return terms
         self.met[kind] += 1
         if kind in self.known or self.met[kind] < WARM or len(self.known) >= MOST:
-            return self.engine.descend(batch, noise, epoch, valued)
-        return self._record(kind, batch, noise, epoch, valued)
+            return self._take(batches(given), steps, [step.noise for step in steps])
+        own = [t if fixed and t is given[0] else t.clone() for t in given]
+        return self._record(kind, own, batches, steps)
 
-    def _kind(self, batch: Batch, epoch: float, valued: bool) -> Any:
-        tensors = (batch.x, batch.seen, batch.weight, batch.y)
-        shapes = tuple(None if t is None else (t.shape, t.dtype) for t in tensors)
-        settings = {name: value for name, value in self.engine.optimiser.param_groups[0].items() if name != "lr"}
-        place = batch.x.data_ptr() if batch.fixed else 0
-        return shapes, place, valued, self.engine.task.trims(epoch), *settings.items()
+    def _take(self, batches: Iterable[Batch], steps: Sequence[Step], noises: Sequence[Noise]) -> list[Terms]:
+        """Take steps one after another."""
+        (group,), found = self.engine.optimiser.param_groups, []
+        for i, (batch, step, noise) in enumerate(zip(batches, steps, noises, strict=True)):
+            group.update(step.settings | {"lr": self.places.rates[i]})
+            found.append(self.engine.descend(batch, noise, Now(step.epoch, self.places, i), step.valued))
+        self._settle(steps[-1])
+        return found
 
-    def _record(self, kind: Any, batch: Batch, noise: Noise, epoch: float, valued: bool) -> Terms:
-        """Take a step with everything where it will stand, and record it without taking another."""
-        standing, noises = noise.standing(batch.x.device)
-        held, now = kept(batch), Now(epoch, batch.x)
+    def _settle(self, last: Step) -> None:
+        """Leave the optimiser's numbers as plain ones."""
+        self.engine.optimiser.param_groups[0].update(last.settings)
+
+    def _record(self, kind: Any, given: list[Tensor], batches: Batches, steps: Sequence[Step]) -> list[Terms]:
+        """Take a run with everything where it will stand, and record it without taking another."""
+        device: torch.device = self.places.rates.device
+        standing = [step.noise.standing(device) for step in steps]
+
+        def work() -> list[Terms]:
+            return self._take(batches(given), steps, [noise for noise, _ in standing])
+
         self.known[kind] = None
+        before = copies(self._numbers())
         try:
-            taken = self.engine.descend(held, standing, now, valued)
+            found: list[Terms] = warmed(work, device)
         except Unrecordable as error:
             self._refuse(error)
-            return self.engine.descend(batch, noise, epoch, valued)
-        (group,) = self.engine.optimiser.param_groups
-        given, rate = group["lr"], batch.x.new_full((), group["lr"], dtype=torch.float32)
-        group["lr"] = rate
+            return self._take(batches(given), steps, [step.noise for step in steps])
         try:
-            work = partial(self.engine.descend, held, standing, now, valued)
-            replay, terms = self.record(work, [one.generator for one in noises])
-            self.known[kind] = Recording(held, noises, now, rate, replay, terms)
+            drawn = [one.generator for _, own in standing for one in own if one.drawn]
+            replay, terms = self.record(work, drawn, device)
+            self._believe(kind, Recording(given, [own for _, own in standing], replay, terms), steps, before)
         except RuntimeError as error:
             self._refuse(error)
-        finally:
-            group["lr"] = given
-        return taken
+        return found
 
-    def _refuse(self, error: RuntimeError) -> None:
+    def _believe(self, kind: Any, recording: Recording, steps: Sequence[Step], before: list[Tensor]) -> None:
+        """Keep a recording whose replay goes from the numbers before the steps to where they led."""
+        numbers = self._numbers()
+        after = copies(numbers)
+        restore(numbers, before)
+        recording.take(recording.given, steps)
+        away = (numbers[0] - after[0]).norm()
+        restore(numbers, after)
+        if not bool(away <= CLOSE * (after[0] - before[0]).norm()):
+            raise RuntimeError("a replay does not come to the weights of the steps that were recorded")
+        self.known[kind] = recording
+
+    def _numbers(self) -> list[Tensor]:
+        """Return all that steps change, the weights first."""
+        moments = self.engine.optimiser.state_dict().values()
+        return [self.engine.flat.whole.detach(), *self.engine.buffers(), *(t for some in moments for t in some)]
+
+    def _refuse(self, error: BaseException) -> None:
+        # What ends a recording says only that something was wrong.
+        while error.__context__ is not None:
+            error = error.__context__
         self.refused = str(error).splitlines()[0]
         log.info("steps are taken one kernel at a time, since they cannot be recorded: %s", self.refused)
 
 
-def kept(batch: Batch) -> Batch:
-    """Return a batch in tensors that stay: those that the next batch of its kind comes in, or copies."""
-    x = batch.x if batch.fixed else batch.x.clone()
-    seen, weight, y = (None if t is None else t.clone() for t in (batch.seen, batch.weight, batch.y))
-    return replace(batch, x=x, seen=seen, weight=weight, y=y, fixed=True)
+def copies(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return a copy of each."""
+    return [t.clone() for t in tensors]
+
+
+def restore(tensors: Sequence[Tensor], to: Sequence[Tensor]) -> None:
+    """Give each the numbers of its copy."""
+    for t, old in zip(tensors, to, strict=True):
+        t.copy_(old)
+
+
+def runs(sizes: Sequence[int]) -> Iterable[slice]:
+    """Cut steps into runs of equal batches.
+
+    >>> [(run.start, run.stop) for run in runs([9] * 20 + [8] * 3)]
+    [(0, 16), (16, 20), (20, 23)]
+    """
+    start = 0
+    for stop in range(1, len(sizes) + 1):
+        if stop == len(sizes) or stop - start == LENGTH or sizes[stop] != sizes[start]:
+            yield slice(start, stop)
+            start = stop
 
 
 def graphs_of(engine: Engine) -> Graphs | None:
