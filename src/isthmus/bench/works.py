@@ -130,7 +130,7 @@ FEW, SHORT = {"rows": 10_000, "epochs": 2}, {"rows": 2560, "epochs": 1}
 
 def on_cuda(work: Work, **changes: Any) -> Row:
     """Return a row of fits on a CUDA device, with more epochs, since these are short there."""
-    return Row(replace(work, device="cuda", **changes), ON_CUDA, FEW)
+    return Row(replace(work, device="cuda", **changes), ON_CUDA, SHORT)
 
 
 def growing(**changes: Any) -> Entrant:
