@@ -33,6 +33,7 @@ class Task(nn.Module):
 
     epochs: float = math.inf
     trim: float = 0.0
+    draws: int = 1
 
     def forward(self, batch: Batch, noise: Noise | None, epoch: float) -> tuple[Terms, Tallies]:
         """Return weighted terms, each (rows,) or one number, and sums for :meth:`learn`."""
@@ -44,8 +45,11 @@ class Task(nn.Module):
         return f"{type(self).__name__} declares no derivatives"
 
     def trims(self, epoch: float) -> bool:
-        """Say whether a step leaves rows out; the first tenth of a fit learns from all, since losses say little yet."""
-        return bool(self.trim) and epoch >= 0.1 * self.epochs
+        """Say whether a step leaves rows out; the first tenth of a fit learns from all, since losses say little yet.
+
+        A fit without an end, such as a stream of partial ones, learns from all rows in its first pass.
+        """
+        return bool(self.trim) and epoch >= (0.1 * self.epochs if math.isfinite(self.epochs) else 1.0)
 
     def learn(self, tallies: Tallies) -> None:
         """Fold tallies into memories, once per optimiser step."""
@@ -168,21 +172,35 @@ class Objective(Task):
     def terms(self, p: Pass, epoch: float) -> tuple[Terms, Tallies]:
         """Return the weighted terms of one pass and the sums that memories learn from."""
         terms, tallies = self._terms(p, self.reconstruction(p), epoch)
-        kept = self.kept(terms, len(p.batch.x), epoch) if self.training and p.noise is not None else None
+        kept = self.kept(p, epoch) if self.training and p.noise is not None else None
         if kept is not None:
             terms = {name: t * kept if t.dim() else t for name, t in terms.items()}
         return terms, tallies
 
-    def kept(self, terms: Terms, rows: int, epoch: float, members: int = 1) -> Tensor | None:
-        """Return what each row counts where those of largest loss are left out, as many of each member."""
-        if not self.trims(epoch) or rows < 2 * members:
+    def kept(self, p: Pass, epoch: float) -> Tensor | None:
+        """Return what each row counts where the oddest ones are left out, as many of each member; None for all."""
+        rows = len(p.batch.x)
+        if not self.trims(epoch) or rows < 2 * p.members:
             return None
         with torch.no_grad():
-            loss = torch.stack([t for t in terms.values() if t.dim() and len(t) == rows]).sum(0).view(members, -1)
-            most = max(1, round(loss.shape[1] * (1 - self.trim)))
-            worst = loss.kthvalue(most, dim=1, keepdim=True).values
-            kept = (loss <= worst).to(loss.dtype)
+            odd = self.excess(p).view(p.members, -1)
+            most = max(1, round(odd.shape[1] * (1 - self.trim)))
+            worst = odd.kthvalue(most, dim=1, keepdim=True).values
+            kept = (odd <= worst).to(odd.dtype)
             return (kept / kept.mean(1, keepdim=True)).flatten()
+
+    def excess(self, p: Pass) -> Tensor:
+        """Return by how much each row's first term is above that of the most probable values, (rows,).
+
+        What a term counts whatever the values are would order rows by the scale, by how many of their entries were
+        seen, or by the noise that they happen to be given.
+        """
+        memory = self.memory_of("likelihood")
+        over = self.likelihood.nll(p.output, p.batch.x, memory) - self.likelihood.peak(p.output, memory)
+        for weight in (p.batch.seen, p.corrupted.emphasis):
+            over = over if weight is None else over * weight
+        total = over.flatten(1).sum(1)
+        return total if p.batch.seen is None else total / p.batch.seen.flatten(1).sum(1).clamp_min(1.0)
 
     @property
     def measures(self) -> bool:

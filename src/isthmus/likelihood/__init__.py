@@ -48,6 +48,13 @@ class Likelihood(Component):
         """Return -log p(x | output) per entry, in nats, shaped as ``x``."""
         raise NotImplementedError(f"{type(self).__name__} must define nll")  # abstract
 
+    def peak(self, output: Tensor, memory: Memory) -> Tensor | float:
+        """Return the nll of the most probable value of each entry; 0 where that may be certain, as levels are.
+
+        A density has a height: what an entry costs above it says how odd the value is, whatever the scale.
+        """
+        return 0.0
+
     def mean(self, output: Tensor, memory: Memory) -> Tensor:
         """Return the expected value of each entry."""
         raise NotImplementedError(f"{type(self).__name__} must define mean")  # abstract

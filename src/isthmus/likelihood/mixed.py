@@ -138,6 +138,15 @@ class Mixed(Likelihood):
             pieces.append(found)
         return memory.joined(pieces)  # type: ignore[no-any-return]
 
+    def peak(self, output: Tensor, memory: Any) -> Tensor:
+        """Return those of the likelihoods of columns."""
+        pieces = []
+        for group, columns, _, own in memory:
+            found = group.likelihood.peak(output[:, group.outputs], own)
+            like = output.new_zeros(len(output), len(columns))
+            pieces.append(like + found)
+        return memory.joined(pieces)  # type: ignore[no-any-return]
+
     def pullback(self, output: Tensor, x: Tensor, memory: Any, out: Tensor | None = None) -> Tensor:
         """Return the derivative of the nll by the output, group by group; a new level has none."""
         found = torch.empty_like(output) if out is None else out

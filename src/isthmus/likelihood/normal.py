@@ -62,6 +62,10 @@ class Normal(Likelihood):
         """Return the scaled squared error plus the constant that makes it nats."""
         return ((x - _link(self.link, output)) / self.scale).square() / 2 + (math.log(self.scale) + _LOG_ROOT)
 
+    def peak(self, output: Tensor, memory: Memory) -> float:
+        """Return the constant."""
+        return math.log(self.scale) + _LOG_ROOT
+
     def pullback(self, output: Tensor, x: Tensor, memory: Memory, out: Tensor | None = None) -> Tensor:
         """Return the derivative of the nll by the output, (mean - x) / scale^2, times the link's slope."""
         mean = _link(self.link, output)
@@ -117,6 +121,10 @@ class ScaledNormal(Likelihood):
         """Return the squared error in units of the learnt scale, plus log scale."""
         var = variance(memory)
         return (x - output).square() / (2 * var) + var.log() / 2 + _LOG_ROOT
+
+    def peak(self, output: Tensor, memory: Memory) -> Tensor:
+        """Return what the scale costs."""
+        return variance(memory).log() / 2 + _LOG_ROOT
 
     def mean(self, output: Tensor, memory: Memory) -> Tensor:
         """Return the mean."""

@@ -45,6 +45,10 @@ class Poisson(Likelihood):
         """Return the derivative of the nll by the output, the rate - x."""
         return torch.exp(output, out=out).sub_(x)
 
+    def peak(self, output: Tensor, memory: Memory) -> Tensor:
+        """Return the nll of the rate, rounded down."""
+        return self.nll(output, output.exp().floor(), memory)
+
     def mean(self, output: Tensor, memory: Memory) -> Tensor:
         """Return the rate."""
         return output.exp()

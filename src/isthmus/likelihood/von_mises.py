@@ -54,6 +54,12 @@ class VonMises(Likelihood):
         g = torch.stack([ratio * a - x.cos(), ratio * b - x.sin()], 2).reshape(output.shape)
         return g if out is None else out.copy_(g)
 
+    def peak(self, output: Tensor, memory: Memory) -> Tensor:
+        """Return the nll of the mean direction."""
+        *_, k = _pointed(output)
+        found: Tensor = _LOG_TURN + torch.special.i0e(k).log()
+        return found
+
     def mean(self, output: Tensor, memory: Memory) -> Tensor:
         """Return the mean direction, between -pi and pi."""
         a, b, _ = _pointed(output)

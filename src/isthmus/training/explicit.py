@@ -97,7 +97,7 @@ class Explicit(Engine):
         try:
             p = self._ahead(batch, noise, epoch, bound)
             penalties = self._penalties(epoch)
-            p, means = self._valued(self._trimmed(p, penalties, epoch), penalties, valued)
+            p, means = self._valued(self._trimmed(p, epoch), penalties, valued)
             self._back(p, penalties, bound)
         finally:
             self.products.end()
@@ -166,12 +166,9 @@ class Explicit(Engine):
             return shared, averaged(tightened(terms, p.draws, len(p.batch.x)), p.batch.weight)
         return p, averaged(self._terms(p, penalties), p.batch.weight) if valued else {}
 
-    def _trimmed(self, p: Pass, penalties: dict[str, Any], epoch: float) -> Pass:
-        """Return the pass with the worst rows of each member counted out, where the trainer asks for it."""
-        task = self.objective
-        if not task.trim or p.draws > 1:
-            return p
-        kept = task.kept({"loss": task.reconstruction(p)}, len(p.batch.x), epoch, p.members)
+    def _trimmed(self, p: Pass, epoch: float) -> Pass:
+        """Return the pass with the oddest rows of each member counted out, where the trainer asks for it."""
+        kept = self.objective.kept(p, epoch)
         if kept is None:
             return p
         weight = kept if p.batch.weight is None else kept * p.batch.weight
@@ -199,6 +196,7 @@ class Explicit(Engine):
         merge(found, {"code": torch.zeros_like(p.code) if g is None else g}, p, 1.0)
         if bound.narrow is not None:
             merge(found, {"features": bound.narrow(found)}, p, 1.0)
+            bound.narrow = None
         encoder.back(bound.slot(1, found["features"]))
         self._add_the_rest(parameters, bound.room)
 

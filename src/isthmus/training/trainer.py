@@ -56,8 +56,8 @@ class Trainer(Component):
         validation: share of rows held out to choose the best weights and to stop; 0 trains on all rows and keeps the
             last weights.
         patience: epochs without a better held-out loss before stopping; 0 never stops early.
-        trim: share of the rows of each batch, those of largest loss, that a step leaves out, after the first tenth of
-            the fit: for rows that may hold anomalies, which are then not learnt.
+        trim: share of the rows of each batch, those whose values are least expected, that a step leaves out, after the
+            first tenth of the fit: for rows that may hold anomalies, which are then not learnt.
         clip: largest norm of the gradient; 0 leaves it alone.
         precision: ``float32``, ``float64``, or ``bf16`` (bfloat16 products with float32 weights: faster on recent
             hardware, about three significant digits in activations).
@@ -245,6 +245,7 @@ class Trainer(Component):
             ValueError: labels or weights that cannot be used, a checkpoint that is unreadable or of another fit, or
                 processes of a group with unlike fits.
         """
+        refuse_trimmed_draws(self, task)
         group = group or Group()
         callbacks = [callback for callback in callbacks if group.first or callback.everywhere]
         task.epochs, task.trim = self.epochs, self.trim
@@ -348,3 +349,16 @@ class Trainer(Component):
         if held_out is not None and held_out.weight is not None and not held_out.weight.any():
             held_out = None
         return rows.balanced(), held_out.balanced() if held_out is not None else None
+
+
+def refuse_trimmed_draws(trainer: Trainer, task: Task) -> None:
+    """Refuse to leave rows out where several draws of their codes say different things of them.
+
+    Raises:
+        ValueError: with both settings.
+    """
+    if trainer.trim and task.draws > 1:
+        raise ValueError(
+            f"trim={trainer.trim:g} orders rows by one look at each, and this bottleneck takes {task.draws} draws; use "
+            "draws=1, or trim=0"
+        )
