@@ -232,3 +232,13 @@ def test_the_engine_says_what_it_is():
         Trainer(engine="explicit").bound(TASKS["input gradient"]())
     with pytest.raises(ValueError, match="did you mean 'explicit'"):
         Trainer(engine="explicite")
+
+
+def test_running_moments_of_numbers_far_from_zero_keep_their_digits():
+    norm, x = BatchNorm(3), 5000.0 + Noise(2).normal(torch.empty(400, 3))
+    norm.train()
+    for _ in range(200):
+        norm(x)
+        norm.learn(norm.tally())
+    torch.testing.assert_close(norm.mean, x.double().mean(0).float(), rtol=1e-6, atol=1e-2)
+    torch.testing.assert_close(norm.var, x.double().var(0).float(), rtol=1e-3, atol=1e-3)

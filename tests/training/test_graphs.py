@@ -17,6 +17,7 @@ from isthmus.parts import (
     KL,
     L1,
     L2,
+    ActivationRate,
     Adam,
     AdamW,
     Cosine,
@@ -42,10 +43,10 @@ from isthmus.training.trainer import Trainer
 CUDA = torch.cuda.is_available()
 
 
-def again(work, generators, device):
+def again(work, generators, stream):
     """Record a call by keeping it."""
     if CUDA:
-        return recorded(work, generators, device)
+        return recorded(work, generators, stream)
     found = []
 
     def replay():
@@ -88,6 +89,7 @@ TASKS = {
     "top-k": lambda: linear(bottleneck=TopK(2)),
     "a controller": lambda: linear(bottleneck=Rectified(), penalties=(TargetL0(L1(0.1), l0=2),)),
     "variational": lambda: logistic(bottleneck=Variational(), penalties=(KL(Ramp(0.0, 1.0, epochs=3)),)),
+    "rates of units": lambda: logistic(penalties=(ActivationRate(weight=0.1),)),
     "three draws": lambda: logistic(bottleneck=Variational(), penalties=(KL(),), draws=3),
 }
 SETTINGS = {
@@ -113,6 +115,8 @@ def unrecorded():
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("build", TASKS.values(), ids=TASKS)
 def test_replayed_steps_are_the_steps(made, build, settings):
+    if "trim" in settings and build is TASKS["three draws"]:
+        pytest.skip("several draws are not trimmed")
     settings = PLAIN | settings
     with unrecorded():
         *_, plain, history = fitted(build, rows(), settings)
@@ -199,7 +203,7 @@ def test_a_step_that_cannot_be_recorded_is_taken_as_it_is(made):
 
 @pytest.mark.parametrize("lie", ["nothing", "the same rows again"])
 def test_a_recording_that_does_something_else_is_not_believed(monkeypatch, lie):
-    def lying(work, generators, device):
+    def lying(work, generators, stream):
         if lie == "nothing":
             return lambda: None, []
         return lambda: (work(), work()), []
@@ -214,7 +218,7 @@ def test_a_recording_that_does_something_else_is_not_believed(monkeypatch, lie):
     with unrecorded():
         *_, plain, _ = fitted(logistic, rows(), PLAIN)
     *_, taken, _ = fitted(logistic, rows(), PLAIN)
-    assert "does not come to the weights" in found[1].refused
+    assert "does not come to the numbers" in found[1].refused
     assert not any(found[1].known.values())
     for name, value in plain.items():
         torch.testing.assert_close(taken[name], value, rtol=CLOSE, atol=CLOSE)

@@ -40,10 +40,12 @@ class BatchNorm(Layer):
         if self.training and places > 1:
             dims = [0, *range(2, x.dim())]
             mean, var = x.mean(dims), x.var(dims, unbiased=False)
+            # Around the running mean, so that numbers far from zero lose no digits.
+            away = x.detach() - self.mean.view(view)
             self._noted = {
                 "n": x.new_full((), float(places)),
-                "sum": x.detach().sum(dims),
-                "square": x.detach().square().sum(dims),
+                "sum": away.sum(dims),
+                "square": away.square().sum(dims),
             }
         scaled = (x - mean.view(view)) * (var.view(view) + self.eps).rsqrt()
         return scaled * self.gain.view(view) + self.bias.view(view)
@@ -54,10 +56,10 @@ class BatchNorm(Layer):
 
     def learn(self, tallies: dict[str, Tensor]) -> None:
         """Move the running moments towards the batch's."""
-        mean = tallies["sum"] / tallies["n"]
-        var = (tallies["square"] / tallies["n"] - mean.square()) * tallies["n"] / (tallies["n"] - 1)
-        self.mean.lerp_(mean, self.momentum)
-        self.var.lerp_(var, self.momentum)
+        moved = tallies["sum"] / tallies["n"]
+        var = (tallies["square"] / tallies["n"] - moved.square()) * tallies["n"] / (tallies["n"] - 1)
+        self.mean.add_(moved, alpha=self.momentum)
+        self.var.lerp_(var.clamp_min(0.0), self.momentum)
 
 
 class LayerNorm(Layer):

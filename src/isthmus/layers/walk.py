@@ -43,6 +43,8 @@ class ByAutograd(nn.Module):
         graph: dict[str, Any] = {}
 
         def ahead() -> Tensor:
+            # Nodes of the last step belong to the stream on which they were made.
+            graph.clear()
             leaf = x.detach().requires_grad_(inputs)
             with torch.enable_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=room.products.half):
                 graph.update(x=leaf, y=self.network(leaf, room.noise).to(x.dtype))

@@ -79,7 +79,7 @@ class ActivationRate(Penalty):
     def tally(self, p: Pass) -> dict[str, Tensor]:
         """Return the sum of rates over rows, and the number of rows."""
         memory: Any = p.memory
-        rows = memory.rows.new_tensor(len(p.batch.x))
+        rows = memory.rows.new_full((), float(len(p.batch.x)))
         return {"sum": rates(p, rows.dtype).detach() * rows, "rows": rows}
 
     def learn(self, memory: Any, tallies: dict[str, Tensor]) -> None:

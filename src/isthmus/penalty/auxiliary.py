@@ -50,8 +50,8 @@ class Auxiliary(Penalty):
         return Memory(buffers={"idle": torch.zeros(code[0]), "rows": torch.tensor(float(spec.rows))})
 
     def start(self, objective: Any, sample: Batch) -> None:
-        """Count the training rows."""
-        objective.memories[name_of(self)].rows.fill_(len(sample.x))
+        """Count the training rows, of which a stream gives some."""
+        objective.memories[name_of(self)].rows.fill_(max(len(sample.x), objective.model.spec.rows))
 
     def dead(self, memory: Any) -> Tensor:
         """Say which units are dead."""

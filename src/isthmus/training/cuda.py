@@ -3,32 +3,57 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import torch
 
 Work = Callable[[], Any]
+# A device records for one thread at a time.
+RECORDING = threading.RLock()
 
 
-def recorded(work: Work, generators: Sequence[torch.Generator], device: torch.device) -> tuple[Callable[[], None], Any]:
-    """Record what work asks of the device as a CUDA graph, computing nothing; return what does it, and what work did.
+def recorded(
+    work: Work, generators: Sequence[torch.Generator], stream: torch.cuda.Stream
+) -> tuple[Callable[[], None], Any]:
+    """Record what work asks of a stream as a CUDA graph, computing nothing; return what does it, and what work did.
 
     Noise is drawn by these generators alone, from where they stand when the graph is replayed.
     """
     graph = torch.cuda.CUDAGraph()
-    for generator in generators:
-        graph.register_generator_state(generator)
-    torch.cuda.synchronize(device)
-    with torch.cuda.stream(aside(device)), uncollected():
-        graph.capture_begin(capture_error_mode="thread_local")
-        try:
-            found = work()
-        finally:
-            graph.capture_end()
+    with torch.cuda.device(stream.device), uncollected():
+        for generator in generators:
+            graph.register_generator_state(generator)
+        torch.cuda.synchronize()
+        with torch.cuda.stream(stream):
+            graph.capture_begin(capture_error_mode="thread_local")
+            try:
+                found = work()
+            except BaseException:
+                abandon(graph, stream.device)
+                raise
+            try:
+                graph.capture_end()
+            except RuntimeError:
+                renew(stream.device)
+                raise
     return graph.replay, found
+
+
+def abandon(graph: torch.cuda.CUDAGraph, device: torch.device) -> None:
+    """End a recording that failed, so that what fails is what is told."""
+    try:
+        graph.capture_end()
+    except RuntimeError:
+        renew(device)
+
+
+def renew(device: torch.device) -> None:
+    """Let the device's own generator draw again: a recording that was cut off leaves it waiting for its end."""
+    generator = torch.cuda.default_generators[device.index or 0]
+    generator.graphsafe_set_state(generator.clone_state())
 
 
 @contextmanager
@@ -43,19 +68,24 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-@cache
-def aside(device: torch.device) -> torch.cuda.Stream:
-    """Return the stream of a device that is recorded."""
-    return torch.cuda.Stream(device)
+def aside(stream: torch.cuda.Stream | None, work: Work, *, unwaited: bool = False) -> Any:
+    """Do work on a stream, between what came before and what comes after; None is where there are no streams.
 
+    Steps that will be recorded are taken on the same stream: nodes of autograd belong to that on which they were made,
+    and libraries prepare themselves for each.
 
-def warmed(work: Work, device: torch.device) -> Any:
-    """Do work on the stream that will be recorded: libraries prepare themselves for each stream anew."""
-    if device.type != "cuda":
+    Raises:
+        RuntimeError: where it is to be ``unwaited``, the host has to wait for the device.
+    """
+    if stream is None:
         return work()
-    stream, before = aside(device), torch.cuda.current_stream(device)
+    before, debugging = torch.cuda.current_stream(stream.device), torch.cuda.get_sync_debug_mode()
     stream.wait_stream(before)
-    with torch.cuda.stream(stream):
-        found = work()
-    before.wait_stream(stream)
-    return found
+    try:
+        if unwaited:
+            torch.cuda.set_sync_debug_mode("error")
+        with torch.cuda.stream(stream):
+            return work()
+    finally:
+        torch.cuda.set_sync_debug_mode(debugging)
+        before.wait_stream(stream)

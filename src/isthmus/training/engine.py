@@ -291,6 +291,7 @@ class Engine:
 
     def release(self) -> None:
         """Give the task its parameters back, each a tensor of its own; the engine ends with this."""
+        self.graphs = None  # it holds the engine, and a device's memory
         self.flat.release()
 
 
@@ -309,7 +310,7 @@ class Autograd(Engine):
         means, tallies, loss = self._looked(self.task, batch, noise, epoch)
         loss.backward()
         self.flat.collect()
-        return means, tallies
+        return {name: value.detach() for name, value in means.items()}, tallies
 
     def _looked(self, task: nn.Module, batch: Batch, noise: Noise, epoch: float) -> tuple[Terms, Tallies, Tensor]:
         """Return averaged terms, tallies and the sum of the terms."""

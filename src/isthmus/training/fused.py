@@ -101,7 +101,9 @@ def pieces(*tensors: Tensor) -> Sequence[Sequence[Tensor]]:
     first = tensors[0]
     if not first.is_cuda or first.dim() != 1:
         return [[t] for t in tensors]
-    return [t.split(max(PIECE, len(first) // PIECES)) for t in tensors]
+    # A multiple of four numbers, which the kernel reads at once.
+    size = max(PIECE, -(-len(first) // (4 * PIECES)) * 4)
+    return [t.split(size) for t in tensors]
 
 
 def fused(kernel: str, fallback: Any, parameters: Iterable[nn.Parameter], settings: dict[str, Any]) -> Bound:

@@ -11,15 +11,16 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from isthmus.component import Moment, Schedule
-from isthmus.noise import Noise, Standing, Unrecordable
+from isthmus.noise import Noise, Standing
 from isthmus.records import Batch, Rows, Terms
-from isthmus.training.cuda import recorded, warmed
+from isthmus.training.cuda import RECORDING, aside, recorded
 from isthmus.training.fused import Fused
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ CLOSE = 1e-3
 
 Work = Callable[[], list[Terms]]
 # Records work, with the noise drawn by these generators; returns what does it again, and where the results lie.
-Recorder = Callable[[Work, Sequence[torch.Generator], torch.device], tuple[Callable[[], None], list[Terms]]]
+Recorder = Callable[[Work, Sequence[torch.Generator], Any], tuple[Callable[[], None], list[Terms]]]
 # Makes the batches of a run of what differs between two runs.
 Batches = Callable[[Sequence[Tensor]], Iterable[Batch]]
 
@@ -142,6 +143,8 @@ class Graphs:
         self.met: Counter[Any] = Counter()
         self.refused = ""
         self.places = Places(engine.flat.whole.detach())
+        device = self.places.rates.device
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def epoch(self, rows: Rows, index: Tensor, steps: Sequence[Step]) -> None:
         """Take an epoch's steps over rows in the order of an index, as even batches."""
@@ -163,13 +166,14 @@ class Graphs:
         """Take one step with a batch."""
         names = [name for name in ("x", "seen", "weight", "y") if getattr(batch, name) is not None]
         place = batch.x.data_ptr() if batch.fixed else 0
-
-        def batches(given: Sequence[Tensor]) -> Iterable[Batch]:
-            own = dict(zip(names, given, strict=True))
-            others = {name: own.get(name) for name in ("seen", "weight", "y")}
-            return [Batch(own["x"], **others, fixed=True, among=batch.among)]
-
         given = [getattr(batch, name) for name in names]
+
+        def batches(found: Sequence[Tensor]) -> Iterable[Batch]:
+            if found is given:
+                return [batch]
+            own = dict(zip(names, found, strict=True))
+            return [Batch(own["x"], own.get("seen"), own.get("weight"), own.get("y"), fixed=True)]
+
         shapes = tuple((name, t.shape, t.dtype) for name, t in zip(names, given, strict=True))
         return self._run((place, *shapes), given, batches, [step], fixed=batch.fixed)[0]
 
@@ -185,15 +189,20 @@ class Graphs:
             self._settle(steps[-1])
             return terms
         self.met[kind] += 1
+        plain = partial(self._take, batches, given, steps, [step.noise for step in steps])
         if kind in self.known or self.met[kind] < WARM or len(self.known) >= MOST:
-            return self._take(batches(given), steps, [step.noise for step in steps])
+            return aside(self.stream, plain)  # type: ignore[no-any-return]
         own = [t if fixed and t is given[0] else t.clone() for t in given]
-        return self._record(kind, own, batches, steps)
+        with RECORDING:
+            found = self._recorded(kind, own, batches, steps)
+        return aside(self.stream, plain) if found is None else found
 
-    def _take(self, batches: Iterable[Batch], steps: Sequence[Step], noises: Sequence[Noise]) -> list[Terms]:
+    def _take(
+        self, batches: Batches, given: Sequence[Tensor], steps: Sequence[Step], noises: Sequence[Noise]
+    ) -> list[Terms]:
         """Take steps one after another."""
         (group,), found = self.engine.optimiser.param_groups, []
-        for i, (batch, step, noise) in enumerate(zip(batches, steps, noises, strict=True)):
+        for i, (batch, step, noise) in enumerate(zip(batches(given), steps, noises, strict=True)):
             group.update(step.settings | {"lr": self.places.rates[i]})
             found.append(self.engine.descend(batch, noise, Now(step.epoch, self.places, i), step.valued))
         self._settle(steps[-1])
@@ -203,57 +212,71 @@ class Graphs:
         """Leave the optimiser's numbers as plain ones."""
         self.engine.optimiser.param_groups[0].update(last.settings)
 
-    def _record(self, kind: Any, given: list[Tensor], batches: Batches, steps: Sequence[Step]) -> list[Terms]:
-        """Take a run with everything where it will stand, and record it without taking another."""
-        device: torch.device = self.places.rates.device
-        standing = [step.noise.standing(device) for step in steps]
+    def _recorded(self, kind: Any, given: list[Tensor], batches: Batches, steps: Sequence[Step]) -> list[Terms] | None:
+        """Take a run with everything where it will stand, and record it without taking another.
 
-        def work() -> list[Terms]:
-            return self._take(batches(given), steps, [noise for noise, _ in standing])
-
+        None, with nothing changed, where the run itself cannot be taken so.
+        """
+        standing = [step.noise.standing(self.places.rates.device) for step in steps]
+        work = partial(self._take, batches, given, steps, [noise for noise, _ in standing])
+        numbers = self._numbers()
+        before = copies(numbers)
         self.known[kind] = None
-        before = copies(self._numbers())
         try:
-            found: list[Terms] = warmed(work, device)
-        except Unrecordable as error:
+            found: list[Terms] = aside(self.stream, work, unwaited=True)
+        except RuntimeError as error:
+            restore(numbers, before)
             self._refuse(error)
-            return self._take(batches(given), steps, [step.noise for step in steps])
+            return None
+        after = copies(numbers)
         try:
             drawn = [one.generator for _, own in standing for one in own if one.drawn]
-            replay, terms = self.record(work, drawn, device)
-            self._believe(kind, Recording(given, [own for _, own in standing], replay, terms), steps, before)
+            replay, terms = self.record(work, drawn, self.stream)
+            recording = Recording(given, [own for _, own in standing], replay, terms)
+            self._refuse_others(recording, steps, before, after)
+            self.known[kind] = recording
         except RuntimeError as error:
             self._refuse(error)
+        finally:
+            restore(numbers, after)
+            self._settle(steps[-1])
         return found
 
-    def _believe(self, kind: Any, recording: Recording, steps: Sequence[Step], before: list[Tensor]) -> None:
-        """Keep a recording whose replay goes from the numbers before the steps to where they led."""
+    def _refuse_others(
+        self, recording: Recording, steps: Sequence[Step], before: list[Tensor], after: list[Tensor]
+    ) -> None:
+        """Refuse a recording whose replay does not go from the numbers before the steps to where they led.
+
+        Raises:
+            RuntimeError: it does not.
+        """
         numbers = self._numbers()
-        after = copies(numbers)
         restore(numbers, before)
         recording.take(recording.given, steps)
-        away = (numbers[0] - after[0]).norm()
-        restore(numbers, after)
-        if not bool(away <= CLOSE * (after[0] - before[0]).norm()):
-            raise RuntimeError("a replay does not come to the weights of the steps that were recorded")
-        self.known[kind] = recording
+        same = [led_there(t, led, old) for t, led, old in zip(numbers, after, before, strict=True)]
+        if not bool(torch.stack(same).all()):
+            raise RuntimeError("a replay does not come to the numbers of the steps that were recorded")
 
     def _numbers(self) -> list[Tensor]:
         """Return all that steps change, the weights first."""
         moments = self.engine.optimiser.state_dict().values()
-        return [self.engine.flat.whole.detach(), *self.engine.buffers(), *(t for some in moments for t in some)]
+        found = [self.engine.flat.whole.detach(), *self.engine.buffers(), *(t for some in moments for t in some)]
+        return [t for t in found if t.is_floating_point()]
 
-    def _refuse(self, error: BaseException) -> None:
-        # What ends a recording says only that something was wrong.
-        while error.__context__ is not None:
-            error = error.__context__
-        self.refused = str(error).splitlines()[0]
+    def _refuse(self, error: RuntimeError) -> None:
+        self.refused = (str(error).splitlines() or [type(error).__name__])[0]
         log.info("steps are taken one kernel at a time, since they cannot be recorded: %s", self.refused)
 
 
 def copies(tensors: Sequence[Tensor]) -> list[Tensor]:
     """Return a copy of each."""
     return [t.clone() for t in tensors]
+
+
+def led_there(t: Tensor, led: Tensor, old: Tensor) -> Tensor:
+    """Say whether numbers are where steps led from the old ones, but for rounding; infinite ones stand still."""
+    away, way = (a.nan_to_num(0.0, 0.0, 0.0).norm() for a in (t - led, led - old))
+    return away <= CLOSE * way  # type: ignore[no-any-return]
 
 
 def restore(tensors: Sequence[Tensor], to: Sequence[Tensor]) -> None:

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from isthmus.objective import averaged
 from isthmus.records import Rows
@@ -27,8 +28,9 @@ from isthmus.training.threads import threads_for
 log = logging.getLogger("isthmus")
 ORDER, STEP, HELD_OUT = 1, 2, 3
 MAX_ROLLBACKS = 8
-# Rows of one look at those held out: a chunk in the cache, or enough of them to keep a GPU at work.
-CHUNK, LARGE_CHUNK = 1024, 16_384
+# Rows of one look at those held out: a chunk in the cache, or enough of them to keep a GPU at work, which also holds
+# what layers make of so many numbers.
+CHUNK, LARGE_CHUNK, AT_ONCE = 1024, 16_384, 2**24
 VALUED = 16
 NUMBERS = ("epoch", "step", "rate", "rollbacks", "stale", "best_epoch", "best_verdict")
 
@@ -38,9 +40,11 @@ def summed(terms: dict[str, float]) -> dict[str, float]:
     return terms | {"loss": math.fsum(terms.values())}
 
 
-def chunk_for(device: torch.device) -> int:
-    """Return how many rows one look takes."""
-    return CHUNK if device.type == "cpu" else LARGE_CHUNK
+def chunk_for(x: Tensor) -> int:
+    """Return how many of these rows one look takes."""
+    if x.device.type == "cpu":
+        return CHUNK
+    return min(LARGE_CHUNK, max(CHUNK, AT_ONCE // max(1, x[0].numel())))
 
 
 class Loop:
@@ -55,6 +59,7 @@ class Loop:
         best_epoch: the epoch whose weights are kept: chosen by held-out rows, else the last; 0 is the start.
         rate: factor of the learning rate, halved by every roll-back; rollbacks: how many there were.
         stop: set by a callback to end after this epoch; interrupted: whether the user ended it.
+        refused: why steps were not replayed as CUDA graphs, where they could have been.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class Loop:
         self.best: Weights | None = None
         # What a group that is gone has trained is taken over as it is.
         self.stop, self.interrupted = not self.group.live, False
+        self.refused = ""
         self._asked = threading.Event()
         self._good: dict[str, Any] | None = None
         self._moments: dict[str, Any] | None = None
@@ -236,7 +242,7 @@ class Loop:
         """
         self.task.eval()
         terms, measures = Means(), Means()
-        size = chunk_for(rows.x.device)
+        size = chunk_for(rows.x)
         chunks = list(enumerate(torch.arange(len(rows), device=rows.x.device).split(size)))
         # Every process has to have a part, so that it knows the names of what is summed.
         shared = self.group.talks and len(chunks) >= self.group.size
@@ -296,6 +302,7 @@ class Loop:
         """Let go of the engine, so that parameters get tensors of their own; another step makes a new one."""
         if "engine" in self.__dict__:
             self._moments = self.engine.state_dict()
+            self.refused = self.engine.graphs.refused if self.engine.graphs is not None else ""
             self.engine.release()
             del self.engine
 

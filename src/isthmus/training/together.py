@@ -135,7 +135,7 @@ class Together:
             return {}
         engine.mode(False)
         means, noise = Means(), Noises([loop.noise.branch(HELD_OUT) for loop in self._stacked])
-        for i, batch in enumerate(self._held.chunks(chunk_for(self._held.device))):
+        for i, batch in enumerate(self._held.chunks(chunk_for(self._held.rows.x))):
             means.add(engine.judge(batch, noise.at(i)), len(batch.x))
         return means.read()  # type: ignore[return-value]
 
