@@ -112,6 +112,10 @@ def _swap(fresh: Path, path: Path) -> None:
         kept.rename(path)
         old.rmdir()
         raise
+    # Graphs, a card, a repository: what else lies in the folder is not the model's to throw away.
+    for entry in kept.iterdir():
+        if entry.name not in (MANIFEST, WEIGHTS):
+            entry.rename(path / entry.name)
     shutil.rmtree(old, ignore_errors=True)
 
 

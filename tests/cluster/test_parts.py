@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow.fs import LocalFileSystem
 from shells import isthmus as shell
 
 from isthmus import AnomalyDetector, Trainer, load
@@ -91,7 +92,7 @@ def test_a_file_that_changes_under_a_run_is_found_out(folder, tmp_path):
     shutil.copy(folder / "rows" / "0" / "00.parquet", path)
     (part,) = parts.planned(parts.sources(str(path)))
     os.utime(path, (1, 1))
-    settings = scoring.Settings(str(folder / "plain"), str(tmp_path), "mark", None, (), False)
+    settings = scoring.Settings(str(folder / "plain"), str(tmp_path), "mark", None, (), False, LocalFileSystem())
     with pytest.raises(ValueError, match="has changed since the run began"):
         scoring.Scorer(settings).score(part)
     assert [p.name for p in tmp_path.iterdir()] == ["rows.parquet"]

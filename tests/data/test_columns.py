@@ -184,6 +184,10 @@ def test_categories_may_be_numbers(kind, values):
     codec, U = encoded(kind, values)
     assert np.isnan(U[:, 0]).tolist() == [False, False, True, False, False]
     assert len({*U[[0, 1, 3], 0]}) == 3
+    if kind == Hashed():
+        known = values.tolist() if isinstance(values, np.ndarray) else values.to_pylist()
+        back = codec.decode(U[[0, 1, 3]])
+        assert [float(b) if b not in "abc" else b for b in back] == [known[i] for i in (0, 1, 3)]
     if kind == Category():
         assert plain(codec.decode(U)) == plain(values if isinstance(values, np.ndarray) else values.to_pylist())
 

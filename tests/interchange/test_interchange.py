@@ -141,6 +141,13 @@ def test_what_cannot_be_meant_is_refused(tmp_path, settings, message):
         load_dictionary(written(tmp_path, tensors(), settings))
 
 
+@pytest.mark.parametrize("name", ["W_dec", "b_enc", "b_dec"])
+def test_tensors_that_do_not_fit_each_other_are_named(tmp_path, name):
+    broken = tensors() | {name: tensors(units=10, columns=7)[name]}
+    with pytest.raises(ValueError, match="has the shape"):
+        load_dictionary(written(tmp_path, broken, {"architecture": "standard"}))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -28,6 +28,7 @@ def changed(fitted, **cells):
         ({"ok": "yes"}, "'yes' for 'ok'; give true or false"),
         ({"kids": 1.5}, "1.5 for 'kids'; give a count"),
         ({"kids": -1}, "-1 for 'kids'; give a count"),
+        ({"kids": 1e200}, "1e+200 for 'kids'; give a count, 0, 1, 2 and so on, less than 1e150"),
         ({"when": "31.12.2020"}, "column 'when' cannot be read"),
         ({"when": 3}, "give a date as text"),
         ({"word": "\ud800"}, "column 'word' cannot be read"),
@@ -37,6 +38,15 @@ def test_cells(served, fitted, cells, words):
     answer = served.post("/v1/score?model=people", content=json.dumps({"rows": changed(fitted, **cells)}))
     assert answer.status_code == 422
     assert words in detail(answer)
+
+
+def test_pictures_that_lie_on_their_side_are_none(served):
+    tile = [[[0.0] * 4] * 4]
+    assert served.post("/v1/score?model=tiles", json={"rows": [tile]}).status_code == 200
+    assert served.post("/v1/score?model=tiles", json={"rows": [tile[0]]}).status_code == 200
+    for strange in ([[0.0] * 8] * 2, [[0.0] * 16], [[0.0] * 4, [0.0] * 4, [0.0] * 8]):
+        answer = served.post("/v1/score?model=tiles", json={"rows": [strange]})
+        assert (answer.status_code, "nested in another way" in detail(answer)) == (422, True), strange
 
 
 def test_levels_that_the_fit_did_not_see_are_no_mistake(served, fitted):

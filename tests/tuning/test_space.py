@@ -4,7 +4,7 @@ import pytest
 from quick import quick, rows
 
 from isthmus.estimators.assembly import Parts as Resolved
-from isthmus.parts import L1, Bernoulli, Conv, Dense, GaussianNoise, Masking, TopK, Undercomplete
+from isthmus.parts import L1, SGD, Adam, Bernoulli, Conv, Dense, GaussianNoise, Masking, TopK, Undercomplete
 from isthmus.training.trainer import Trainer
 from isthmus.tuning.settings import Settings, usual
 from isthmus.tuning.space import Choice, Range, parsed, space_of
@@ -95,6 +95,20 @@ def test_a_trial_becomes_an_estimator():
     assert model.n_components == 5 and model.architecture == Dense((20, 10))
     assert model.trainer.optimiser.learning_rate.start == 3e-3 and model.corruption == Masking(0.25)
     assert model.penalties == (L1(0.5),) and found.model.penalties == (L1(0.1),)
+
+
+def test_a_learning_rate_outlives_an_optimiser_that_is_drawn_too():
+    found = settings(["optimiser=adam,sgd", "learning_rate=1e-4:1e-2:log"])
+    for name, kind in (("adam", Adam), ("sgd", SGD)):
+        model = found.applied(found.drawn(Fixed(trainer__optimiser=name, optimiser=name, learning_rate=3e-3)))
+        assert model.trainer.optimiser == kind(learning_rate=3e-3)
+
+
+def test_depth_of_what_is_drawn_and_has_none_refuses_the_trial_alone():
+    found = settings(["architecture=dense,conv", "depth=1:3"])
+    assert found.applied({"architecture": Dense((8,)), "depth": 2}).architecture == Dense((8, 4))
+    with pytest.raises(ValueError, match="depth and width are of dense nets, and this is conv"):
+        found.applied({"architecture": Conv(), "depth": 2})
 
 
 def test_what_is_searched_by_itself_leaves_units_alone():

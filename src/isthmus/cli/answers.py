@@ -28,14 +28,22 @@ def walked(data: str, reading: Reading, types: Any) -> tuple[Iterator[Data], int
 def answered(
     data: str, reading: Reading, types: Any, what: str, answer: Callable[[Data], Any]
 ) -> Iterator[tuple[Any, Data]]:
-    """Give the answers to every block, and the block, while a bar shows how far it is."""
+    """Give the answers to every block, and the block, while a bar shows how far it is.
+
+    Raises:
+        ValueError: there is no row.
+    """
     from isthmus.cli.progress import Counted
 
     walk, total = walked(data, reading, types)
+    rows = 0
     with Counted(what, total) as shown:
         for block in walk:
             yield answer(block), block
             shown.step(len(block))
+            rows += len(block)
+    if not rows:
+        raise ValueError(f"{data} has no rows; give at least one")
 
 
 def write(out: Path, answers: Iterator[tuple[Any, Data | None]], names: Sequence[str] | None) -> int:

@@ -38,6 +38,7 @@ class Part:
         first: number of the first row in its file, from 1.
         rows: how many rows there are.
         seen: size and time of the file as it was planned.
+        path: what its file system calls the file that is read.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Part:
     first: int
     rows: int
     seen: tuple[int, int]
+    path: str
 
     def text(self) -> str:
         """Return this as JSON."""
@@ -97,7 +99,10 @@ def planned(files: Sequence[Place], most: int = ROWS) -> list[Part]:
     marks = {file.name: seen(file) for file, *_ in ranges}
     labels = {file.name: PurePosixPath(file.path).relative_to(above).as_posix() for file, *_ in ranges}
     return [
-        Part(f"part-{i:0{width}d}.parquet", file.name, labels[file.name], tuple(groups), first, n, marks[file.name])
+        Part(
+            *(f"part-{i:0{width}d}.parquet", file.name, labels[file.name], tuple(groups), first, n),
+            *(marks[file.name], file.path),
+        )
         for i, (file, groups, first, n) in enumerate(ranges)
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from isthmus.cluster import parts
 from isthmus.cluster.connection import connected, library
 from isthmus.cluster.parts import Part
 from isthmus.cluster.training import Ray
-from isthmus.data import atomic, places, tables
+from isthmus.data import atomic, tables
 from isthmus.data.parquetfiles import parquet_file, reading
+from isthmus.data.places import Place
 
 BLOCK = 8192
 FILE, ROW = "file", "row"
@@ -46,6 +47,7 @@ class Settings:
         out: folder to write to.
         marks: of the run.
         label, drop, per_column: see :func:`score`.
+        filesystem: where the rows are; it is pickled, and knows what no name of a file may hold, such as a password.
         threads: of torch; 0 leaves them as they are.
     """
 
@@ -55,6 +57,7 @@ class Settings:
     label: str | None
     drop: tuple[str, ...]
     per_column: bool
+    filesystem: Any = field(compare=False, repr=False)
     threads: int = 0
 
 
@@ -102,7 +105,7 @@ class Scorer:
 
         from isthmus.estimators.blocks import score_batches
 
-        path, row = places.located(part.source), part.first
+        path, row = self._place(part), part.first
         with parquet_file(path) as file:
             batches = iter(file.iter_batches(batch_size=BLOCK, row_groups=list(part.groups)))
             while (batch := reading(path, lambda: next(batches, None))) is not None:
@@ -118,8 +121,11 @@ class Scorer:
                 yield found.add_column(0, FILE, pa.array([part.label] * len(block), pa.string()))
                 row += len(block)
 
+    def _place(self, part: Part) -> Place:
+        return Place(self.settings.filesystem, part.path, part.source)
+
     def _refuse_changed(self, part: Part) -> None:
-        if parts.seen(places.located(part.source)) != part.seen:
+        if parts.seen(self._place(part)) != part.seen:
             raise ValueError(f"{part.source!r} has changed since the run began; score it anew, into another folder")
 
 
@@ -167,13 +173,14 @@ def score(
     ['file', 'row', 'score', 'p_value']
     """
     model, out = Path(model).expanduser().absolute(), Path(out).expanduser().absolute()
-    plan = parts.planned(parts.sources(str(source), out), part_rows)
+    files = parts.sources(str(source), out)
+    plan = parts.planned(files, part_rows)
     head = parts.header(model, plan, {"per_column": per_column, "label": label, "drop": list(drop)})
     marks = parts.begin(out, head)
     left = [part for part in plan if not parts.whole(out, part, marks)]
     rows, tell = sum(part.rows for part in plan), progress or (lambda rows: None)
     tell(rows - sum(part.rows for part in left))
-    settings = Settings(str(model), str(out), marks, label, tuple(drop), per_column)
+    settings = Settings(str(model), str(out), marks, label, tuple(drop), per_column, files[0].filesystem)
     for part in _here(left, settings) if on is None else _everywhere(left, settings, on):
         tell(part.rows)
     parts.end(out, head, rows)

@@ -34,7 +34,15 @@ def load_dictionary(path: str | Path) -> Autoencoder:
         return estimator_of(layout.read(tensors, settings))
     except KeyError as error:
         raise ValueError(f"{path} lacks {error} of the layout {layout.name!r}; check who wrote it") from None
-    except (SafetensorError, OSError, json.JSONDecodeError, AttributeError, TypeError) as error:
+    except (
+        SafetensorError,
+        OSError,
+        json.JSONDecodeError,
+        AttributeError,
+        TypeError,
+        RuntimeError,
+        IndexError,
+    ) as error:
         raise ValueError(f"{path} is damaged ({error}); write it again") from None
 
 

@@ -50,6 +50,22 @@ class Weights:
     scale: Tensor | None = None
     shift: Tensor | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse tensors that do not fit each other.
+
+        Raises:
+            ValueError: with the name and both shapes.
+        """
+        units, width = self.encoder.shape if self.encoder.dim() == 2 else (0, 0)
+        wanted = {"encoder": (units, width), "bias": (units,), "atoms": (units, width), "centre": (width,)}
+        wanted |= dict.fromkeys(("threshold", "scale", "shift"), (units,))
+        for name, shape in wanted.items():
+            found = getattr(self, name)
+            if found is not None and (tuple(found.shape) != shape or not units):
+                raise ValueError(
+                    f"{name} has the shape {tuple(found.shape)}, which does not fit {shape} of the encoder"
+                )
+
     def read_without_centre(self) -> Weights:
         """Return the same where the encoder reads x itself: W x + b is W (x - c) + (b + W c)."""
         return replace(self, bias=self.bias + self.encoder @ self.centre)

@@ -94,6 +94,8 @@ class Draft:
                 break
             # What a row takes is known from the second try on; at first all of the page counts as rows.
             per_row = (before[1] - own.size) / (before[0] - rows) if before[0] > rows else own.size / rows
+            if per_row <= 0:
+                break  # sections want these rows, however few are asked for
             before = (rows, own.size)
             rows = max(LEAST, int(rows - 1.02 * (own.size - room) / per_row))
         fixed.packed |= own.packed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -130,8 +131,9 @@ class AnomaliesWriter:
     @property
     def wanted(self) -> Array:
         """The strangest rows, and normal ones that are most like them."""
-        return np.concatenate([self.rows, self._near().ravel()])
+        return np.concatenate([self.rows, self._near.ravel()])
 
+    @cached_property
     def _near(self) -> Array:
         """Return the normal rows most like each of the strangest, (rows, 3): of those with the lower half of scores."""
         from isthmus.report.code_map import standardised
@@ -140,16 +142,15 @@ class AnomaliesWriter:
         if self.found.kind == "series" or len(normal) < NEAR:
             return np.empty((0, NEAR), int)
         places = standardised(self.found)
-        found = [
-            normal[np.argsort(np.abs(places[normal] - places[row]).sum(1), kind="stable")[:NEAR]] for row in self.rows
-        ]
+        there = places[normal]
+        found = [normal[np.argsort(np.abs(there - places[row]).sum(1), kind="stable")[:NEAR]] for row in self.rows]
         return np.stack(found)
 
     def write(self, shown: Shown, blobs: Blobs) -> Anomalies:
         """Return the section."""
-        told = self._explained()
+        told = self._explained
         ends = [self.found.cells_of_objects(_numbers(end)) for end in (told.low, told.high)]
-        near = self._near()
+        near = self._near
         calibration = np.sort(np.concatenate(self.model.calibration_))
         return Anomalies(
             score=blobs.exact("anomalies/score", shown.take(self.score)),
@@ -166,6 +167,7 @@ class AnomaliesWriter:
             note=promise(self.model),
         )
 
+    @cached_property
     def _explained(self) -> Any:
         """Explain the strangest rows; of a series all points at once, as windows need their neighbours."""
         if not isinstance(self.model.reading_, Series):

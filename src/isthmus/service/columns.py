@@ -105,11 +105,14 @@ class Columns:
         """Return the cells of rows that are lists, nested as the shape of a row or flat."""
         cells = []
         for place, row in enumerate(rows):
-            flat = flattened(row)
+            flat, size = flattened(row), " x ".join(map(str, self.shape))
             if len(flat) != len(self.fields):
-                size = " x ".join(map(str, self.shape))
                 raise Refused(
                     422, f"row {place} has {len(flat)} numbers, and rows of the fit have {size}; give as many"
+                )
+            if flat is not row and not alike(row, self.shape):
+                raise Refused(
+                    422, f"row {place} is nested in another way than rows of the fit, {size}; turn it, or give it flat"
                 )
             cells.append(flat)
         if self._numbers and (found := numbers(cells)) is not None:
@@ -200,6 +203,21 @@ def flattened(row: Any) -> list[Any]:
             break
         found = [inner for item in found for inner in (item if isinstance(item, list) else [item])]
     return found
+
+
+def alike(row: list[Any], shape: tuple[int, ...]) -> bool:
+    """Say whether lists are nested as a shape, whose axes of length one may be left out or put in.
+
+    >>> alike([[1, 2], [3, 4]], (1, 2, 2)), alike([[1, 2, 3], [4]], (2, 2)), alike([[1, 2]], (2, 1))
+    (True, False, True)
+    """
+    found, axes = row, [len(row)]
+    while {*map(type, found)} == {list}:
+        if len({*map(len, found)}) > 1:
+            return False
+        axes.append(len(found[0]))
+        found = [inner for item in found for inner in item]
+    return list not in map(type, found) and [n for n in axes if n > 1] == [n for n in shape if n > 1]
 
 
 def transposed(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:

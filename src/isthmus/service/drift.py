@@ -103,7 +103,7 @@ def answer(registry: Registry, name: str | None) -> Answer:
         raise Refused(
             404,
             f"rows of {name!r} are not compared with those of its fit; serve it without --no-monitor, or fit it anew "
-            "where it was saved by an older release",
+            "where it was saved by an older release or shared without its rows",
         )
     return {"models": [told(found)]}
 

@@ -151,9 +151,11 @@ class Field:
             wrong = here & ((cells < 0) | (cells >= count) | (cells != np.floor(cells)))
             wanted = f"the number of a bucket, 0 to {count - 1}"
         elif "levels" in self.told:
-            wrong, wanted = here & (cells != np.floor(cells)), f"the place of a level, 0 to {len(self.told['levels'])}"
+            wrong |= here & (cells != np.floor(cells))
+            wanted = f"the place of a level, 0 to {len(self.told['levels'])}"
         elif kind == "count":
-            wrong, wanted = here & ((cells < 0) | (cells != np.floor(cells))), "a count, 0, 1, 2 and so on"
+            wrong |= here & ((cells < 0) | (cells != np.floor(cells)))
+            wanted = "a count, 0, 1, 2 and so on, less than 1e150"
         if not self.nullable:
             wrong = wrong | ~here
         if wrong.any():

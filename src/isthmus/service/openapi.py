@@ -63,14 +63,20 @@ def schema(registry: Registry, limits: Limits, locked: bool) -> Schema:
         "paths": paths,
     }
     refused = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
-    rows = {f"Row of {name}": row(one) for name, one in served.items()}
-    found["components"] = {
-        "schemas": {"Refusal": refused} | {key.replace(" ", "_"): value for key, value in rows.items()}
-    }
+    found["components"] = {"schemas": {"Refusal": refused} | {row_of(name): row(one) for name, one in served.items()}}
     if locked:
         found["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         found["security"] = [{"key": []}]
     return found
+
+
+def row_of(name: str) -> str:
+    """Return what a row of a model is called, in the letters that such names may have.
+
+    >>> row_of("two words"), row_of("a-1")
+    ('Row_of_two_20_words', 'Row_of_a-1')
+    """
+    return "Row_of_" + re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}_", name)
 
 
 def operation(summary: str, path: str) -> Schema:
@@ -88,7 +94,8 @@ def answers() -> Schema:
 def refusals() -> Schema:
     """Return what requests at fault are told."""
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
-    return {"4XX": {"description": "culprit, reason and remedy", "content": content}}
+    late = {"description": "not ready, too late, or a failure that is no fault of the request", "content": content}
+    return {"4XX": {"description": "culprit, reason and remedy", "content": content}, "5XX": late}
 
 
 def asking(route: str, able: dict[str, Served], limits: Limits, several: bool) -> Schema:
@@ -119,7 +126,7 @@ def questioned(route: str, name: str, served: Served, limits: Limits, several: b
         properties["n"] = OPTION_SCHEMAS["n"] | {"maximum": limits.rows}
     required = ["model"] if several else []
     if route != "sample":
-        one = {"$ref": f"#/components/schemas/Row_of_{name.replace(' ', '_')}"}
+        one = {"$ref": f"#/components/schemas/{row_of(name)}"}
         properties["rows"] = {"type": "array", "minItems": 1, "maxItems": limits.rows, "items": one}
         required.append("rows")
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}

@@ -97,10 +97,11 @@ api_key_file=None, monitor=True, alpha=0.01)
             ValueError: an empty one, which would let everybody in who sends none.
         """
         file = None if self.api_key_file is None else Path(self.api_key_file)
-        found = file.read_text(encoding="utf-8").strip() if file is not None else os.environ.get(KEY)
+        found = file.read_text(encoding="utf-8") if file is not None else os.environ.get(KEY)
         if found is not None and not found.strip():
             raise ValueError(f"the key in {file or KEY} is empty; write one there, or leave it out")
-        return found
+        # A line's end belongs to the file that a key came in, and no header could hold it.
+        return None if found is None else found.strip()
 
 
 def _value(name: str, text: str, like: Any) -> Any:

@@ -35,7 +35,7 @@ def answer(
     """
     asked = parsed(body)
     named = asked.get("model", model)
-    if model is not None and registry.get(model) is not registry.get(named):
+    if model is not None and named is not None and named != model:
         raise Refused(422, f"the body names {shown(named)}, and the address {shown(model)}; name one model")
     served = registry.get(named)
     rows, options = question(served, route, asked, most)

@@ -189,8 +189,9 @@ def sampled(model: Any, columns: Columns) -> Array:
     """Return cells of new rows, some of them drawn, some expected."""
     from isthmus.estimators.generation import variables
 
-    drawn = [columns.to_cells(variables(model, PROBES, 0, mean)) for mean in (False, True)]
-    return np.concatenate(drawn).astype(np.float64)
+    drawn = [columns.to_cells(variables(model, PROBES, 0, mean)).astype(np.float64) for mean in (False, True)]
+    # An expected count is seldom a count.
+    return np.concatenate([cells for cells in drawn if possible(model, cells)] or drawn[:1])
 
 
 def told(name: str, costs: float, back: dict[str, Any]) -> dict[str, Any]:

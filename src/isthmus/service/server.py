@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 import socket
 from collections.abc import Iterator, Mapping
@@ -60,8 +61,15 @@ def serve(paths: Mapping[str, Path], options: Options, host: str = "127.0.0.1", 
     with bound(host, port) as listening:
         running = Running.of(paths, options, key)
         listening.listen(BACKLOG)
+        # No request takes longer than its limit, but a caller that stops reading would be waited for.
         config = uvicorn.Config(
-            running.guard, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False
+            running.guard,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=math.ceil(options.timeout) + 1,
         )
         server = Server(config)
         server.guard = running.guard

@@ -84,8 +84,8 @@ def tune(
     A trial is fitted to a part of the rows, which is the same for all. What is compared is -log p(x | code) + KL of the
     others, in nats per row and in the units of X, without the terms of penalties: it means the same whatever is
     searched, as long as likelihoods are of one sort. Trials are drawn by the tree-structured Parzen estimator (Bergstra
-    et al., 2011, "Algorithms for hyper-parameter optimization"), and one that is above the median of those before it at
-    the same epoch is pruned. With the same arguments the trials are the same.
+    et al., 2011, "Algorithms for hyper-parameter optimization"), and one whose best epoch so far is above the median of
+    what those that ran to their end had at the same epoch is pruned. With the same arguments the trials are the same.
 
     Args:
         estimator: an autoencoder, which stays as it is; what is not searched is as it says.

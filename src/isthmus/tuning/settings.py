@@ -54,11 +54,11 @@ class Settings:
         head, path, _ = name.partition("__")
         return bool(path) and head in map(named, self.space)
 
-    def path(self, name: str) -> str:
-        """Return the parameter that a name stands for."""
+    def path(self, name: str, model: Autoencoder | None = None) -> str:
+        """Return the parameter that a name stands for, in the estimator or in a copy with other parts."""
         if name != "learning_rate":
             return named(name)
-        rate = self.model.get_params().get("trainer__optimiser__learning_rate")
+        rate = (model or self.model).get_params().get("trainer__optimiser__learning_rate")
         start = "__start" if isinstance(rate, Schedule) and hasattr(rate, "start") else ""
         return f"trainer__optimiser__learning_rate{start}"
 
@@ -84,10 +84,12 @@ class Settings:
         depth, width = values.pop("depth", None), values.pop("width", None)
         if "penalties" in values:
             values["penalties"] = () if values["penalties"] is None else (values["penalties"],)
-        for name in sorted(values, key=lambda name: name.count("__")):
-            model.set_params(**{self.path(name): values[name]})
+        for name in sorted(values, key=lambda name: self.path(name).count("__")):
+            model.set_params(**{self.path(name, model): values[name]})
         if depth is not None or width is not None:
             net: Any = model.architecture
+            if not isinstance(net, Dense):
+                raise ValueError(f"depth and width are of dense nets, and this is {name_of(net)}; search them apart")
             depth = len(net.hidden) if depth is None else depth
             first = int((net.hidden[0] if net.hidden else WIDTHS.low) if width is None else width)
             model.set_params(architecture=replace(net, hidden=tuple(max(1, first >> i) for i in range(depth))))

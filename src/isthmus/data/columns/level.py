@@ -111,7 +111,8 @@ class Hashed(Kind):
         """Return the codec; texts are known where they are at most 100,000."""
         known: dict[int, tuple[int, str]] = {}
         for value, times in (facts.levels or {}).items():
-            bucket = _bucket(value, self.buckets)
+            # Whole numbers arrive as floats when they are encoded.
+            bucket = _bucket(float(value) if type(value) is int else value, self.buckets)
             known[bucket] = max(known.get(bucket, (0, "")), (times, str(value)))
         best = tuple(known[i][1] if i in known else None for i in range(self.buckets))
         return HashedCodec(name, self.buckets, best)
