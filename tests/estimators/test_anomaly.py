@@ -96,6 +96,27 @@ def test_split_calibration_keeps_its_promise_exactly():
     assert_allclose((detector.predict(rows[1000:]) == -1).mean(), rate, atol=1e-12)
 
 
+def test_a_row_that_calibrates_is_measured_by_the_scales_of_the_others():
+    X = np.random.default_rng(3).normal(size=(60, 3))
+    members = AnomalyDetector(members=2, calibration="cross", random_state=0).fit(X).members_
+    rows = X[:12].astype(np.float32)
+    surprise = members.surprises(rows, (0,))[0]
+    members.scales[0] = surprise.mean(1)
+    found = members.alone(0, rows)
+    for i in range(len(rows)):
+        others = np.delete(surprise, i, 1).mean(1)
+        np.testing.assert_allclose(found[i], members.flattened(surprise[:, [i]], others)[0], rtol=1e-6)
+
+
+def test_wide_rows_are_scored_in_blocks_that_fit_the_memory(monkeypatch):
+    X = np.random.default_rng(3).normal(size=(70, 5))
+    detector = AnomalyDetector(members=2, random_state=0).fit(X)
+    whole = detector.anomaly_score(X)
+    monkeypatch.setattr("isthmus.estimators.members.NUMBERS", 2 * detector.members_.asked * 5 * 9)
+    assert [part.stop for part in detector.members_._parts(20)] == [9, 18, 27]
+    np.testing.assert_allclose(detector.anomaly_score(X), whole, rtol=1e-6)
+
+
 def test_few_rows_calibrate_across_members():
     rows = plane(1060, seed=6)
     detector = AnomalyDetector(contamination=0, random_state=0, **SMALL).fit(rows[:60])

@@ -150,7 +150,8 @@ def test_models_that_predict_and_those_of_streams():
         classifier = SelfExplainingClassifier(inner, **settings).fit(X, np.arange(600) % 2)
     report = Monitor(classifier).update(people(500, 2, age=50.0))
     assert "age" in {one.column for one in report.moved}
-    assert report.scored
+    assert not report.scored
+    assert not Monitor(classifier).update(people(500, 3))
     numbers = np.random.default_rng(0).normal(size=(900, 3))
     passed = quick().partial_fit(numbers[:300]).partial_fit(numbers[300:600])
     report = Monitor(passed).update(numbers[600:])
@@ -200,3 +201,31 @@ def test_models_of_older_releases_are_told_of(detector, monkeypatch):
     with pytest.raises(ValueError, match=r"give reference=rows"):
         Monitor(detector)
     assert not Monitor(detector, reference=people(500, 1)).update(people(300, 2))
+
+
+def test_steps_of_a_half_come_back_from_the_models_units_and_do_not_move():
+    def rated(seed, n=900):
+        rng = np.random.default_rng(seed)
+        towns = np.array(["Bern", "Oslo"])[rng.integers(0, 2, n)]
+        return pa.table(
+            {"rating": rng.integers(2, 11, n) / 2 + 0.1, "price": rng.integers(1, 40, n) / 10, "town": towns}
+        )
+
+    model = quick(1, trainer=Trainer(epochs=3), random_state=0).fit(rated(0))
+    report = Monitor(model, alpha=0.05).update(rated(1, 2000))
+    assert not report, report.text
+
+
+def test_levels_that_only_rows_held_out_have_are_new_to_the_score():
+    def towns(seed, n):
+        rng = np.random.default_rng(seed)
+        rare = rng.random(n) < 0.2
+        names = np.where(
+            rare, [f"village {seed} {i}" for i in range(n)], np.array(["Bern", "Oslo"])[rng.integers(0, 2, n)]
+        )
+        return pa.table({"town": names, "age": rng.normal(size=n)})
+
+    model = quick(1, trainer=Trainer(epochs=3, validation=0.3), random_state=0).fit(towns(0, 1500))
+    report = Monitor(model, alpha=0.05, ignore=["town"]).update(towns(1, 1500))
+    assert report.scored
+    assert not report, report.text

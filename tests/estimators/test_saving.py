@@ -156,6 +156,19 @@ def test_saving_again_replaces_the_model_and_leaves_nothing_behind(tmp_path):
     assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o666 & ~umask}
 
 
+def test_what_else_lies_in_the_folder_stays(tmp_path):
+    model = quick().fit(X)
+    folder = model.save(tmp_path / "model")
+    (folder / "README.md").write_text("a card")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "HEAD").write_text("ref: refs/heads/main")
+    model.partial_fit(X).save(folder)
+    assert_array_equal(load(folder).transform(X), model.transform(X))
+    assert (folder / "README.md").read_text() == "a card"
+    assert (folder / ".git" / "HEAD").read_text() == "ref: refs/heads/main"
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+
+
 def test_a_full_disk_leaves_the_old_model_whole(saved, tmp_path, monkeypatch):
     folder = Path(shutil.copytree(saved, tmp_path / "model"))
     before = load(folder).transform(X)

@@ -218,6 +218,8 @@ def test_what_is_no_model_and_what_are_no_labels_are_refused(known):
         passports(model, X, X[:, 3])
     with pytest.raises(ValueError, match="missing labels"):
         passports(model, X, np.where(y == 0, np.nan, y))
+    with pytest.raises(ValueError, match="missing labels"):
+        passports(model, X, np.array([None, *y[1:].tolist()], object))
 
 
 def test_rows_that_cannot_be_pointed_to_are_refused(known):

@@ -16,9 +16,10 @@ from isthmus.measures.explanations import additive_score, completeness_error, fa
 from isthmus.training.trainer import Trainer
 
 if TYPE_CHECKING:
+    from isthmus.estimators.autoencoder import Autoencoder
     from isthmus.estimators.self_explaining import SelfExplainingEstimator
 
-MOST, ROWS, GAP, POINT = 20_000, 2000, 0.95, 0.01
+MOST, ROWS, GAP, POINT, DRAWN = 20_000, 2000, 0.95, 0.01, 12
 CHANCE, INPUT, CONCEPTS = "no model at all", "linear on the input", "linear on the concepts"
 BLACK_BOX, RANDOM = "black box", "random concepts"
 PERMUTED, LINEAR, CONSTANT = "concepts permuted", "relevances at their mean", "concepts at their mean"
@@ -65,7 +66,8 @@ class Audit:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, None where there is no number."""
-        found = asdict(self) | {"lipschitz": list(self.lipschitz), "seeds": list(self.seeds), "verdict": self.verdict}
+        lipschitz = [value if np.isfinite(value) else None for value in self.lipschitz]
+        found = asdict(self) | {"lipschitz": lipschitz, "seeds": list(self.seeds), "verdict": self.verdict}
         return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in found.items()}
 
     def __str__(self) -> str:
@@ -173,7 +175,11 @@ def some(X: Any, most: int) -> Any:
 def spread(values: Array) -> tuple[float, float]:
     """Return median and 95 % quantile of what was measured; NaN where nothing was."""
     known = values[~np.isnan(values)]
-    return (float(np.median(known)), float(np.quantile(known, 0.95))) if len(known) else (np.nan, np.nan)
+    if not len(known):
+        return np.nan, np.nan
+    # Values that occur: between a number and infinity there is none.
+    median, high = np.quantile(known, (0.5, 0.95), method="inverted_cdf")
+    return float(median), float(high)
 
 
 def leakages(told: ConceptExplanation, score: Scores) -> dict[str, float]:
@@ -258,11 +264,20 @@ def limited(X: Any, y: Array) -> tuple[Any, Array]:
 
 def refitted(model: SelfExplainingEstimator, score: Scores, fit: tuple[Any, Array], X: Any) -> dict[str, float]:
     """Return scores of the same net trained for the prediction alone, and of one on concepts never trained."""
-    black = clone(model).set_params(fidelity=0.0, robustness=0.0, frozen=False)
-    untrained = clone(model.autoencoder_).set_params(trainer=Trainer(epochs=0))
-    random = clone(model).set_params(autoencoder=untrained, frozen=True)
+    black = clone(model).set_params(fidelity=0.0, robustness=0.0, conciseness=0.0, frozen=False)
+    random = clone(model).set_params(autoencoder=drawn(model.autoencoder_, fit[0]), frozen=True)
     models = {BLACK_BOX: black, RANDOM: random}
     return {name: score(other.fit(*fit).explain(X, probes=0).logits) for name, other in models.items()}
+
+
+def drawn(autoencoder: Autoencoder, X: Any) -> Autoencoder:
+    """Return an autoencoder whose weights are those that it would draw, without a look at any row."""
+    found = clone(autoencoder).set_params(trainer=Trainer(epochs=0)).fit(X)
+    net = found.objective_.model
+    with torch.no_grad():
+        net.architecture.reset(net.encoder, net.decoder, found._noise.branch(DRAWN))
+    found._answer_anew()
+    return found
 
 
 def again(model: SelfExplainingEstimator, fit: tuple[Any, Array], X: Any, i: int) -> float:

@@ -154,11 +154,12 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
     def _ended(self, loop: Loop, x: Array, weight: Array | None) -> None:
         """Keep what a finished loop tells, and look at the training rows once more."""
         self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
-        self.engine_ = self.trainer_.runs(self.objective_, loop.rows, shared=loop.group.size > 1)
+        ran = self.trainer_.runs(self.objective_, loop.rows, shared=loop.group.size > 1)
+        self.engine_ = f"{ran}, but for steps that cannot be ({loop.refused})" if loop.refused else ran
         self._answer_anew()
         self._seen.look(x, weight, self.answers)
         self._hide(loop.held_out if loop.held_out is not None else loop.rows)
-        self._references = of_autoencoder(self, x, loop.held_out)
+        self._references = of_autoencoder(self, x, loop.held_out, loop.rows)
 
     def _hide(self, rows: Source) -> None:
         """Keep how far a table's hidden cells are from what is expected of them."""

@@ -185,7 +185,8 @@ def stability(
     """Return the discrete local Lipschitz number of each row's relevances over its concepts.
 
     max ||theta(x) - theta(x')|| / ||h(x) - h(x')|| over ``probes`` neighbours x', drawn evenly from the box of ``eps``
-    standard deviations of each number around the row. What is no number, such as a category, stays as it is.
+    standard deviations of each number around the row. What is no number, such as a category, stays as it is. Infinity
+    where relevances change and no concept does.
     """
     found = np.full(len(x), np.nan)
     reach = eps * model.spread_ * continuous(model)
@@ -197,8 +198,9 @@ def stability(
         moved = x + (reach * step).astype(x.dtype)
         h, theta = model._taken_apart(moved)
         far = np.linalg.norm(h - concepts, axis=1)
-        ratio = np.linalg.norm((theta - relevances).reshape(len(x), -1), axis=1) / np.maximum(far, TINY)
-        largest = np.maximum(largest, np.where(far > TINY, ratio, 0.0))
+        turned = np.linalg.norm((theta - relevances).reshape(len(x), -1), axis=1)
+        still = np.where(turned > TINY, np.inf, 0.0)
+        largest = np.maximum(largest, np.where(far > TINY, turned / np.maximum(far, TINY), still))
     return largest
 
 

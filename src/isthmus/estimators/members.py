@@ -21,7 +21,7 @@ from isthmus.objective import Objective
 from isthmus.records import Corrupted, Spec
 from isthmus.training.callbacks import Callback
 
-BLOCK, FLOOR, KNEE, GROUPS = 8192, 0.05, 2.0, 4
+BLOCK, NUMBERS, FLOOR, KNEE, GROUPS = 8192, 2**24, 0.05, 2.0, 4
 HIDE, PROBE, FILL = 10, 11, 12
 
 
@@ -107,7 +107,7 @@ class Members:
         self.ends = np.where(np.isnan(ends), [[-np.inf], [np.inf]], ends)
         for m, own in enumerate(held):
             seen = np.maximum((~np.isnan(x[own])).sum(0), 1)
-            self.scales[m] = self.surprises(x[own], (m,))[0].sum(1) / seen
+            self.scales[m] = sum(self.surprises(x[own[part]], (m,))[0].sum(1) for part in self._parts(len(own))) / seen
         self.deviations = deviations(self.filling[0], x[held[0][:MOST]], self.noises[0].branch(HIDE))
         return loops
 
@@ -155,11 +155,15 @@ class Members:
     def contributions(self, x: Array) -> tuple[Array, Array]:
         """Return what each variable adds to a row's score, (rows, variables), and the scores of each member alone."""
         added, alone = np.empty((len(x), self.spec.size)), np.empty((len(self.noises), len(x)))
-        for start in range(0, len(x), BLOCK):
-            part = slice(start, start + BLOCK)
+        for part in self._parts(len(x)):
             added[part], each = self.apart(x[part])
             alone[:, part] = each.sum(2)
         return added, alone
+
+    def _parts(self, rows: int) -> list[slice]:
+        """Cut rows into blocks whose surprises fit the memory, however wide they are."""
+        most = max(1, min(BLOCK, NUMBERS // (len(self.noises) * self.asked * self.spec.size)))
+        return [slice(start, start + most) for start in range(0, rows, most)]
 
     def apart(self, x: Array) -> tuple[Array, Array]:
         """Return contributions, (rows, variables), and those of each member alone, (members, rows, variables)."""
@@ -168,12 +172,26 @@ class Members:
         return self.flattened(found.mean(0), self.scales.mean(0)), np.stack(each)
 
     def alone(self, m: int, x: Array) -> Array:
-        """Return the contributions that one member sees, (rows, variables)."""
-        return self.flattened(self.surprises(x, (m,))[0], self.scales[m])
+        """Return the contributions that one member sees in the rows that gave it its scales, (rows, variables).
+
+        Each row is measured by the scales of the others, as a row to come will be: among the rows that make it, a mean
+        is nearer to each of them than to any other row.
+        """
+        found, seen = np.empty((len(x), self.spec.size)), (~np.isnan(x)).sum(0)
+        for part in self._parts(len(x)):
+            surprise = self.surprises(x[part], (m,))[0]
+            others = np.maximum(seen - ~np.isnan(x[part]), 1)
+            left = np.maximum(self.scales[m][:, None] * np.maximum(seen, 1) - surprise, 0.0) / others
+            found[part] = self.flattened(surprise, left)
+        return found
 
     def flattened(self, surprise: Array, scale: Array) -> Array:
-        """Return contributions, (rows, variables), from surprises, (asked, rows, variables), and their scales."""
-        share = surprise / (scale + self.recipe.floor * scale.mean(1, keepdims=True) + 1e-12)[:, None]
+        """Return contributions, (rows, variables), from surprises, (asked, rows, variables), and their scales.
+
+        Scales are (asked, variables), or one of these for each row.
+        """
+        scale = scale[:, None] if scale.ndim == 2 else scale
+        share = surprise / (scale + self.recipe.floor * scale.mean(-1, keepdims=True) + 1e-12)
         levels = len(self.recipe.levels)
         z = np.sqrt(np.maximum(share[:levels], 0))
         found: Array = np.where(z < KNEE, z * z / 2, KNEE * z - KNEE**2 / 2).mean(0)

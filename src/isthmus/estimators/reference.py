@@ -15,7 +15,7 @@ from isthmus.estimators.imputation import some as held_out
 from isthmus.estimators.inputs import Array
 from isthmus.measures.urn import bins_of, edges_of, quantiles_of
 from isthmus.noise import Noise
-from isthmus.records import Source
+from isthmus.records import Rows, Source, Spec
 
 # Rows and columns that are looked at, and cells, so that of many columns it costs no more than a few epochs' steps.
 MOST, COLUMNS, CELLS, REFER = 20_000, 1000, 2**20, 1009
@@ -144,22 +144,32 @@ def ordered_of(told: Sequence[Mapping[str, Any]]) -> Array:
     return np.array(["levels" not in one and "buckets" not in one for one in told], bool)
 
 
-def of_autoencoder(model: Any, x: Array, held: Source | None) -> References:
+def of_autoencoder(model: Any, x: Array, held: Source | None, rows: Source | None = None) -> References:
     """Return the references of a fitted autoencoder.
 
     Args:
         model: the autoencoder.
         x: (rows, variables), rows of the fit.
         held: rows that were held out of it, as the model is given them.
+        rows: the rows that it was trained on.
     """
     codec, cells, scores = model.form_.table, None, None
     if len(model.spec_.shape) == 1 and len(model.row_shape_) == 1:
         some = x[some_of(len(x), x.shape[1], model._noise)]
         cells = some if codec is None else cells_of(codec, some)
     if held is not None:
-        out = model.scaling_.inverse(held_out(held, model._noise).reshape(-1, x.shape[1]))
+        out = met(model.spec_, rows, model.scaling_.inverse(held_out(held, model._noise).reshape(-1, x.shape[1])))
         scores = -model.form_.scores(out, model.answers.scores(out))
     return References.of(cells, ordered_of(model.describe_columns()), scores, model._noise)
+
+
+def met(spec: Spec, rows: Source | None, out: Array) -> Array:
+    """Return held-out rows in which levels that no row of the training has are new, as they are in rows to come."""
+    for i, column in enumerate(spec.columns if isinstance(rows, Rows) and spec.table else ()):
+        if column.kind == "category":
+            known = rows.x[:, i].unique().cpu().numpy()  # type: ignore[union-attr]
+            out[:, i] = np.where(np.isin(out[:, i], known) | np.isnan(out[:, i]), out[:, i], column.levels)
+    return out
 
 
 def some_of(rows: int, columns: int, noise: Noise) -> Array:

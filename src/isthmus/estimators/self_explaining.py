@@ -85,7 +85,8 @@ class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
         self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
         self._answer_anew()
         self.autoencoder_._seen.look(x, weight, self.autoencoder_.answers)
-        self.autoencoder_._references = of_autoencoder(self.autoencoder_, x, loop.held_out)
+        # Rows that this fit holds out may have been the autoencoder's own, whose score is then no stranger's.
+        self.autoencoder_._references = of_autoencoder(self.autoencoder_, x, None)
         self._remember(x, noise.branch(SAMPLE))
         return self
 

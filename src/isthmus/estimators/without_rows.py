@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.estimators.generation import new_codes
+from isthmus.estimators.inputs import Array
 from isthmus.estimators.past import Past, TrainingRows
 from isthmus.estimators.reference import References
 
@@ -35,11 +36,20 @@ def without_rows(model: Any) -> Any:
         found._references = References(score=model.references.score)
     elif hasattr(model, "autoencoder_"):
         found.autoencoder_ = of_autoencoder(model.autoencoder_)
-        rng = np.random.default_rng(model.autoencoder_._noise.branch(DRAW).seed % 2**31)
-        found.known_, found.known_concepts_ = model.known_[:0], rng.permuted(model.known_concepts_, axis=0)
+        found.known_, found.known_concepts_ = model.known_[:0], shuffled(model)
     else:
         found = of_autoencoder(model)
     return found
+
+
+def shuffled(model: Any) -> Array:
+    """Return concepts like those that a model remembers: each in an order of its own; of one, a whole code, draws."""
+    known, noise = model.known_concepts_, model.autoencoder_._noise.branch(DRAW)
+    if known.shape[1] > 1:
+        found: Array = np.random.default_rng(noise.seed % 2**31).permuted(known, axis=0)
+        return found
+    codes: Array = new_codes(model.autoencoder_, len(known), noise).reshape(known.shape).astype(known.dtype)
+    return codes
 
 
 def of_autoencoder(model: Any) -> Any:

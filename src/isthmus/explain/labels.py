@@ -82,7 +82,7 @@ def checked(y: Any, rows: int) -> Array:
     labels = np.asarray(y)
     if labels.shape != (rows,):
         raise ValueError(f"y has the shape {labels.shape}, X has {rows} rows; give one label per row")
-    if labels.dtype.kind in "fO" and (labels != labels).any():
+    if labels.dtype.kind in "fO" and any(label is None or label != label for label in labels.tolist()):
         raise ValueError("y has missing labels; leave those rows of X and y out")
     labels = np.array([str(label) for label in labels]) if labels.dtype.kind == "O" else labels
     distinct = np.unique(labels)

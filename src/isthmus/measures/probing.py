@@ -31,10 +31,10 @@ def k_sparse_probing(
 ) -> SparseProbes:
     r"""Return how well k units tell each class from the rest, :math:`\frac12 (TPR + TNR)` on rows left out.
 
-    The units are those with the largest :math:`|mean(h_j | c) - mean(h_j | not c)| / std(h_j)` on the training rows; a
-    logistic regression reads them (Gurnee et al., 2023, Finding neurons in a haystack; SAEBench does not divide by the
-    deviation, so that there a unit's scale decides). With ``k=1`` it asks whether a concept has a unit of its own. What
-    many units carry together it does not see.
+    The units are those with the largest :math:`|mean(h_j | c) - mean(h_j | not c)| / std(h_j)`, means on the training
+    rows and the deviation on all; a logistic regression reads them (Gurnee et al., 2023, Finding neurons in a haystack;
+    SAEBench does not divide by the deviation, so that there a unit's scale decides). With ``k=1`` it asks whether a
+    concept has a unit of its own. What many units carry together it does not see.
 
     Args:
         codes: (rows, units).

@@ -9,12 +9,15 @@ import numpy as np
 
 from isthmus.measures.reconstruction import Array
 
-BINS, BLOCK = 32, 32
+BINS, BLOCK, ABOVE = 32, 32, 1e-6
 QUANTILES = (1 / 256, 1 / 64, 63 / 64, 255 / 256, *np.linspace(0, 1, BINS))
 
 
 def edges_of(values: Array, ordered: Array) -> list[Array]:
     """Return what divides each column into bins: quantiles, or of levels the most frequent ones, most frequent first.
+
+    Quantiles are moved up by a millionth of their range: a value that occurs often lies below its edge, also where it
+    comes back from a model's units with its last digits changed.
 
     Args:
         values: (rows, columns), numbers, or places of levels; NaN where one is missing.
@@ -28,7 +31,8 @@ def edges_of(values: Array, ordered: Array) -> list[Array]:
     """
     found: list[Array] = [np.empty(0)] * values.shape[1]
     for i, own in zip(np.flatnonzero(ordered), quantiles_of(values[:, ordered], QUANTILES), strict=True):
-        found[i] = np.unique(own[~np.isnan(own)])
+        own = np.unique(own[~np.isnan(own)])
+        found[i] = own + ABOVE * np.ptp(own) if len(own) else own
     for i in np.flatnonzero(~ordered):
         levels, times = np.unique(values[~np.isnan(values[:, i]), i], return_counts=True)
         found[i] = levels[np.argsort(-times, kind="stable")][:BINS]
