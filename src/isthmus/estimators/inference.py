@@ -14,6 +14,7 @@ from torch import Tensor
 from isthmus.data.arrays import Scaling
 from isthmus.estimators import chunks
 from isthmus.estimators.inputs import Array, tensor
+from isthmus.estimators.plain import Plain, plain
 from isthmus.likelihood import all_finite
 from isthmus.noise import Noise
 from isthmus.objective import Objective, tightened
@@ -78,9 +79,7 @@ class Inference:
         if objective is not self._objective:
             return ()
 
-        def ask(x: Tensor) -> list[Tensor]:
-            p = objective.run(Batch(x), None)
-            return [answer(objective, p) for answer in ANSWERS.values()]
+        ask = partial(self._answer, tuple(ANSWERS), objective)
 
         def work(_: Iterator[slice]) -> None:
             found.append(chunks.agreeing(ask, probes(objective), self._ladder))
@@ -145,7 +144,7 @@ class Inference:
         """Answer several questions in one pass: ``codes``, ``reconstructions``, ``errors``, ``doubts``, ``scores``."""
         made = [np.empty(self._shape(name, X), np.float64 if name == "scores" else X.dtype) for name in wanted]
         write = [partial(self._write, name, out) for name, out in zip(wanted, made, strict=True)]
-        answer, scored = partial(_answer, wanted), not {"errors", "scores"}.isdisjoint(wanted)
+        answer, scored = partial(self._answer, wanted), not {"errors", "scores"}.isdisjoint(wanted)
         manner = self.manner(X.dtype)
         try:
             self._walk(X, partial(self._checked, scored=scored), answer, write, manner)
@@ -156,6 +155,20 @@ class Inference:
             manner = (torch.float64, self._ladder) if X.dtype == np.float64 else manner
             self._walk(X, lambda rows, x: self.scaling.into(rows, x.numpy()), answer, write, manner)
         return tuple(out[:, 0] if name == "scores" else out for name, out in zip(wanted, made, strict=True))
+
+    @cached_property
+    def _plain(self) -> Plain | None:
+        return plain(self.objective(torch.float32))
+
+    def _answer(self, wanted: tuple[str, ...], objective: Objective, x: Tensor) -> list[Tensor]:
+        """Answer about rows in the model's units, by the kernel where it knows the net."""
+        if self._plain is not None and x.dtype == torch.float32:
+            return self._plain.answer(wanted, x.flatten(1))
+        batch = batch_of(objective.model.spec, x.reshape(len(x), *objective.model.spec.shape))
+        if wanted == ("codes",):
+            return [objective.model.encode(objective.model.stem(batch)).rsample(None)]
+        p = objective.run(batch, None)
+        return [ANSWERS[name](objective, p) for name in wanted]
 
     def each(self, X: Array, answer: Answer, write: Sequence[Write]) -> None:
         """Let ``answer`` look at every chunk of rows, and hand what it found to ``write``."""
@@ -252,14 +265,6 @@ ANSWERS: dict[str, Callable[[Objective, Pass], Tensor]] = {
     "doubts": lambda objective, p: objective.likelihood.doubt(p.output, objective.memory_of("likelihood")),
     "scores": score,
 }
-
-
-def _answer(wanted: tuple[str, ...], objective: Objective, x: Tensor) -> list[Tensor]:
-    batch = batch_of(objective.model.spec, x.reshape(len(x), *objective.model.spec.shape))
-    if wanted == ("codes",):
-        return [objective.model.encode(objective.model.stem(batch)).rsample(None)]
-    p = objective.run(batch, None)
-    return [ANSWERS[name](objective, p) for name in wanted]
 
 
 def batch_of(spec: Spec, x: Tensor) -> Batch:

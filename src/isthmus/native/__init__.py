@@ -22,6 +22,8 @@ ACTIVATIONS = ("identity", "relu", "leaky_relu", "sigmoid", "tanh")
 LOSSES = ("squared error", "cross-entropy")
 FEW = ("sums", "dots", "project", "largest", "count", "above")
 DEEPEST = MOST_THREADS = 64
+# Rows that are answered at once: whole blocks of the product, in the cache.
+AT_ONCE = 48
 # Numbers that are read by one thread sooner than a second one starts.
 ALONE = 2**18
 _LONG, _DOUBLE, _POINTER = ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
@@ -68,6 +70,18 @@ class Job(ctypes.Structure):
     )
 
 
+class Question(ctypes.Structure):
+    """What is asked of rows of a net; the fields are explained in ``dense.c``."""
+
+    _fields_ = (
+        ("layers", _POINTER),
+        *((name, _LONG) for name in ("depth", "coded", "loss")),
+        ("data", _POINTER),
+        *((name, _LONG) for name in ("rows", "width", "most")),
+        *((name, _POINTER) for name in ("packs", "room", "code", "out", "sums")),
+    )
+
+
 class Few(ctypes.Structure):
     """What the kernel for codes of few active units is asked to do; the fields are explained in ``few.c``."""
 
@@ -87,6 +101,8 @@ def library() -> Any:
         found.isthmus_room.argtypes, found.isthmus_room.restype = (_POINTER, _LONG, _LONG), _LONG
         found.isthmus_packs.argtypes, found.isthmus_packs.restype = (_POINTER, _LONG), _LONG
         found.isthmus_steps.argtypes, found.isthmus_steps.restype = (_POINTER,), ctypes.c_int32
+        found.isthmus_answer.argtypes, found.isthmus_answer.restype = (_POINTER,), None
+        found.isthmus_pack.argtypes, found.isthmus_pack.restype = (_POINTER, _LONG, _POINTER, _POINTER), None
         found.isthmus_few.argtypes, found.isthmus_few.restype = (_POINTER,), ctypes.c_int32
         found.isthmus_turn.argtypes, found.isthmus_turn.restype = (_POINTER,) * 4, None
     except (OSError, AttributeError):
@@ -109,6 +125,52 @@ def scratch(layers: Any, rows: int, threads: int) -> tuple[Tensor, Tensor]:
 def steps(job: Job) -> bool:
     """Take the steps of a job; False, with nothing done, where its threads could not be started."""
     return bool(library().isthmus_steps(ctypes.byref(job)) == 0)
+
+
+@dataclass(frozen=True)
+class Net:
+    """A plain net whose weights lie in panels, as the kernel reads them."""
+
+    layers: Any
+    coded: int
+    packs: Tensor
+
+    @classmethod
+    def of(cls, products: Sequence[tuple[Tensor, Tensor | None, str]], coded: int) -> Net:
+        """Pack weight, bias and activation of every product; the code is behind the first ``coded``."""
+        base = min(t.data_ptr() for weight, bias, _ in products for t in (weight, bias) if t is not None)
+
+        def offset(t: Tensor | None) -> int:
+            return -1 if t is None else (t.data_ptr() - base) // 4
+
+        layers = array(
+            [Layer(w.shape[1], w.shape[0], ACTIVATIONS.index(a), 0, offset(w), offset(b)) for w, b, a in products]
+        )
+        whole = ctypes.cast(layers, _POINTER), len(layers)
+        packs = torch.empty(library().isthmus_packs(*whole))
+        library().isthmus_pack(*whole, base, packs.data_ptr())
+        return cls(layers, coded, packs)
+
+    def ask(
+        self, x: Tensor, *, code: bool, out: bool, loss: str | None = None
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Return code, output and sum of the loss of rows, (rows, width); None for what is not asked for."""
+        depth, rows = len(self.layers), len(x)
+        whole = ctypes.cast(self.layers, _POINTER)
+        units, outputs = self.layers[self.coded - 1].outputs, self.layers[depth - 1].outputs
+        found = x.new_empty(rows, units) if code else None, x.new_empty(rows, outputs) if out else None
+        sums = torch.empty(rows, dtype=torch.float64) if loss is not None else None
+        room = torch.empty(library().isthmus_room(whole, depth, AT_ONCE))
+        pointers = [None if t is None else t.data_ptr() for t in (*found, sums)]
+        library().isthmus_answer(
+            ctypes.byref(
+                Question(
+                    *(whole, depth, self.coded, 0 if loss is None else LOSSES.index(loss)),
+                    *(x.data_ptr(), rows, x.shape[1], AT_ONCE, self.packs.data_ptr(), room.data_ptr(), *pointers),
+                )
+            )
+        )
+        return *found, sums
 
 
 def knows(*tensors: Tensor) -> bool:

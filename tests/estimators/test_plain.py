@@ -1,0 +1,128 @@
+"""Answers of plain nets by the kernel are those of torch, with the same bits for a row among any others."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from quick import quick, rows, unit_rows
+
+from isthmus import Trainer, native
+from isthmus.estimators.plain import plain
+from isthmus.parts import (
+    KL,
+    Bernoulli,
+    Dense,
+    Normal,
+    Rectified,
+    ScaledNormal,
+    Sigmoid,
+    Tanh,
+    TopK,
+    Undercomplete,
+    Variational,
+)
+
+pytestmark = pytest.mark.skipif(native.library() is None, reason="the kernel was not built: no C compiler")
+NAMES = ("codes", "reconstructions", "errors", "doubts", "scores")
+# Widths that are whole vectors of 16, and not; more than 64 vectors; one column.
+WIDTHS = (1, 3, 16, 33, 1100)
+KNOWN = {
+    "linear": {"bottleneck": Undercomplete()},
+    "sigmoid code": {"bottleneck": Sigmoid(), "architecture": Dense((20,), activation="tanh")},
+    "tanh code": {"bottleneck": Tanh(), "architecture": Dense((17, 5), activation="leaky_relu")},
+    "rectified code": {"bottleneck": Rectified(), "architecture": Dense((16,), activation="sigmoid")},
+    "no bias": {"bottleneck": Undercomplete(), "architecture": Dense((20,), bias=False)},
+    "a scale": {"bottleneck": Undercomplete(), "likelihood": Normal(scale=0.3)},
+    "logits": {"bottleneck": Undercomplete(), "likelihood": Bernoulli()},
+}
+UNKNOWN = {
+    "a code that selects": {"bottleneck": TopK(2)},
+    "a code that is drawn": {"bottleneck": Variational(), "penalties": (KL(),)},
+    "a scale that is learnt": {"bottleneck": Undercomplete(), "likelihood": ScaledNormal()},
+    "an activation": {"bottleneck": Undercomplete(), "architecture": Dense((8,), activation="gelu")},
+    "a norm": {"bottleneck": Undercomplete(), "architecture": Dense((8,), norm="layer")},
+    "double precision": {"bottleneck": Undercomplete(), "trainer": Trainer(epochs=1, precision="float64")},
+}
+
+
+def fitted(width=6, n=90, **parts):
+    """Return a model and rows that it has not seen."""
+    make = unit_rows if isinstance(parts.get("likelihood"), Bernoulli) else rows
+    parts = {"architecture": Dense((12,)), **parts}
+    return quick(min(3, width), **parts).fit(make(n, width)), make(2000, width, seed=1).astype("float32")
+
+
+def by_torch(model, x):
+    """Answer without the kernel."""
+    answers = model.answers
+    answers.__dict__["_plain"] = None
+    try:
+        return answers.ask(x, *NAMES)
+    finally:
+        del answers.__dict__["_plain"]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("parts", KNOWN.values(), ids=KNOWN)
+def test_the_kernel_answers_as_torch_does(parts, width):
+    model, x = fitted(width, **parts)
+    assert plain(model.objective_) is not None
+    for name, found, expected in zip(NAMES, model.answers.ask(x, *NAMES), by_torch(model, x), strict=True):
+        close = 1e-5 * max(1.0, np.abs(expected).max())
+        assert_allclose(found, expected, rtol=1e-5, atol=close, err_msg=name)
+
+
+@pytest.mark.parametrize("parts", UNKNOWN.values(), ids=UNKNOWN)
+def test_what_the_kernel_does_not_know_is_answered_by_torch(parts):
+    model, _ = fitted(**parts)
+    assert plain(model.objective_) is None
+
+
+@pytest.mark.parametrize("parts", KNOWN.values(), ids=KNOWN)
+def test_a_row_has_the_same_bits_among_any_others(parts):
+    model, x = fitted(13, **parts)
+    whole = model.answers.ask(x, *NAMES)
+    for some in (slice(0, 1), slice(7, 60), slice(1, 1999), [5, 900, 3]):
+        for found, part in zip(whole, model.answers.ask(x[some], *NAMES), strict=True):
+            assert_array_equal(part, found[some])
+    for name, found in zip(NAMES, whole, strict=True):
+        assert_array_equal(model.answers.ask(x, name)[0], found)
+
+
+def test_float64_rows_are_answered_in_float32():
+    model, x = fitted(13)
+    assert model.answers.manner(np.dtype("float64"))[0] == torch.float32
+    assert_allclose(model.score_samples(x.astype(float)), model.score_samples(x), rtol=1e-6)
+
+
+def test_weights_that_change_are_packed_anew():
+    model, x = fitted()
+    before = model.answers.codes(x)
+    with torch.no_grad():
+        model.objective_.model.encoder.layers[-1].bias.add_(1.0)
+    assert_allclose(model.answers.codes(x), before + 1, rtol=1e-5, atol=1e-5)
+
+
+def test_pictures_are_rows():
+    x = unit_rows(60, 35).reshape(60, 5, 7)
+    model = quick(4, architecture=Dense((9,)), bottleneck=Undercomplete(), likelihood=Bernoulli()).fit(x)
+    assert plain(model.objective_) is not None
+    flat = by_torch(model, x.reshape(60, 35))
+    for found, expected in zip(model.answers.ask(x.reshape(60, 35), *NAMES), flat, strict=True):
+        assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * max(1.0, np.abs(expected).max()))
+
+
+def test_logits_far_from_zero_have_finite_losses():
+    model, x = fitted(likelihood=Bernoulli(), bottleneck=Undercomplete())
+    with torch.no_grad():
+        model.objective_.model.decoder.layers[-1].bias.fill_(300.0)
+    found, expected = model.answers.ask(x, "scores")[0], by_torch(model, x)[-1]
+    assert np.isfinite(found).all()
+    assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_no_rows():
+    model, x = fitted()
+    net = native.Net.of(plain(model.objective_).products, 2)
+    code, out, sums = net.ask(torch.from_numpy(x[:0]), code=True, out=True, loss="squared error")
+    assert len(code) == len(out) == len(sums) == 0
