@@ -8,20 +8,15 @@ import numpy as np
 
 from isthmus.explain.activity import Activity, Array
 from isthmus.measures import correlation
+from isthmus.measures.dictionaries import unit_length
 
 WRITES, SPEAKS = 0.95, 0.9
 
 
 def cosines(a: Array, b: Array) -> Array:
     """Return the cosine of every row of ``a`` with every row of ``b``; 0 with rows of zeros."""
-    made: Array = (unit_norm(a) @ unit_norm(b).T).clip(-1, 1)
+    made: Array = (unit_length(a) @ unit_length(b).T).clip(-1, 1)
     return made
-
-
-def unit_norm(x: Array) -> Array:
-    """Scale every row to norm one; a zero row stays."""
-    scaled: Array = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-300)
-    return scaled
 
 
 def correlations(a: Array, b: Array) -> Array:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.autograd import grad
 
 from isthmus.noise import Noise
+from isthmus.penalty.contractive import directions
 
 
 def robustness(concepts: Tensor, relevances: Tensor, inputs: Tensor, noise: Noise | None) -> Tensor:
@@ -31,14 +32,7 @@ def robustness(concepts: Tensor, relevances: Tensor, inputs: Tensor, noise: Nois
     onward = torch.is_grad_enabled()
     f = (concepts.detach().unsqueeze(2) * relevances).sum(1)
     total = f.new_zeros(len(f))
-    for v in directions(f, noise):
+    for v in directions(f, noise, 1):
         (slope,) = grad(f, inputs, v, create_graph=onward, retain_graph=True)
         total = total + slope.flatten(1).square().sum(1)
     return total
-
-
-def directions(f: Tensor, noise: Noise | None) -> list[Tensor]:
-    """Return random signs shaped as the outputs, or one indicator per output where there is no noise."""
-    if noise is not None:
-        return [2.0 * (noise.uniform(f) < 0.5) - 1.0]
-    return [row.expand_as(f) for row in torch.eye(f.shape[1], dtype=f.dtype, device=f.device)]
