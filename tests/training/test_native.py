@@ -22,6 +22,7 @@ from isthmus.model import Autoencoder
 from isthmus.native.build import LIBRARY, build
 from isthmus.noise import Noise
 from isthmus.objective import Objective
+from isthmus.penalty.kl import KL
 from isthmus.penalty.l1 import L1
 from isthmus.records import Rows, Spec
 from isthmus.schedule import Cosine, Ramp
@@ -71,6 +72,41 @@ def test_gradients_are_those_of_autograd(net, code, likelihood):
     scale = float(found[2].norm())
     assert float((found[0] - found[2]).norm()) <= 2e-6 * scale
     assert found[1] == pytest.approx(found[3], rel=1e-6)
+
+
+@built
+@pytest.mark.parametrize("likelihood", [Normal(scale=0.3), Bernoulli()], ids=repr)
+@pytest.mark.parametrize("penalties", [(KL(),), (KL(0.3),), ()], ids=repr)
+@pytest.mark.parametrize("net", NETS)
+def test_codes_that_are_drawn_have_the_gradients_of_autograd(net, penalties, likelihood):
+    data, found = Rows(rows(131).x), []
+    for engine in ("native", "autograd"):
+        task = linear(NETS[net], units=3, bottleneck=Variational(), likelihood=likelihood, penalties=penalties)
+        before = torch.cat([p.detach().flatten() for p in task.trained()])
+        optimiser = AdamW(learning_rate=1e4, eps=1e4, weight_decay=0.0, beta1=0.0, beta2=0.0)
+        settings = {"epochs": 1, "batch_size": 131, "validation": 0.0, "optimiser": optimiser}
+        loop = Trainer(engine=engine, **settings).fit(task, data, Noise(0), start=False)
+        found.append(before - torch.cat([p.detach().flatten() for p in task.trained()]))
+        found.append(loop.history[-1]["train"])
+    assert float((found[0] - found[2]).norm()) <= 2e-6 * float(found[2].norm())
+    assert found[1] == pytest.approx(found[3], rel=2e-6)
+
+
+@built
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_variational_fit_with_a_warm_up_is_that_of_torchs_calls(monkeypatch, threads):
+    monkeypatch.setattr("isthmus.training.native.ALONE", 0)
+    monkeypatch.setattr("isthmus.training.native.NUMBERS", 3 * 13 * 5)
+    monkeypatch.setattr("isthmus.training.native.given_threads", lambda: threads)
+    settings = {"epochs": 4, "batch_size": 13, "optimiser": Adam(Cosine(1e-2))}
+
+    def make():
+        return logistic(Dense((9,)), bottleneck=Variational(), penalties=(KL(Ramp(0.0, 1.0, epochs=2)),))
+
+    (one, a), (other, b) = (fitted(engine, make, rows(163), **settings) for engine in ("native", "explicit"))
+    close(one, other, by=2e-4)
+    for ours, theirs in zip(a.history, b.history, strict=True):
+        assert ours["train"] == pytest.approx(theirs["train"], rel=2e-5)
 
 
 @built
@@ -147,7 +183,9 @@ def test_the_kernel_is_taken_where_every_part_says_that_it_is_known():
             Trainer(engine="native", **settings).runs(task)
     for other in ({"tied": True}, {"dropout": 0.2}, {"shortcut": True}, {"norm": "batch"}):
         assert "a layer" in Trainer().runs(logistic(Dense((5,), **other)))
-    assert "a layer" in Trainer().runs(linear(bottleneck=Variational()))
+    assert Trainer().runs(linear(bottleneck=Variational(), penalties=(KL(),))) == "native"
+    assert "a layer" in Trainer().runs(linear(bottleneck=Variational(draws=5)))
+    assert "l1" in Trainer().runs(linear(bottleneck=Variational(), penalties=(KL(), L1())))
     frozen = logistic()
     frozen.model.decoder.requires_grad_(False)
     assert "a layer" in Trainer().runs(frozen)

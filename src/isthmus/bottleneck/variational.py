@@ -27,6 +27,7 @@ class Variational(Bottleneck):
     """
 
     by_row: ClassVar[bool] = True
+    native: ClassVar[str] = "gaussian"
     draws: int = count(1)
 
     @property

@@ -11,7 +11,7 @@ from torch import Tensor
 from isthmus import native
 from isthmus.layers import words
 from isthmus.objective import Objective
-from isthmus.training.native import products
+from isthmus.training.native import gaussian, products
 
 # What is read off the output.
 OUTPUT = ("reconstructions", "errors", "doubts")
@@ -68,7 +68,7 @@ def plain(objective: Objective) -> Plain | None:
     weights = list(objective.parameters())
     if any(p.dtype != torch.float32 or p.device.type != "cpu" or not p.is_contiguous() for p in weights):
         return None
-    found = products(objective)
+    found = None if gaussian(objective) else products(objective)
     if found is None or not found[0][0].shape[1] == found[-1][0].shape[0] == spec.size:
         return None
     return Plain(objective, found, sum(name == "product" for name, *_ in words(objective.model.encoder)))

@@ -67,6 +67,8 @@ class Job(ctypes.Structure):
         *((name, _DOUBLE) for name in ("beta1", "beta2", "eps", "decay")),
         *((name, _LONG) for name in ("taken", "most", "threads")),
         *((name, _POINTER) for name in ("room", "packs", "values")),
+        ("drawn", _LONG),
+        *((name, _POINTER) for name in ("noise", "betas", "divergences")),
     )
 
 

@@ -56,6 +56,10 @@ typedef struct {
     int64_t taken, most, threads;
     float *room, *packs; /* threads times isthmus_room floats, and isthmus_packs */
     double *values; /* of each step: not 0 asks for the sum of the loss over the batch; threads x steps */
+    int64_t drawn; /* the layer whose outputs are means and log-variances of a code; -1: none */
+    const float *noise; /* what a code is drawn by, rows of this call's batches x units */
+    const double *betas; /* of each step: what the divergence from N(0, 1) counts */
+    double *divergences; /* like values: its sum over the batch */
 } job;
 
 typedef struct { const job *job; int64_t id; atomic_long *arrived, *ready; } share;
@@ -179,29 +183,72 @@ INLINE void pack_all(const job *j, int64_t id) {
     }
 }
 
-/* Walk `rows` rows in x through all layers; y has one buffer per layer. Returns the end of the panels. */
+/* Draw codes mean + e^(log-variance / 2) noise, `units` numbers per row, from rows of `ld` that hold both. */
+INLINE void draw(const float *from, int64_t ld, const float *noise, int64_t units, int64_t rows, float *code) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < units; i++)
+            code[r * padded(units) + i] = from[r * ld + i] + expf(from[r * ld + units + i] / 2) * noise[r * units + i];
+}
+
+/* Return the sum over rows of (mean^2 + e^log-variance - 1 - log-variance) / 2. */
+INLINE double divergence(const float *from, int64_t ld, int64_t units, int64_t rows) {
+    double total = 0;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < units; i++) {
+            const float m = from[r * ld + i], v = from[r * ld + units + i];
+            total += (m * m + expf(v) - 1 - v) / 2;
+        }
+    return total;
+}
+
+/* Write the gradient of means and log-variances, given that of codes, and what a row's divergence counts. */
+INLINE void undraw(float *g, const float *given, const float *from, int64_t ld, const float *code, int64_t units,
+        int64_t rows, float beta) {
+    const int64_t narrow = padded(units);
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t i = 0; i < units; i++) {
+            const float m = from[r * ld + i], v = from[r * ld + units + i], own = given[r * narrow + i];
+            g[r * ld + i] = own + beta * m;
+            g[r * ld + units + i] = (own * (code[r * narrow + i] - m) + beta * (expf(v) - 1)) / 2;
+        }
+    }
+    clear_padding(g, rows, 2 * units, ld);
+}
+
+/* Walk `rows` rows in x through all layers; y has one buffer per layer. Behind the layer `drawn` codes are drawn. Returns
+ * the end of the panels. */
 INLINE const float *ahead(int tall, const layer *layers, int64_t depth, const float *packs, int64_t rows, const float *x,
-        float **y) {
+        float **y, int64_t drawn, const float *noise, float *code) {
+    const float *from = x;
     for (int64_t l = 0; l < depth; l++) {
         const layer a = layers[l];
         const int64_t ld = padded(a.out), panels = units_of(a);
         const float *bias = packs + panels * a.in + inputs_of(a) * a.out;
-        product(tall, rows, panels, a.in, l ? y[l - 1] : x, padded(a.in), 1, packs, a.in, V, bias, y[l], ld);
+        product(tall, rows, panels, a.in, from, padded(a.in), 1, packs, a.in, V, bias, y[l], ld);
         packs += packed(a);
         activate(a.activation, y[l], rows * ld);
         if (a.activation == SIGMOID) clear_padding(y[l], rows, a.out, ld);
+        from = y[l];
+        if (l == drawn) {
+            draw(y[l], ld, noise, a.out / 2, rows, code);
+            from = code;
+        }
     }
     return packs;
 }
 
-/* Set the gradient of `rows` rows in x; y has one buffer per layer, g and h are as wide as the widest layer. */
-INLINE void gradient(const job *j, double scale, int64_t rows, const float *x, float **y, float *g, float *h,
-        float *pack, float *grad, double *value) {
+/* Set the gradient of `rows` rows in x; y has one buffer per layer, g, h and code are as wide as the widest layer. */
+INLINE void gradient(const job *j, double scale, int64_t rows, const float *x, float **y, float *g, float *h, float *code,
+        float *pack, float *grad, double *value, const float *noise, double beta, double *apart) {
     const int tall = has_avx512();
-    const float *packs = ahead(tall, j->layers, j->depth, j->packs, rows, x, y);
+    const float *packs = ahead(tall, j->layers, j->depth, j->packs, rows, x, y, j->drawn, noise, code);
     const int64_t wide = padded(j->width);
     const float *out = y[j->depth - 1], by = (float)scale;
     if (value) *value = term(j->loss, out, x, rows, j->width, wide, h);
+    if (value && j->drawn >= 0) {
+        const int64_t both = j->layers[j->drawn].out;
+        *apart = divergence(y[j->drawn], padded(both), both / 2, rows);
+    }
     if (j->loss == CROSS_ENTROPY) {
         logistic(g, out, 1.0f, rows * wide);
         out = g;
@@ -215,7 +262,8 @@ INLINE void gradient(const job *j, double scale, int64_t rows, const float *x, f
         slope(a.activation, g, y[l], rows * ld);
         /* Straight into the gradient where rows are whole vectors. */
         float *to = a.in % V ? pack : grad + a.weight;
-        product(tall, a.out, panels, rows, g, 1, ld, l ? y[l - 1] : x, 1, below, 0, to, panels);
+        const float *from = l ? l - 1 == j->drawn ? code : y[l - 1] : x;
+        product(tall, a.out, panels, rows, g, 1, ld, from, 1, below, 0, to, panels);
         if (a.in % V)
             for (int64_t o = 0; o < a.out; o++)
                 memcpy(grad + a.weight + o * a.in, pack + o * panels, a.in * sizeof(float));
@@ -228,6 +276,10 @@ INLINE void gradient(const job *j, double scale, int64_t rows, const float *x, f
         if (!l) break;
         product(tall, rows, panels, a.out, g, ld, 1, packs + units_of(a) * a.in, a.out, V, 0, h, below);
         clear_padding(h, rows, panels, below);
+        if (l - 1 == j->drawn) {
+            undraw(g, h, y[l - 1], padded(2 * a.in), code, a.in, rows, (float)beta);
+            continue;
+        }
         float *t = g;
         g = h;
         h = t;
@@ -274,8 +326,9 @@ static int64_t lay_out(const layer *layers, int64_t depth, int64_t rows, float *
         rest[0] = room + at;
         rest[1] = rest[0] + rows * widest;
         rest[2] = rest[1] + rows * widest;
+        rest[3] = rest[2] + rows * widest;
     }
-    return (at + 2 * rows * widest + largest + V) / V * V;
+    return (at + 3 * rows * widest + largest + V) / V * V;
 }
 
 int64_t isthmus_packs(const layer *layers, int64_t depth) {
@@ -291,7 +344,7 @@ DISPATCHED
 void isthmus_share(const job *j, int64_t id, atomic_long *arrived) {
     const int64_t most = (j->most + j->threads - 1) / j->threads, wide = padded(j->width);
     const int64_t room = isthmus_room(j->layers, j->depth, most);
-    float *x = j->room + id * room, *y[MOST_LAYERS], *rest[3], *grad = j->gradients + id * j->size;
+    float *x = j->room + id * room, *y[MOST_LAYERS], *rest[4], *grad = j->gradients + id * j->size;
     lay_out(j->layers, j->depth, most, x, y, rest);
     memset(x, 0, room * sizeof(float));
     int64_t begin = j->begin, met = 0;
@@ -302,8 +355,15 @@ void isthmus_share(const job *j, int64_t id, atomic_long *arrived) {
         const int64_t own = begin + rows * (id + 1) / j->threads - first;
         for (int64_t r = 0; r < own; r++)
             memcpy(x + r * wide, j->data + j->order[first + r] * j->width, j->width * sizeof(float));
-        double *value = j->values + id * j->steps + s;
-        gradient(j, j->precision / rows, own, x, y, rest[0], rest[1], rest[2], grad, *value ? value : 0);
+        double *value = j->values + id * j->steps + s, *apart = 0, beta = 0;
+        const float *noise = 0;
+        if (j->drawn >= 0) {
+            noise = j->noise + (first - j->begin) * (j->layers[j->drawn].out / 2);
+            beta = j->betas[s] / rows;
+            apart = j->divergences + id * j->steps + s;
+        }
+        gradient(j, j->precision / rows, own, x, y, rest[0], rest[1], rest[2], rest[3], grad, *value ? value : 0, noise,
+                beta, apart);
         meet(arrived, j->threads, ++met);
         adam(j, s, j->size * id / j->threads, j->size * (id + 1) / j->threads);
         meet(arrived, j->threads, ++met);
@@ -390,13 +450,13 @@ void isthmus_answer(const question *q) {
     const int64_t wide = padded(q->width), depth = q->out || q->sums ? q->depth : q->coded;
     const int64_t units = q->layers[q->coded - 1].out, last = q->layers[depth - 1].out;
     const int tall = has_avx512();
-    float *x = q->room, *y[MOST_LAYERS], *rest[3];
+    float *x = q->room, *y[MOST_LAYERS], *rest[4];
     memset(x, 0, lay_out(q->layers, q->depth, q->most, x, y, rest) * sizeof(float));
     for (int64_t first = 0; first < q->rows; first += q->most) {
         const int64_t rows = q->rows - first < q->most ? q->rows - first : q->most;
         for (int64_t r = 0; r < rows; r++)
             memcpy(x + r * wide, q->data + (first + r) * q->width, q->width * sizeof(float));
-        ahead(tall, q->layers, depth, q->packs, rows, x, y);
+        ahead(tall, q->layers, depth, q->packs, rows, x, y, -1, 0, 0);
         write_rows(q->code ? q->code + first * units : 0, y[q->coded - 1], rows, units, padded(units));
         write_rows(q->out ? q->out + first * last : 0, y[depth - 1], rows, last, padded(last));
         for (int64_t r = 0; q->sums && r < rows; r++)

@@ -24,6 +24,7 @@ class KL(Penalty):
     """
 
     by_row: ClassVar[bool] = True
+    native: ClassVar[str] = "divergence"
     weight: float | Schedule = number(1.0, low=0.0)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from typing import Any
 
 import torch
@@ -23,6 +24,8 @@ from isthmus.training.threads import given_threads
 LARGE, ALONE = 2**20, 2**22
 # Steps per call, so that a user who interrupts is heard.
 AT_ONCE = 4096
+# Numbers that codes are drawn by, of one call.
+NUMBERS = 2**22
 
 
 def unsuited(task: Objective, optimiser: Any) -> str:
@@ -37,12 +40,19 @@ def unsuited(task: Objective, optimiser: Any) -> str:
             sum(p.numel() for p in parameters) > LARGE
         ),
         f"the kernel does not know {type(task.corruption).__name__}": task.corruption != Clean(),
-        f"the kernel does not know {', '.join(task.penalties)}": bool(task.penalties),
+        f"the kernel does not know {', '.join(task.penalties)}": bool(
+            [p for p in task.penalties.values() if not (gaussian(task) and getattr(p, "native", "") == "divergence")]
+        ),
         f"the kernel does not know {type(optimiser).__name__} with these settings": not known(optimiser),
         f"the kernel does not know {type(task.likelihood).__name__}": getattr(task.likelihood, "native", None) is None,
         "the kernel does not know a layer": products(task) is None,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def gaussian(task: Objective) -> bool:
+    """Say whether codes are drawn from normal distributions, whose divergence the kernel knows."""
+    return getattr(task.model.bottleneck, "native", None) == "gaussian"
 
 
 def known(optimiser: Any) -> bool:
@@ -60,6 +70,7 @@ def products(task: Objective) -> list[list[Any]] | None:
     found: list[list[Any]] = []
     if code is None or task.draws > 1 or model.spec.levels or list(model.memory.parameters()):
         return None
+    code = "identity" if gaussian(task) else code
     for name, *given in [*words(model.encoder), ("activation", code), *words(model.decoder)]:
         if name == "product":
             found.append([*given, "identity"])
@@ -94,6 +105,11 @@ class Native(Explicit):
         )
         self.loss: native.Loss = task.likelihood.native  # type: ignore[attr-defined]
         self.memory: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor]] = {}
+        # The layer behind which codes are drawn, how many numbers of a row, and the penalty of their divergence.
+        encoder = sum(name == "product" for name, *_ in words(task.model.encoder))
+        self.drawn = encoder - 1 if gaussian(task) else -1
+        self.units = math.prod(task.model.code_shape) if gaussian(task) else 0
+        self.divergence = next(iter(task.penalties), None)
 
     def epoch(
         self, rows: Source, order: Noise, noise: Noise, *, steps: int, every: int, epoch: int, rate: float
@@ -106,16 +122,35 @@ class Native(Explicit):
         ends, rates = sizes.cumsum(0), self._rates(steps, epoch, rate)
         work = int(sizes[0]) * self.flat.whole.numel()
         threads = min(given_threads(), native.MOST_THREADS) if work > ALONE else 1
-        values = torch.zeros(threads, steps, dtype=torch.float64)
-        values[:, ::every] = 1.0
-        for first in range(0, steps, AT_ONCE):
-            some = slice(first, min(first + AT_ONCE, steps))
+        values = torch.zeros(2, threads, steps, dtype=torch.float64)
+        values[0, :, ::every] = 1.0
+        betas = self._betas(steps, epoch)
+        at_once = min(AT_ONCE, max(1, NUMBERS // max(1, int(sizes[0]) * self.units)))
+        for first in range(0, steps, at_once):
+            some = slice(first, min(first + at_once, steps))
             begin = int(ends[first - 1]) if first else 0
-            part = values[:, some].contiguous()
-            if not self._take(rows.x, index, ends[some], begin, rates[some], part, int(sizes[0])):
-                self._take(rows.x, index, ends[some], begin, rates[some], part[:1], int(sizes[0]))
-            values[: len(part), some] = part
-        self._note(values.sum(0)[::every], sizes[::every], rows.x[0].numel())
+            part, drawn = values[:, :, some].contiguous(), self._noise(noise, sizes[some].tolist(), first)
+            given = rows.x, index, ends[some], begin, rates[some], betas[some].contiguous(), drawn
+            if not self._take(*given, part, int(sizes[0])):
+                part = part[:, :1].contiguous()
+                self._take(*given, part, int(sizes[0]))
+            values[:, : part.shape[1], some] = part
+        sums = values.sum(1)[:, ::every]
+        self._note(sums[0], sizes[::every], rows.x[0].numel(), betas[::every] * sums[1])
+
+    def _betas(self, steps: int, epoch: int) -> Tensor:
+        """Return what the divergence counts in every step."""
+        if self.divergence is None:
+            return torch.zeros(steps, dtype=torch.float64)
+        weights = [float(self._now(self.divergence, epoch + i / steps).weight) for i in range(steps)]
+        return torch.tensor(weights, dtype=torch.float64)
+
+    def _noise(self, noise: Noise, sizes: list[int], first: int) -> Tensor:
+        """Return what the codes of some batches are drawn by, as every other engine draws it."""
+        if not self.units:
+            return torch.empty(0)
+        own = (noise.at(noise.step + first + i) for i in range(len(sizes)))
+        return torch.cat([one.normal(torch.empty(n, self.units)) for one, n in zip(own, sizes, strict=True)])
 
     def _rates(self, steps: int, epoch: int, rate: float) -> Tensor:
         rule: Any = self.description.learning_rate  # type: ignore[attr-defined]
@@ -125,10 +160,19 @@ class Native(Explicit):
         return found
 
     def _take(
-        self, x: Tensor, order: Tensor, ends: Tensor, begin: int, rates: Tensor, values: Tensor, most: int
+        self,
+        x: Tensor,
+        order: Tensor,
+        ends: Tensor,
+        begin: int,
+        rates: Tensor,
+        betas: Tensor,
+        noise: Tensor,
+        values: Tensor,
+        most: int,
     ) -> bool:
-        """Call the kernel; False where it has done nothing."""
-        threads, whole, bound = len(values), self.flat.whole, self.optimiser
+        """Call the kernel; False where it has done nothing. Values are (loss and divergence, threads, steps)."""
+        threads, whole, bound = values.shape[1], self.flat.whole, self.optimiser
         if (most, threads) not in self.memory:
             gradients = torch.zeros(threads, whole.numel())
             self.memory[most, threads] = *native.scratch(self.layers, most, threads), gradients
@@ -141,15 +185,17 @@ class Native(Explicit):
                 *(ctypes.cast(self.layers, ctypes.c_void_p), len(self.layers), native.LOSSES.index(self.loss.name)),
                 *(self.loss.slope, x.data_ptr(), x[0].numel(), begin, len(rates), *pointers, whole.numel()),
                 *(rates.data_ptr(), *settings["betas"], settings["eps"], settings.get("weight_decay", 0.0)),
-                *(int(taken), most, threads, room.data_ptr(), packs.data_ptr(), values.data_ptr()),
+                *(int(taken), most, threads, room.data_ptr(), packs.data_ptr(), values[0].data_ptr()),
+                *(self.drawn, noise.data_ptr(), betas.data_ptr(), values[1].data_ptr()),
             )
         )
         if done:
             taken += len(rates)
         return done
 
-    def _note(self, sums: Tensor, sizes: Tensor, width: int) -> None:
+    def _note(self, sums: Tensor, sizes: Tensor, width: int, divergences: Tensor) -> None:
         """Count the means of the batches that were looked at."""
         means = sums * self.loss.factor / sizes + self.loss.constant * width
-        for mean, size in zip(means, sizes.tolist(), strict=True):
-            self.means.add({"reconstruction": mean}, size)
+        for mean, size, apart in zip(means, sizes.tolist(), divergences, strict=True):
+            beside = {} if self.divergence is None else {self.divergence: apart / size}
+            self.means.add({"reconstruction": mean} | beside, size)
