@@ -21,8 +21,9 @@ TRIES = Trainer(epochs=5)
 def test_squared_error_is_a_density_in_the_callers_units(scaling, scale):
     model = quick(scaling=scaling, likelihood=Normal(scale)).fit(X)
     by_hand = -norm.logpdf(X, model.reconstruct(X), scale * model.scaling_.factor)
-    assert_allclose(model.feature_errors(X), by_hand, rtol=1e-6, atol=2e-7)
-    assert_allclose(model.score_samples(X), -by_hand.sum(1), rtol=1e-6)
+    # A plain net answers in float32, whose digits are those of the numbers squared.
+    assert_allclose(model.feature_errors(X), by_hand, rtol=1e-6, atol=5e-6)
+    assert_allclose(model.score_samples(X), -by_hand.sum(1), rtol=1e-6, atol=5e-6)
     assert model.score(X) == pytest.approx(-by_hand.sum(1).mean())
 
 
