@@ -7,9 +7,9 @@ products take ten times as long as the message. ``start`` is what workers cost b
 epoch and after the last one: the whole call without the seconds of its epochs. ``apart`` is the relative difference of
 the last loss from that of one process with one thread.
 
-Strong scaling shares batches of 256 rows, or as many as are told, between the processes; weak scaling gives each process
-as many, so that the ideal is 2 for both, and its losses are those of another batch size. One picture has the loss curves
-of the wide net.
+Strong scaling shares batches of 256 rows, or as many as are told, between the processes; weak scaling gives each
+process as many, so that the ideal is 2 for both, and its losses are those of another batch size. One picture has the
+loss curves of the wide net.
 """
 
 from __future__ import annotations
