@@ -26,6 +26,11 @@ def main(folder: Path) -> None:
         # Another attempt may do better; its trace would say where it waited, which nobody asks.
         print(f"worker {rank}: {error}", file=sys.stderr)
         os._exit(1)
+    # All is written. What libraries' threads do while the interpreter is taken down may abort the process, which would
+    # start all workers anew.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _once(number: int, frame: Any) -> None:
