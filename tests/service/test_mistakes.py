@@ -180,3 +180,10 @@ def test_a_failure_of_the_server_is_not_shown(saved, caplog):
     assert answer.status_code == 500
     assert "ZeroDivision" not in answer.text
     assert answer.headers["x-request-id"] in detail(answer)
+
+
+def test_an_address_that_names_no_model_is_not_found_whatever_the_body_says(served):
+    body = {"model": "plain", "rows": [[0.0] * 8]}
+    assert served.post("/v1/score?model=", json=body).status_code == 404
+    answer = served.post("/v1/score?model=numbers", json=body)
+    assert (answer.status_code, "name one model" in detail(answer)) == (422, True)

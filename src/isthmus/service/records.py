@@ -36,6 +36,7 @@ def answer(
     asked = parsed(body)
     named = asked.get("model", model)
     if model is not None and named is not None and named != model:
+        registry.get(model)  # one that is not there is refused as such
         raise Refused(422, f"the body names {shown(named)}, and the address {shown(model)}; name one model")
     served = registry.get(named)
     rows, options = question(served, route, asked, most)
