@@ -79,7 +79,7 @@ class Inference:
         if objective is not self._objective:
             return ()
 
-        ask = partial(self._answer, tuple(ANSWERS), objective)
+        ask = partial(self._answering(tuple(ANSWERS)), objective)
 
         def work(_: Iterator[slice]) -> None:
             found.append(chunks.agreeing(ask, probes(objective), self._ladder))
@@ -144,7 +144,7 @@ class Inference:
         """Answer several questions in one pass: ``codes``, ``reconstructions``, ``errors``, ``doubts``, ``scores``."""
         made = [np.empty(self._shape(name, X), np.float64 if name == "scores" else X.dtype) for name in wanted]
         write = [partial(self._write, name, out) for name, out in zip(wanted, made, strict=True)]
-        answer, scored = partial(self._answer, wanted), not {"errors", "scores"}.isdisjoint(wanted)
+        answer, scored = self._answering(wanted), not {"errors", "scores"}.isdisjoint(wanted)
         manner = self.manner(X.dtype)
         try:
             self._walk(X, partial(self._checked, scored=scored), answer, write, manner)
@@ -160,15 +160,20 @@ class Inference:
     def _plain(self) -> Plain | None:
         return plain(self.objective(torch.float32))
 
-    def _answer(self, wanted: tuple[str, ...], objective: Objective, x: Tensor) -> list[Tensor]:
-        """Answer about rows in the model's units, by the kernel where it knows the net."""
-        if self._plain is not None and x.dtype == torch.float32:
-            return self._plain.answer(wanted, x.flatten(1))
-        batch = batch_of(objective.model.spec, x.reshape(len(x), *objective.model.spec.shape))
-        if wanted == ("codes",):
-            return [objective.model.encode(objective.model.stem(batch)).rsample(None)]
-        p = objective.run(batch, None)
-        return [ANSWERS[name](objective, p) for name in wanted]
+    def _answering(self, wanted: tuple[str, ...]) -> Answer:
+        """Return what answers about rows in the model's units, by the kernel where it knows the net."""
+        by_kernel = None if self._plain is None else self._plain.answering(wanted)
+
+        def answer(objective: Objective, x: Tensor) -> list[Tensor]:
+            if by_kernel is not None and x.dtype == torch.float32:
+                return by_kernel(x.flatten(1))
+            batch = batch_of(objective.model.spec, x.reshape(len(x), *objective.model.spec.shape))
+            if wanted == ("codes",):
+                return [objective.model.encode(objective.model.stem(batch)).rsample(None)]
+            p = objective.run(batch, None)
+            return [ANSWERS[name](objective, p) for name in wanted]
+
+        return answer
 
     def each(self, X: Array, answer: Answer, write: Sequence[Write]) -> None:
         """Let ``answer`` look at every chunk of rows, and hand what it found to ``write``."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,36 +12,27 @@ from torch import Tensor
 from isthmus import native
 from isthmus.layers import words
 from isthmus.objective import Objective
-from isthmus.training.native import gaussian, products
+from isthmus.training.native import LARGE, gaussian, products
 
 # What is read off the output.
 OUTPUT = ("reconstructions", "errors", "doubts")
 
 
 class Plain:
-    """A dense net of float32 whose layers, bottleneck and likelihood the kernel knows.
-
-    Its weights are packed when rows are first asked about, and anew when they have changed since.
-    """
+    """A dense net of float32 whose layers, bottleneck and likelihood the kernel knows."""
 
     def __init__(self, objective: Objective, found: Sequence[Any], coded: int) -> None:
-        """Keep what the kernel is told; nothing is packed yet."""
+        """Keep what the kernel is told."""
         self.objective, self.products, self.coded = objective, found, coded
         self.loss: native.Loss = objective.likelihood.native  # type: ignore[attr-defined]
-        self.weights = [t for weight, bias, _ in found for t in (weight, bias) if t is not None]
-        self._packed: tuple[Any, native.Net] | None = None
 
-    def _net(self) -> native.Net:
-        now = [(t.data_ptr(), t._version) for t in self.weights]
-        packed = self._packed
-        if packed is None or packed[0] != now:
-            packed = self._packed = now, native.Net.of(self.products, self.coded)
-        return packed[1]
+    def answering(self, wanted: Sequence[str]) -> Callable[[Tensor], list[Tensor]]:
+        """Return what answers questions about rows, (rows, variables), in the model's units, by the weights of now."""
+        return partial(self._answer, native.Net.of(self.products, self.coded), wanted)
 
-    def answer(self, wanted: Sequence[str], x: Tensor) -> list[Tensor]:
-        """Answer questions about rows, (rows, variables), in the model's units."""
+    def _answer(self, net: native.Net, wanted: Sequence[str], x: Tensor) -> list[Tensor]:
         likelihood, memory = self.objective.likelihood, self.objective.memory_of("likelihood")
-        code, out, sums = self._net().ask(
+        code, out, sums = net.ask(
             x.contiguous(),
             code="codes" in wanted,
             out=any(name in wanted for name in OUTPUT),
@@ -67,6 +59,8 @@ def plain(objective: Objective) -> Plain | None:
         return None
     weights = list(objective.parameters())
     if any(p.dtype != torch.float32 or p.device.type != "cpu" or not p.is_contiguous() for p in weights):
+        return None
+    if sum(p.numel() for p in weights) > LARGE:
         return None
     found = None if gaussian(objective) else products(objective)
     if found is None or not found[0][0].shape[1] == found[-1][0].shape[0] == spec.size:
