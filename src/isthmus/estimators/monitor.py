@@ -28,8 +28,8 @@ class Monitor:
     2021, "Testing randomness online"; Ville's inequality), and so is the expected share of false names.
 
     Scores are compared with those of rows that the fit held out; columns with all rows of the fit. Of pictures, and
-    where there are more than 1,000 columns, the score alone is watched; of autoencoders that held nothing out the
-    columns alone.
+    where there are more than 1,000 columns, the score alone is watched; of autoencoders that held nothing out, and of
+    self-explaining models, the columns alone.
 
     Args:
         model: a fitted autoencoder, detector or self-explaining model; it is not changed.

@@ -105,19 +105,21 @@ class Columns:
         """Return the cells of rows that are lists, nested as the shape of a row or flat."""
         cells = []
         for place, row in enumerate(rows):
-            flat, size = flattened(row), " x ".join(map(str, self.shape))
-            if len(flat) != len(self.fields):
-                raise Refused(
-                    422, f"row {place} has {len(flat)} numbers, and rows of the fit have {size}; give as many"
-                )
-            if flat is not row and not alike(row, self.shape):
-                raise Refused(
-                    422, f"row {place} is nested in another way than rows of the fit, {size}; turn it, or give it flat"
-                )
+            flat = flattened(row)
+            if len(flat) != len(self.fields) or (flat is not row and not alike(row, self.shape)):
+                self._refuse_shape(place, len(flat))
             cells.append(flat)
         if self._numbers and (found := numbers(cells)) is not None:
             return found
         return self.of_values([list(column) for column in zip(*cells, strict=True)])
+
+    def _refuse_shape(self, place: int, count: int) -> None:
+        size = " x ".join(map(str, self.shape))
+        if count != len(self.fields):
+            raise Refused(422, f"row {place} has {count} numbers, and rows of the fit have {size}; give as many")
+        raise Refused(
+            422, f"row {place} is nested in another way than rows of the fit, {size}; turn it, or give it flat"
+        )
 
     def refuse_cells(self, cells: Array) -> None:
         """Refuse numbers, (rows, columns), that stand for no cells.
