@@ -37,6 +37,7 @@ class Settings:
 VARIANTS = {
     "silu": Settings(),
     "silu, 5 draws": Settings(draws=5, epochs=100),
+    "silu, 5 draws, 400 epochs": Settings(draws=5),
     "relu, batch-normalised": Settings(activation="relu", norm="batch", rate=3e-3, epochs=200),
 }
 
@@ -51,7 +52,7 @@ TABLE = Table(
         "cpu_minutes": Column("minutes", "{:.1f}"),
     },
     rows=tuple(VARIANTS),
-    targets={"silu": "≤ 89.8"},
+    targets={"silu": "≤ 89.8", "silu, 5 draws, 400 epochs": "≤ 89.8"},
 )
 
 
