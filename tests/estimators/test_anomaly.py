@@ -84,6 +84,26 @@ def test_scores_go_on_rising_outside_the_rows_of_the_fit(fitted):
     assert (np.diff(fitted.anomaly_score(away)) > 0).all()
 
 
+@pytest.mark.parametrize("contamination", [0, "unknown"])
+def test_a_number_beyond_all_of_the_fit_takes_its_own_blame_and_no_other(contamination):
+    detector = AnomalyDetector(contamination=contamination, trainer=SOME, random_state=0).fit(plane())
+    rows = np.repeat(plane(1, seed=4), 4, 0)
+    end = detector.reading_.objects(detector.members_.ends)[1, 2]
+    rows[:, 2] = [end, end + 0.5, end + 5, end + 5000]
+    found = detector.explain(rows).contributions
+    assert_allclose(np.delete(found, 2, 1), np.delete(found[[0, 0, 0, 0]], 2, 1), rtol=1e-4, atol=1e-5)
+    assert (np.diff(found[:, 2]) > 0).all() and found[2].argmax() == 2
+
+
+def test_levels_contribute_nats_so_that_those_of_a_cell_are_probabilities():
+    frame = people(400)
+    detector = AnomalyDetector(contamination=0, members=1, trainer=SOME, random_state=0).fit(frame)
+    row = frame.iloc[[5, 5, 5]].assign(city=["Oslo", "Bern", "Rome"])
+    found = detector.explain(row).contributions[:, frame.columns.get_loc("city")]
+    assert_allclose(np.exp(-found).sum(), 1, atol=0.01)
+    assert found.argmin() == ["Oslo", "Bern", "Rome"].index(frame.city[5])
+
+
 def test_split_calibration_keeps_its_promise_exactly():
     rows = plane(4000, seed=5)
     detector = AnomalyDetector(contamination=0, calibration="split", random_state=0, **SMALL).fit(rows[:1000])

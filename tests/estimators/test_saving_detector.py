@@ -137,3 +137,12 @@ def test_a_manifest_that_makes_no_sense_is_refused(copy, changes):
     file.write_text(json.dumps(content | {"checksum": persistence.checksum(content)}))
     with pytest.raises(ValueError, match="damaged"):
         load(copy)
+
+
+def test_a_detector_that_was_calibrated_by_another_rule_is_refused(copy):
+    file = copy / "model.json"
+    content = json.loads(file.read_text())
+    del content["scoring"]
+    file.write_text(json.dumps(content | {"checksum": persistence.checksum(content)}))
+    with pytest.raises(ValueError, match="rule 1, this release by 2; fit it again"):
+        load(copy)

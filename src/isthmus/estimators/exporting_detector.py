@@ -49,8 +49,9 @@ class ExportedDetector(Exported):
 def graph_of(detector: AnomalyDetector) -> export.Detector:
     """Return the module that answers as a detector of rows does."""
     members, levels = detector.members_, detector.members_.recipe.levels
+    ends = torch.from_numpy(members.ends[:, members.places])
     denoisers = [
-        export.Denoiser(export.used(objective), levels, members._probes(m))
+        export.Denoiser(export.used(objective), levels, members._probes(m), ends)
         for m, objective in enumerate(members.denoisers)
     ]
     fillers = [export.Filler(export.used(objective)) for objective in members.fillers]
@@ -69,6 +70,7 @@ def measured(detector: AnomalyDetector) -> export.Measured:
         free=torch.from_numpy(~np.isin(kinds, ("number", "count"))),
         spread=torch.from_numpy(CENTRAL * members.deviations),
         numbers=torch.from_numpy(members.numbers),
+        discrete=torch.from_numpy(members.discrete),
         groups=marked(members.hidden, members.spec.size),
         columns=marked(reading.hidden, members.spec.size),
         ordered=torch.tensor(reading.ordered),

@@ -54,7 +54,11 @@ class Members:
 
         contribution_j = mean_s [ h(sqrt(r_j / r'_j)) + q_j / q'_j ],   h(z) = z^2 / 2, from z = 2 on 2 z - 2,
 
-    so that no single cell counts by its square (Huber, 1964, "Robust estimation of a location parameter").
+    so that no single cell counts by its square (Huber, 1964, "Robust estimation of a location parameter"). Levels have
+    a probability, and contribute r_j itself: where it is divided, columns that are nearly certain take the blame.
+
+    A number beyond all of the fit would move what is expected of the others, where no row has taught a denoiser: D is
+    told that it lies at the end of their range, and what is beyond adds to its own distance, min(s, 1) of it.
 
     Args:
         recipe: parts and levels.
@@ -66,6 +70,7 @@ class Members:
         """Build every member."""
         self.recipe, self.spec, self.noises = recipe, spec, list(noises)
         self.numbers = np.array([column.kind == "number" for column in spec.columns])
+        self.discrete = np.array([column.kind in ("category", "binary") for column in spec.columns])
         others = np.flatnonzero(~self.numbers)
         self.hidden = [others[i::GROUPS] for i in range(min(GROUPS, len(others)))]
         # Numbers are denoised among numbers: an odd level would make them odd too, and take the blame from itself.
@@ -136,7 +141,9 @@ class Members:
         for place, m in enumerate(which):
             if len(self.places):
                 write = [partial(_into, found[place, i], self.places) for i in range(self.asked)]
-                self.reading[m].each(x[:, self.places], partial(denoised, self.recipe, self._probes(m)), write)
+                ends = torch.from_numpy(self.ends[:, self.places])
+                asked = partial(denoised, self.recipe, self._probes(m), ends)
+                self.reading[m].each(x[:, self.places], asked, write)
             beside = self.within(x) if self.hidden else x
             for group in self.hidden:
                 levels = len(self.recipe.levels)
@@ -191,11 +198,13 @@ class Members:
         Scales are (asked, variables), or one of these for each row.
         """
         scale = scale[:, None] if scale.ndim == 2 else scale
-        share = surprise / (scale + self.recipe.floor * scale.mean(-1, keepdims=True) + 1e-12)
+        typical = scale.sum(-1, keepdims=True, where=~self.discrete) / max(1, (~self.discrete).sum())
+        share = surprise / (scale + self.recipe.floor * typical + 1e-12)
         levels = len(self.recipe.levels)
         z = np.sqrt(np.maximum(share[:levels], 0))
         found: Array = np.where(z < KNEE, z * z / 2, KNEE * z - KNEE**2 / 2).mean(0)
-        return found + share[levels:].mean(0) if self.recipe.probes else found
+        found = found + share[levels:].mean(0) if self.recipe.probes else found
+        return np.where(self.discrete, surprise[0], found)
 
 
 def told(spec: Spec, parts: Parts) -> Spec:
@@ -203,13 +212,14 @@ def told(spec: Spec, parts: Parts) -> Spec:
     return replace(spec, missing=spec.missing or parts.hides, level=parts.corruption.level)
 
 
-def denoised(recipe: Recipe, probes: Tensor, objective: Objective, x: Tensor) -> list[Tensor]:
+def denoised(recipe: Recipe, probes: Tensor, ends: Tensor, objective: Objective, x: Tensor) -> list[Tensor]:
     """Return squared residuals of numbers at each noise level, then absolute ones of noisy copies."""
-    batch = batch_of(objective.model.spec, x)
+    inside = x.clamp(*ends.to(x))
+    batch, beyond = batch_of(objective.model.spec, inside), (x - inside).nan_to_num(0.0)
 
     def residual(noisy: Tensor, level: float) -> Tensor:
         corrupted = Corrupted(noisy, batch.seen, level=noisy.new_full((noisy.shape[0],), level))
-        away = batch.x - objective.model.forward(batch, corrupted).output
+        away = batch.x - objective.model.forward(batch, corrupted).output + min(level, 1.0) * beyond
         return away if batch.seen is None else away * batch.seen
 
     clean = [residual(batch.x, level).square() for level in recipe.levels]

@@ -39,6 +39,8 @@ from isthmus.training.history import History
 from isthmus.training.trainer import Trainer
 
 SETTINGS = ("contamination", "alarm_rate", "calibration", "members", "shape", "window", "stride", "verbose")
+# Grows where scores mean something else: what was calibrated before would be compared with others.
+SCORING = 2
 PARTS: dict[str, Any] = {"architecture": Architecture, "trainer": Trainer}
 
 
@@ -47,6 +49,7 @@ def save(detector: AnomalyDetector, path: str | Path) -> Path:
     members = detector.members_
     manifest = {
         "estimator": "AnomalyDetector",
+        "scoring": SCORING,
         "parameters": {name: plain(getattr(detector, name)) for name in SETTINGS}
         | {name: None if (part := getattr(detector, name)) is None else to_dict(part) for name in PARTS}
         | {"schema": schema_to_dict(detector.schema), "random_state": seed_to_dict(detector.random_state)},
@@ -117,6 +120,8 @@ def rebuilt(
     Raises:
         ValueError, KeyError, TypeError, RuntimeError: the file is not what ``save`` wrote.
     """
+    if (scoring := manifest.get("scoring", 1)) != SCORING:
+        raise ValueError(f"the detector scores by rule {scoring}, this release by {SCORING}; fit it again and save it")
     detector = _unfitted(dict(manifest["parameters"]), architecture)
     detector.reading_ = _reading_from_dict(manifest["reading"], tensors)
     detector.n_features_in_ = manifest["n_features_in"]

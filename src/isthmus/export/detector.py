@@ -23,12 +23,14 @@ class Denoiser(nn.Module):
         objective: the member.
         levels: noise levels.
         probes: (probes, numbers): noises that are added, and their opposites.
+        ends: (2, numbers): least and greatest of the fit; what is beyond is not told to the member.
     """
 
     offsets: Tensor
     each: Tensor
+    ends: Tensor
 
-    def __init__(self, objective: Objective, levels: Sequence[float], probes: Tensor) -> None:
+    def __init__(self, objective: Objective, levels: Sequence[float], probes: Tensor, ends: Tensor) -> None:
         """Lay out the copies: one without a noise for each level, and then all noises for each level."""
         super().__init__()
         self.objective, self.count, self.noises = objective, len(levels), 2 * len(probes)
@@ -37,15 +39,19 @@ class Denoiser(nn.Module):
         noisy = (steps.reshape(-1, 1, 1) * both).flatten(0, 1)
         self.register_buffer("offsets", torch.cat([torch.zeros(len(steps), probes.shape[1]), noisy]))
         self.register_buffer("each", torch.cat([steps, steps.repeat_interleave(self.noises)]))
+        self.register_buffer("ends", ends.float())
 
     def forward(self, x: Tensor) -> Tensor:
         """Return surprises, (asked, rows, numbers); 0 where a number is missing."""
-        batch, copies = batch_of(self.objective.model.spec, x), self.offsets.shape[0]
+        inside = clipped(x, self.ends)
+        batch, copies = batch_of(self.objective.model.spec, inside), self.offsets.shape[0]
+        beyond = torch.where(x.isnan(), 0.0, x - inside)
         rows, seen = repeated(batch, copies)
         noisy = (batch.x.unsqueeze(0) + self.offsets.unsqueeze(1)).flatten(0, 1)
         level = self.each.unsqueeze(1).expand(-1, x.shape[0]).flatten()
         p = self.objective.model.forward(Batch(rows, seen), Corrupted(noisy, seen, level=level))
-        away = ((rows - p.output) * seen).reshape(copies, -1, x.shape[1])
+        away = rows - p.output + level.clamp_max(1.0).unsqueeze(1) * beyond.repeat(copies, 1)
+        away = (away * seen).reshape(copies, -1, x.shape[1])
         clean = away[: self.count].square()
         if not self.noises:
             return clean
@@ -98,6 +104,7 @@ class Measured:
         free: (variables,): what has no order, so that no end counts.
         spread: (variables,): half the range in which nine of ten values lie.
         numbers: (variables,): which are numbers.
+        discrete: (variables,): which are levels, whose -log p counts as it is.
         groups: (groups, variables): what is hidden at once where surprises are asked; none where all are numbers.
         columns: (groups, variables): what is hidden at once where expectations are.
         ordered: (columns,): whether a column has a range.
@@ -111,6 +118,7 @@ class Measured:
     free: Tensor
     spread: Tensor
     numbers: Tensor
+    discrete: Tensor
     groups: Tensor
     columns: Tensor
     ordered: Tensor
@@ -167,11 +175,14 @@ class Detector(nn.Module):
 
     def _flattened(self, surprise: Tensor, scale: Tensor) -> Tensor:
         """Return contributions, (rows, variables), from surprises and their scales."""
-        unit = scale + self.known.floor * scale.mean(1, keepdim=True) + 1e-12
+        measured = ~self.known.discrete
+        typical = (scale * measured).sum(1, keepdim=True) / measured.sum().clamp_min(1)
+        unit = scale + self.known.floor * typical + 1e-12
         share, levels = surprise / unit.unsqueeze(1), self.known.levels
         z = share[:levels].clamp_min(0).sqrt()
         found = torch.where(z < KNEE, z * z / 2, KNEE * z - KNEE**2 / 2).mean(0)
-        return found if levels == len(scale) else found + share[levels:].mean(0)
+        found = found if levels == len(scale) else found + share[levels:].mean(0)
+        return torch.where(self.known.discrete, surprise[0], found)
 
     def _p_value(self, score: Tensor, found: Sequence[Tensor]) -> Tensor:
         held = self.known.calibration
