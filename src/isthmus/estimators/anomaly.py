@@ -22,7 +22,8 @@ from isthmus.estimators.exporting_detector import ExportedDetector
 from isthmus.estimators.inputs import Array, gather, rows_at
 from isthmus.estimators.members import Members, Recipe
 from isthmus.estimators.parameters import PartParameters, seed_of, whole
-from isthmus.estimators.reading import Pictures, Reading, reading_of
+from isthmus.estimators.pictures import Pictures, pictures_of
+from isthmus.estimators.reading import Reading, reading_of
 from isthmus.estimators.reference import References, ordered_of, some_of
 from isthmus.estimators.series import series_of
 from isthmus.likelihood.mixed import Mixed
@@ -158,7 +159,8 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
             return x, series.split(x, self.calibration, self.members, noise)
         split = plan.split(plan.counted(X), self.calibration, self.members, noise)
         # Rows that calibrate leave no trace in what scores them, not even as a level that would be new else.
-        self.reading_ = reading_of(self, plan.without(X, split.calibration))
+        known = plan.without(X, split.calibration)
+        self.reading_ = pictures_of(self, known) or reading_of(self, known)
         return self.reading_.begin(self, X), split
 
     def _recipe(self, x: Array, rows: int) -> Recipe:

@@ -6,22 +6,26 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from sklearn.base import clone
 
+from isthmus.estimators.audit_baselines import (
+    BLACK_BOX,
+    CHANCE,
+    INPUT,
+    RANDOM,
+    Scores,
+    again,
+    linear,
+    refitted,
+    some,
+)
 from isthmus.estimators.concept_explanation import ConceptExplanation, ranked
 from isthmus.estimators.inputs import Array, gather, rows_at
-from isthmus.measures.dictionaries import matched_correlation
 from isthmus.measures.explanations import additive_score, completeness_error, faithfulness
-from isthmus.training.trainer import Trainer
 
 if TYPE_CHECKING:
-    from isthmus.estimators.autoencoder import Autoencoder
     from isthmus.estimators.self_explaining import SelfExplainingEstimator
 
-MOST, ROWS, GAP, POINT, DRAWN = 20_000, 2000, 0.95, 0.01, 12
-CHANCE, INPUT, CONCEPTS = "no model at all", "linear on the input", "linear on the concepts"
-BLACK_BOX, RANDOM = "black box", "random concepts"
+ROWS, GAP, POINT = 2000, 0.95, 0.01
 PERMUTED, LINEAR, CONSTANT = "concepts permuted", "relevances at their mean", "concepts at their mean"
 
 
@@ -143,33 +147,10 @@ def audited(model: SelfExplainingEstimator, X: Any, y: Any, train: Any, refits: 
     )
 
 
-class Scores:
-    """Accuracy of logits, or R2 of predictions, against the labels of the audit."""
-
-    def __init__(self, model: SelfExplainingEstimator, y: Array) -> None:
-        """Hold the labels."""
-        self.regression = not hasattr(model, "classes_")
-        self.y = y if self.regression else model._numbered(y, "y of the audit")
-
-    def __call__(self, logits: Array) -> float:
-        """Return the score."""
-        if self.regression:
-            from sklearn.metrics import r2_score
-
-            return float(r2_score(self.y.reshape(len(self.y), -1), logits))
-        return float((logits.argmax(1) == self.y).mean())
-
-
 def halves(X: Any, y: Array) -> tuple[tuple[Any, Array], tuple[Any, Array]]:
     """Return two halves of rows and labels, drawn alike in every call."""
     first, second = np.array_split(np.random.default_rng(0).permutation(len(y)), 2)
     return (rows_at(X, first), y[first]), (rows_at(X, second), y[second])
-
-
-def some(X: Any, most: int) -> Any:
-    """Return at most so many rows, drawn alike in every call."""
-    drawn = np.random.default_rng(0).permutation(len(X))[:most]
-    return X if len(X) <= most else rows_at(X, drawn)
 
 
 def spread(values: Array) -> tuple[float, float]:
@@ -227,63 +208,3 @@ def error(model: SelfExplainingEstimator, X: Any) -> float:
     there, made = (autoencoder.scaling_.comparable(rows) for rows in (x, autoencoder.answers.reconstructions(x)))
     best = float(autoencoder.past.baseline.errors(there).sum())
     return float(np.square(made - there).sum()) / best if best > 0 else np.nan
-
-
-def inputs_of(model: SelfExplainingEstimator, X: Any) -> Array:
-    """Return what the encoder sees, (rows, numbers): levels as indicators, holes as flags."""
-    x = model._checked(X)
-    task = model._in_precision(x)
-    with torch.no_grad():
-        return np.concatenate([task.model.stem(batch).flatten(1).cpu().numpy() for batch in model._batches(x)])
-
-
-def linear(model: SelfExplainingEstimator, score: Scores, fit: tuple[Any, Array], X: Any) -> dict[str, float]:
-    """Return scores of linear models on the input and on the concepts."""
-    from sklearn.linear_model import LogisticRegression, RidgeCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    rows, y = limited(*fit)
-    views = {INPUT: inputs_of, CONCEPTS: lambda m, x: m.autoencoder_.transform(x)}
-    found = {CHANCE: 0.0 if score.regression else float(np.bincount(score.y).max() / len(score.y))}
-    for name, view in views.items():
-        chosen = RidgeCV(np.logspace(-3, 3, 7)) if score.regression else LogisticRegression(max_iter=1000, tol=1e-3)
-        fitted = make_pipeline(StandardScaler(), chosen).fit(view(model, rows), y)
-        answer = fitted.predict(view(model, X))
-        if score.regression:
-            found[name] = score(answer.reshape(len(answer), -1))
-        else:
-            found[name] = float((answer == model.classes_[score.y]).mean())
-    return found
-
-
-def limited(X: Any, y: Array) -> tuple[Any, Array]:
-    """Return at most so many rows with their labels: linear models of more gain little."""
-    return some(X, MOST), some(y, MOST)
-
-
-def refitted(model: SelfExplainingEstimator, score: Scores, fit: tuple[Any, Array], X: Any) -> dict[str, float]:
-    """Return scores of the same net trained for the prediction alone, and of one on concepts never trained."""
-    black = clone(model).set_params(fidelity=0.0, robustness=0.0, conciseness=0.0, frozen=False)
-    random = clone(model).set_params(autoencoder=drawn(model.autoencoder_, fit[0]), frozen=True)
-    models = {BLACK_BOX: black, RANDOM: random}
-    return {name: score(other.fit(*fit).explain(X, probes=0).logits) for name, other in models.items()}
-
-
-def drawn(autoencoder: Autoencoder, X: Any) -> Autoencoder:
-    """Return an autoencoder whose weights are those that it would draw, without a look at any row."""
-    found = clone(autoencoder).set_params(trainer=Trainer(epochs=0)).fit(X)
-    net = found.objective_.model
-    with torch.no_grad():
-        net.architecture.reset(net.encoder, net.decoder, found._noise.branch(DRAWN))
-    found._answer_anew()
-    return found
-
-
-def again(model: SelfExplainingEstimator, fit: tuple[Any, Array], X: Any, i: int) -> float:
-    """Return how far another seed finds the same concepts."""
-    other = clone(model).set_params(random_state=1000 + i)
-    if getattr(other.autoencoder, "random_state", None) is not None:
-        other.set_params(autoencoder__random_state=1000 + i)
-    codes = [m.autoencoder_.transform(X) for m in (model, other.fit(*fit))]
-    return float(matched_correlation(*codes))

@@ -12,7 +12,7 @@ import numpy as np
 from isthmus.data.writing import atomic
 from isthmus.estimators.drift import SCORE, Drift, Watch
 from isthmus.estimators.inputs import Array, gather
-from isthmus.estimators.reading import Pictures
+from isthmus.estimators.pictures import Pictures
 from isthmus.estimators.reference import COLUMNS, References, ordered_of
 
 FORMAT, VERSION = "isthmus monitor", 1

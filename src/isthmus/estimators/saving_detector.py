@@ -21,7 +21,8 @@ from isthmus.estimators.anomaly import AnomalyDetector
 from isthmus.estimators.assembly import Parts
 from isthmus.estimators.inputs import Array, tensor
 from isthmus.estimators.members import Members, Recipe
-from isthmus.estimators.reading import Pictures, Reading
+from isthmus.estimators.pictures import Pictures
+from isthmus.estimators.reading import Reading
 from isthmus.estimators.reference import References
 from isthmus.estimators.saving import (
     parts_from_dict,

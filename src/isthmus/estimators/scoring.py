@@ -8,7 +8,7 @@ import numpy as np
 
 from isthmus.estimators.anomaly import AnomalyDetector
 from isthmus.estimators.explanation import explained
-from isthmus.estimators.reading import Pictures
+from isthmus.estimators.pictures import Pictures
 from isthmus.estimators.series import Series
 
 REASONS, ADDS = 3, "adds_"

@@ -10,7 +10,7 @@ import numpy as np
 from isthmus.data.record import Array
 from isthmus.estimators.anomaly import AnomalyDetector
 from isthmus.estimators.explanation import Explanation, explained
-from isthmus.estimators.reading import Pictures
+from isthmus.estimators.pictures import Pictures
 from isthmus.estimators.reference import References
 from isthmus.estimators.series import Series
 from isthmus.service.columns import Columns
