@@ -38,6 +38,7 @@ VARIANTS = {
     "silu": Settings(),
     "silu, 5 draws": Settings(draws=5, epochs=100),
     "silu, 5 draws, 400 epochs": Settings(draws=5),
+    "silu, 5 draws, 600 epochs": Settings(draws=5, epochs=600),
     "relu, batch-normalised": Settings(activation="relu", norm="batch", rate=3e-3, epochs=200),
 }
 
@@ -52,7 +53,7 @@ TABLE = Table(
         "cpu_minutes": Column("minutes", "{:.1f}"),
     },
     rows=tuple(VARIANTS),
-    targets={"silu": "≤ 89.8", "silu, 5 draws, 400 epochs": "≤ 89.8"},
+    targets={"silu": "≤ 89.8", "silu, 5 draws, 600 epochs": "≤ 89.8"},
 )
 
 

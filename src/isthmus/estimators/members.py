@@ -21,7 +21,7 @@ from isthmus.objective import Objective
 from isthmus.records import Corrupted, Spec
 from isthmus.training.callbacks import Callback
 
-BLOCK, NUMBERS, FLOOR, KNEE, GROUPS = 8192, 2**24, 0.05, 2.0, 4
+BLOCK, NUMBERS, FLOOR, KNEE, GROUPS = 8192, 2**24, 0.05, 2.0, 16
 HIDE, PROBE, FILL = 10, 11, 12
 
 
@@ -49,8 +49,8 @@ class Members:
 
     A denoiser read at a noise level s expects D(x; s) for the numbers x of a row. Of a number, r = (x - D(x; s))^2 and,
     where there are probes e, q is the mean over them of the distance of x from D(x + s e; s); of anything else, r is
-    -log p(x_j) given the row without a quarter of such columns, by the filler. Means over members are divided by those
-    over held-out rows, r' and q', to which 5 % of the mean of all columns is added, and
+    -log p(x_j) given the rest of the row, by the filler, which is asked for 16 parts of these columns in turn. Means
+    over members are divided by those over held-out rows, r' and q', to which 5 % of the mean of all is added, and
 
         contribution_j = mean_s [ h(sqrt(r_j / r'_j)) + q_j / q'_j ],   h(z) = z^2 / 2, from z = 2 on 2 z - 2,
 
@@ -70,7 +70,10 @@ class Members:
         """Build every member."""
         self.recipe, self.spec, self.noises = recipe, spec, list(noises)
         self.numbers = np.array([column.kind == "number" for column in spec.columns])
-        self.discrete = np.array([column.kind in ("category", "binary") for column in spec.columns])
+        # What never varied has no probabilities to compare: any other value is measured as a number would be.
+        self.discrete = np.array(
+            [column.kind in ("category", "binary") and column.levels > 1 for column in spec.columns]
+        )
         others = np.flatnonzero(~self.numbers)
         self.hidden = [others[i::GROUPS] for i in range(min(GROUPS, len(others)))]
         # Numbers are denoised among numbers: an odd level would make them odd too, and take the blame from itself.
