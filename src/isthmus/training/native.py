@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -84,6 +84,19 @@ def products(task: Objective) -> list[list[Any]] | None:
     return found if usable else None
 
 
+class Run(NamedTuple):
+    """Some batches of an epoch: rows, their order and where in it each batch ends, and what its step is taken with."""
+
+    x: Tensor
+    order: Tensor
+    ends: Tensor
+    begin: int
+    rates: Tensor
+    betas: Tensor
+    noise: Tensor
+    most: int
+
+
 class Native(Explicit):
     """Whole epochs by the kernel, of rows in memory without weights or holes."""
 
@@ -130,10 +143,10 @@ class Native(Explicit):
             some = slice(first, min(first + at_once, steps))
             begin = int(ends[first - 1]) if first else 0
             part, drawn = values[:, :, some].contiguous(), self._noise(noise, sizes[some].tolist(), first)
-            given = rows.x, index, ends[some], begin, rates[some], betas[some].contiguous(), drawn
-            if not self._take(*given, part, int(sizes[0])):
+            run = Run(rows.x, index, ends[some], begin, rates[some], betas[some].contiguous(), drawn, int(sizes[0]))
+            if not self._take(run, part):
                 part = part[:, :1].contiguous()
-                self._take(*given, part, int(sizes[0]))
+                self._take(run, part)
             values[:, : part.shape[1], some] = part
         sums = values.sum(1)[:, ::every]
         self._note(sums[0], sizes[::every], rows.x[0].numel(), betas[::every] * sums[1])
@@ -159,38 +172,28 @@ class Native(Explicit):
         self.optimiser.param_groups[0]["lr"] = float(found[-1])
         return found
 
-    def _take(
-        self,
-        x: Tensor,
-        order: Tensor,
-        ends: Tensor,
-        begin: int,
-        rates: Tensor,
-        betas: Tensor,
-        noise: Tensor,
-        values: Tensor,
-        most: int,
-    ) -> bool:
+    def _take(self, run: Run, values: Tensor) -> bool:
         """Call the kernel; False where it has done nothing. Values are (loss and divergence, threads, steps)."""
         threads, whole, bound = values.shape[1], self.flat.whole, self.optimiser
-        if (most, threads) not in self.memory:
+        if (run.most, threads) not in self.memory:
             gradients = torch.zeros(threads, whole.numel())
-            self.memory[most, threads] = *native.scratch(self.layers, most, threads), gradients
-        room, packs, gradients = self.memory[most, threads]
+            self.memory[run.most, threads] = *native.scratch(self.layers, run.most, threads), gradients
+        room, packs, gradients = self.memory[run.most, threads]
         m, v, taken = bound.moments["exp_avg"][0], bound.moments["exp_avg_sq"][0], bound.steps[0]  # type: ignore[attr-defined]
         settings = self.description.at(0.0).settings()
-        pointers = (t.data_ptr() for t in (order, ends, whole, m, v, gradients))
+        pointers = (t.data_ptr() for t in (run.order, run.ends, whole, m, v, gradients))
+        width, steps = run.x[0].numel(), len(run.rates)
         done = native.steps(
             native.Job(
                 *(ctypes.cast(self.layers, ctypes.c_void_p), len(self.layers), native.LOSSES.index(self.loss.name)),
-                *(self.loss.slope, x.data_ptr(), x[0].numel(), begin, len(rates), *pointers, whole.numel()),
-                *(rates.data_ptr(), *settings["betas"], settings["eps"], settings.get("weight_decay", 0.0)),
-                *(int(taken), most, threads, room.data_ptr(), packs.data_ptr(), values[0].data_ptr()),
-                *(self.drawn, noise.data_ptr(), betas.data_ptr(), values[1].data_ptr()),
+                *(self.loss.slope, run.x.data_ptr(), width, run.begin, steps, *pointers, whole.numel()),
+                *(run.rates.data_ptr(), *settings["betas"], settings["eps"], settings.get("weight_decay", 0.0)),
+                *(int(taken), run.most, threads, room.data_ptr(), packs.data_ptr(), values[0].data_ptr()),
+                *(self.drawn, run.noise.data_ptr(), run.betas.data_ptr(), values[1].data_ptr()),
             )
         )
         if done:
-            taken += len(rates)
+            taken += steps
         return done
 
     def _note(self, sums: Tensor, sizes: Tensor, width: int, divergences: Tensor) -> None:
