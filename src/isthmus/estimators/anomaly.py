@@ -30,6 +30,7 @@ from isthmus.likelihood.mixed import Mixed
 from isthmus.likelihood.normal import Normal
 from isthmus.measures.conformal import benjamini_hochberg, cross_p_values, p_values, threshold
 from isthmus.noise import Noise
+from isthmus.records import Spec
 from isthmus.schedule import Cosine
 from isthmus.training.callbacks import Callback, Progress
 from isthmus.training.optimiser import Adam
@@ -133,7 +134,8 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         noise = Noise(seed_of(self.random_state))
         x, split = self._split(X, noise)
         rows, fits, held = self.reading_.cut(x, split)
-        self.members_ = Members(self._recipe(rows, len(fits[0])), self.reading_.spec(split.seen(x)), split.noises)
+        spec = self.reading_.spec(split.seen(x))
+        self.members_ = Members(self._recipe(spec, len(fits[0])), spec, split.noises)
         loops = self.members_.fit(rows, fits, held, callback)
         self.histories_ = [loop.history for loop in loops]
         self._calibrate(x, split)
@@ -163,7 +165,7 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         self.reading_ = pictures_of(self, known) or reading_of(self, known)
         return self.reading_.begin(self, X), split
 
-    def _recipe(self, x: Array, rows: int) -> Recipe:
+    def _recipe(self, spec: Spec, rows: int) -> Recipe:
         """Return what members are: where anomalies may be among the rows, fits are short and leave the worst out."""
         clean = self.contamination == 0
         trainer = self.default_trainer(rows)
@@ -178,6 +180,9 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         )
         levels = CLEAN_LEVELS if clean else ROBUST_LEVELS
         filler = replace(denoiser, corruption=Hiding(0.3), likelihood=Mixed())
+        if self.trainer is None and any(column.kind != "number" and column.levels != 1 for column in spec.columns):
+            # It says how strange levels are, any of which may be hidden: there is more to learn than for denoisers.
+            filler = replace(filler, trainer=replace(trainer, epochs=2 * trainer.epochs))
         return Recipe(denoiser, filler, levels, 0 if clean else 2, self.reading_.floor)
 
     def default_trainer(self, rows: int) -> Trainer:
