@@ -323,7 +323,7 @@ def convolutional(
     return Autoencoder(n_components, architecture=net, shape=shape, trainer=trainer, random_state=random_state)
 
 
-# -- designs that the project started from --------------------------------------------------------------------------
+# -- designs of the notebook of basis concepts ---------------------------------------------------------------------
 
 
 def basis_concepts(n_components: Size = 10, *, trainer: Trainer | None = None, random_state: Any = None) -> Autoencoder:
