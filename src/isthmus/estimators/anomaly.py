@@ -64,8 +64,8 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
             numbers too. Rows are then points of time: every answer has one number for each. A point that is missing
             adds nothing.
         stride: points between two windows that are scored; None is a sixteenth of the window. Fits see every window.
-        architecture, trainer: of every member; None is a net of two hidden layers and 400 steps, 250 where anomalies may
-            be among the rows.
+        architecture, trainer: of every member; None is a net of two hidden layers and 400 steps, 250 where anomalies
+            may be among the rows.
         random_state: seed of everything.
         verbose: show a progress bar.
 
