@@ -76,6 +76,8 @@ def fit(
     began = time.monotonic()
     model, interrupted = fitted(model, made, kinds, learnt, quiet=quiet)
     seconds = time.monotonic() - began
+    if test is None:
+        model.known_ = in_source(model.known_, len(given), numbers)
     model.target_name_ = reading.label if reading.label in rows.columns(data) else None
     model.save(out)
     if interrupted:
@@ -157,6 +159,13 @@ def divided(given: Data, task: str, seed: int) -> tuple[Data, Data, list[int]]:
         few = f"{len(given)} rows" + (f" in {len(of_each)} classes" if task == "classify" else "")
         raise ValueError(f"{given.source!r}: of {few} none can be kept for the audit; give others: --test DATA")
     return rows.some(given, np.setdiff1d(order, held)), rows.some(given, held), (held + 1).tolist()
+
+
+def in_source(known: Any, total: int, held: Sequence[int]) -> Any:
+    """Return which rows of a source rows of the fit are, where others, numbered from 1 up, were held out."""
+    import numpy as np
+
+    return np.delete(np.arange(total), np.asarray(held) - 1)[known]
 
 
 def fitted(model: Any, made: Made, kinds: Any, learnt: Data, *, quiet: bool) -> tuple[SelfExplainingEstimator, bool]:
