@@ -102,6 +102,19 @@ def test_filled_tables_keep_what_was_there_and_every_column(people, table, shell
         assert after[name].filter(there).equals(before[name].filter(there)), name
 
 
+def test_floats_that_are_no_numbers_are_holes_too(shell, tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    x[3, 0] = x[7, 1] = np.nan
+    given, out = tmp_path / "t.parquet", tmp_path / "f.parquet"
+    pq.write_table(pa.table({"a": x[:, 0], "b": x[:, 1]}), given)
+    assert shell("fit", given, "-o", tmp_path / "m", *NET).code == 0
+    done = shell("impute", tmp_path / "m", given, "-o", out)
+    assert "2 cells filled in a, b" in done.out, done.out + done.err
+    found = np.column_stack([data.read(out, types={}).table[name].to_numpy() for name in "ab"])
+    assert np.isfinite(found).all() and (found == x).sum() == 78
+
+
 def test_doubts_stand_beside_the_columns_that_had_holes(people, table, shell, tmp_path):
     out = tmp_path / "filled.parquet"
     assert shell("impute", table, people, "--label", "group", "-o", out, "--uncertainty").code == 0
