@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.cells import is_text
 from isthmus.data.images import write_pictures
 from isthmus.data.record import Array
 
@@ -183,7 +184,10 @@ def _for_text(table: Any) -> Any:
     for i, column in enumerate(table.columns):
         kind = column.type
         if pa.types.is_dictionary(kind):
-            table = table.set_column(i, table.column_names[i], column.cast(kind.value_type))
+            column, kind = column.cast(kind.value_type), kind.value_type
+            table = table.set_column(i, table.column_names[i], column)
+        if is_text(kind):  # of one type: pyarrow writes no views
+            table = table.set_column(i, table.column_names[i], column.cast(pa.large_string()))
         elif pa.types.is_timestamp(kind) and kind.unit != "s":
             whole = column.cast(pa.timestamp("s", kind.tz), safe=False)
             if pc.all(pc.equal(whole.cast(kind), column)).as_py() is not False:
@@ -196,8 +200,8 @@ def _plain(table: Any) -> bool:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    texts = [column for column in table.columns if pa.types.is_string(column.type) or pa.types.is_null(column.type)]
-    special = [pc.any(pc.match_substring_regex(c.cast(pa.string()), r'[",\r\n]|^\s|\s$|^$')).as_py() for c in texts]
+    texts = [column for column in table.columns if is_text(column.type) or pa.types.is_null(column.type)]
+    special = [pc.any(pc.match_substring_regex(c.cast(pa.large_string()), r'[",\r\n]|^\s|\s$|^$')).as_py() for c in texts]
     return not any(special)
 
 
