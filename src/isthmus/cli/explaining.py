@@ -116,7 +116,9 @@ def of_fit(fitted: Any, data: str, reading: Reading) -> Any:
     X = taken(fitted, given := read(fitted, data, reading))
     last = int(max(fitted.known_, default=-1)) + 1
     if last > len(given):
-        raise ValueError(f"--train {data} has {len(given):,} rows, and the fit had {last:,} or more; give those of the fit")
+        raise ValueError(
+            f"--train {data} has {len(given):,} rows, and the fit had {last:,} or more; give those of the fit"
+        )
     return X
 
 

@@ -6,7 +6,8 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,13 +79,25 @@ def is_number(field: str, decimal: str = ".") -> bool:
     return True
 
 
-def _head(path: Path, size: int = 1 << 22) -> tuple[str, str]:
+@contextmanager
+def told(path: Path, encoding: str = "utf-8") -> Iterator[None]:
+    """Name a file that is damaged or cannot be read, whatever its reader says.
+
+    Raises:
+        ValueError: it cannot.
+    """
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            raw = file.read(size)
+        yield
+    except UnicodeDecodeError as error:
+        raise ValueError(f"cannot read {str(path)!r} as {encoding} text: {error}; save it as UTF-8") from None
     except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
         raise ValueError(f"cannot read {str(path)!r}: {reason}; give a readable table") from error
+
+
+def _head(path: Path, size: int = 1 << 22) -> tuple[str, str]:
+    with told(path), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        raw = file.read(size)
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16", raw.decode("utf-16", "ignore")
     whole = raw if len(raw) < size else raw[: raw.rfind(b"\n") + 1]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.cells import cleaned, conformed, is_text, settled
-from isthmus.data.csvlayout import Layout, is_number, layout, values
+from isthmus.data.csvlayout import Layout, is_number, layout, told, values
 from isthmus.data.parquetfiles import Where, first_rows, parquet_file, reading
 from isthmus.data.record import Array, Data, refuse_infinite
 
@@ -87,7 +87,8 @@ def arrow_csv(path: Path, found: Layout, types: Types, source: Any = None) -> An
     # Lines in quoted cells cost the reading of blocks side by side, so they are looked for only where cells are quoted.
     parse = pc.ParseOptions(delimiter=found.delimiter, newlines_in_values=found.quoted)
     try:
-        return pc.read_csv(path if source is None else source, read, parse, convert)
+        with told(path, found.encoding):
+            return pc.read_csv(path if source is None else source, read, parse, convert)
     except pa.ArrowInvalid as error:
         if "Empty CSV" not in str(error):
             raise ValueError(f"cannot read {str(path)!r} as a table: {_line(error)}; correct that line") from error

@@ -201,7 +201,9 @@ def _plain(table: Any) -> bool:
     import pyarrow.compute as pc
 
     texts = [column for column in table.columns if is_text(column.type) or pa.types.is_null(column.type)]
-    special = [pc.any(pc.match_substring_regex(c.cast(pa.large_string()), r'[",\r\n]|^\s|\s$|^$')).as_py() for c in texts]
+    special = [
+        pc.any(pc.match_substring_regex(c.cast(pa.large_string()), r'[",\r\n]|^\s|\s$|^$')).as_py() for c in texts
+    ]
     return not any(special)
 
 
