@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from isthmus import data, load
+from isthmus.data import blockwise
 
 NET = ("--architecture", "dense:hidden=(8)", "--units", "2", "--epochs", "3", "--quiet")
 KINDS = ("--schema", "zip=category", "--schema", "visits=count", "--schema", "income=number:scale=log")
@@ -78,6 +79,22 @@ def read_column(path, name):
     import pyarrow as pa
 
     return data.read(path, types={name: pa.string()}).table[name].to_pylist()
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "pictures", "x.docx"])
+def test_files_that_hold_no_table_are_refused_before_all_rows_are_made(
+    people, table, shell, tmp_path, monkeypatch, name
+):
+    from isthmus import Autoencoder
+
+    made, own, drawn = [], Autoencoder.reconstruct, Autoencoder.sample
+    monkeypatch.setattr(blockwise.blocks, "__kwdefaults__", {**blockwise.blocks.__kwdefaults__, "rows": 10})
+    monkeypatch.setattr(Autoencoder, "reconstruct", lambda *given: made.append(len(given[1])) or own(*given))
+    monkeypatch.setattr(Autoencoder, "sample", lambda *given, **more: made.append(given[1]) or drawn(*given, **more))
+    for command in (("reconstruct", table, people, "--label", "group"), ("sample", table, "-n", "500")):
+        done = shell(*command, "-o", tmp_path / name)
+        assert done.code == 2 and f"{name}' " in done.err and "use .csv" in done.err, done.err
+    assert sum(made) <= 11 and not list(tmp_path.iterdir())
 
 
 def test_codes_of_a_table_come_back_as_a_table(people, table, shell, tmp_path):

@@ -19,6 +19,8 @@ from isthmus.data.cells import is_text
 from isthmus.data.images import write_pictures
 from isthmus.data.record import Array
 
+TABLES = (".csv", ".parquet")
+
 
 def write(path: str | os.PathLike[str], array: Any, names: Sequence[str] | None = None) -> None:
     """Write rows as csv, Parquet, npy or npz by the path's suffix, or as a folder of PNGs where it has none.
@@ -37,9 +39,8 @@ def write(path: str | os.PathLike[str], array: Any, names: Sequence[str] | None 
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    refuse_ending(path, table=hasattr(array, "column_names"))
     if hasattr(array, "column_names"):
-        if suffix not in (".csv", ".parquet"):
-            raise ValueError(f"{str(path)!r} ends in {suffix!r}, which holds no table of columns; use .csv or .parquet")
         return _write_columns(path, array)
     if suffix == ".npz":
         return write_arrays(path, {"X": array} if names is None else {"X": array, "names": np.array(names)})
@@ -49,9 +50,23 @@ def write(path: str | os.PathLike[str], array: Any, names: Sequence[str] | None 
         with atomic(path) as temporary, temporary.open("wb") as file:
             np.save(file, array, allow_pickle=False)
         return None
-    if suffix not in (".csv", ".parquet"):
-        raise ValueError(f"{str(path)!r} ends in {suffix!r}; use .csv, .parquet, .npy, .npz, or no ending for PNGs")
     return _write_table(path, array, names)
+
+
+def refuse_ending(path: Path, *, table: bool) -> None:
+    """Refuse a path whose ending is that of no file that is written, or of none that holds a table of any columns.
+
+    Raises:
+        ValueError: always with the remedy.
+    """
+    suffix = path.suffix.lower()
+    if suffix in TABLES:
+        return
+    if suffix not in (".npy", ".npz", ""):
+        raise ValueError(f"{str(path)!r} ends in {suffix!r}; use .csv, .parquet, .npy, .npz, or no ending for PNGs")
+    if table:
+        ends = f"ends in {suffix!r}, which" if suffix else "has no ending, so that it is a folder of pictures, which"
+        raise ValueError(f"{str(path)!r} {ends} holds no table of columns; use .csv or .parquet")
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
@@ -99,11 +114,9 @@ def table_writer(path: str | os.PathLike[str], schema: Any) -> Iterator[Callable
         ValueError: The suffix is another, or the place cannot be written; what was there before is untouched.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in (".csv", ".parquet"):
-        raise ValueError(f"{str(path)!r} ends in {suffix!r}, which holds no table of columns; use .csv or .parquet")
+    refuse_ending(path, table=True)
     with atomic(path) as temporary:
-        if suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             import pyarrow.parquet as pq
 
             with pq.ParquetWriter(temporary, schema) as writer:
