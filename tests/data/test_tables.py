@@ -210,6 +210,15 @@ def test_parquet_vectors_data_frame_index_decimals_and_limit(tmp_path):
     assert data.index.tolist() == ["p", "q"]
 
 
+def test_all_levels_of_an_index_are_left_out(tmp_path):
+    pd = pytest.importorskip("pandas")
+    levels = pd.MultiIndex.from_tuples([("p", 1), ("p", 2), ("q", 1)])
+    pd.DataFrame({"x": [1.0, 2.0, 3.0]}, index=levels).to_parquet(tmp_path / "t.parquet")
+    data = read(tmp_path / "t.parquet")
+    assert (data.names, data.X.tolist(), data.index.tolist()) == (("x",), [[1], [2], [3]], ["p", "p", "q"])
+    assert stream(tmp_path / "t.parquet").shape == (1,)
+
+
 @pytest.mark.parametrize(
     ("column", "message"),
     [
