@@ -154,9 +154,7 @@ def score(fitted: Any, data: str, out: Path | None, reading: Reading, *, per_col
         count = append(out, (named_rows(found, block, out) for found, block in answers))
         print(f"{out}: {count:,} rows")
         return
-    found, block = next(answers, (None, None))
-    if found is None or block is None:
-        raise ValueError("there is no row to score; give at least one")
+    found, block = next(answers)
     for i, row in enumerate(found.slice(0, SHOWN).to_pylist()):
         own = "" if block.index is None else f" ({block.index[i]})"
         sure = f", probability {row['probability']:.3g}" if "probability" in row else ""
