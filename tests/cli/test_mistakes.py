@@ -168,6 +168,44 @@ def edit(folder, change):
     (folder / "model.json").write_text(json.dumps(manifest))
 
 
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("workers were lost 3 times"), "workers were lost 3 times"),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0"),
+            "not enough memory (for 20.00 GiB more)",
+        ),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000 bytes."),
+            "--micro-batch",
+        ),
+        (MemoryError("Unable to allocate 728. TiB for an array"), "(for 728. TiB more)|--stream|--limit"),
+        (MemoryError(), "there is not enough memory; give fewer rows"),
+    ],
+)
+def test_what_the_machine_lacks_is_told_in_one_line(shell, monkeypatch, error, expected):
+    from isthmus.cli import rows
+
+    def lacking(path):
+        raise error
+
+    monkeypatch.setattr(rows, "fitted_at", lacking)
+    refused(shell("score", "model", "digits"), expected)
+
+
+@pytest.mark.parametrize("error", [TypeError("a bug"), NotImplementedError("a bug"), RecursionError("a bug")])
+def test_mistakes_of_the_program_keep_their_traceback(monkeypatch, error):
+    from isthmus.cli import main, rows
+
+    def wrong(path):
+        raise error
+
+    monkeypatch.setattr(rows, "fitted_at", wrong)
+    with pytest.raises(type(error), match="a bug"):
+        main(["score", "model", "digits"])
+
+
 def test_a_refused_fit_leaves_the_old_model_whole(shell, files, table_model):
     folder = files / "kept"
     shutil.copytree(table_model, folder)

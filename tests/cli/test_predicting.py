@@ -149,6 +149,18 @@ def test_a_row_is_explained_in_words_and_as_a_picture(people, unlabelled, model,
     assert shell("explain", model, unlabelled, "--row", "5", "--against", other).out == "\n".join(lines[:6]) + "\n"
 
 
+def test_what_the_fit_remembers_are_rows_of_the_file(people, unlabelled, model, shell, tmp_path):
+    fitted, X = load(model), data.read(unlabelled, types={}).table
+    assert len(fitted.known_) == 128 and max(fitted.known_) > 128
+    np.testing.assert_allclose(
+        fitted.autoencoder_.transform(X)[fitted.known_], fitted.known_concepts_.reshape(128, -1), rtol=1e-5, atol=1e-6
+    )
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join(people.read_text(encoding="utf-8").splitlines()[:100]), encoding="utf-8")
+    done = shell("explain", model, people, "-o", tmp_path / "row.png", "--train", few)
+    assert done.code == 2 and "has 99 rows, and the fit had " in done.err, done.err
+
+
 def test_an_audit_of_rows_with_labels(people, model, shell, tmp_path):
     done = shell("evaluate", model, people, "--train", people, "--json", tmp_path / "audit.json")
     assert done.code == 0, done.err

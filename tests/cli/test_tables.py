@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from isthmus import data, load
+from isthmus.data import blockwise
 
 NET = ("--architecture", "dense:hidden=(8)", "--units", "2", "--epochs", "3", "--quiet")
 KINDS = ("--schema", "zip=category", "--schema", "visits=count", "--schema", "income=number:scale=log")
@@ -80,6 +81,22 @@ def read_column(path, name):
     return data.read(path, types={name: pa.string()}).table[name].to_pylist()
 
 
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "pictures", "x.docx"])
+def test_files_that_hold_no_table_are_refused_before_all_rows_are_made(
+    people, table, shell, tmp_path, monkeypatch, name
+):
+    from isthmus import Autoencoder
+
+    made, own, drawn = [], Autoencoder.reconstruct, Autoencoder.sample
+    monkeypatch.setattr(blockwise.blocks, "__kwdefaults__", {**blockwise.blocks.__kwdefaults__, "rows": 10})
+    monkeypatch.setattr(Autoencoder, "reconstruct", lambda *given: made.append(len(given[1])) or own(*given))
+    monkeypatch.setattr(Autoencoder, "sample", lambda *given, **more: made.append(given[1]) or drawn(*given, **more))
+    for command in (("reconstruct", table, people, "--label", "group"), ("sample", table, "-n", "500")):
+        done = shell(*command, "-o", tmp_path / name)
+        assert done.code == 2 and f"{name}' " in done.err and "use .csv" in done.err, done.err
+    assert sum(made) <= 11 and not list(tmp_path.iterdir())
+
+
 def test_codes_of_a_table_come_back_as_a_table(people, table, shell, tmp_path):
     shell("encode", table, people, "--label", "group", "-o", tmp_path / "codes.csv")
     shell("encode", table, people, "--label", "group", "-o", tmp_path / "codes.npz", "--bits", "32")
@@ -100,6 +117,19 @@ def test_filled_tables_keep_what_was_there_and_every_column(people, table, shell
         assert after[name].null_count == 0
         there = before[name].is_valid()
         assert after[name].filter(there).equals(before[name].filter(there)), name
+
+
+def test_floats_that_are_no_numbers_are_holes_too(shell, tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    x[3, 0] = x[7, 1] = np.nan
+    given, out = tmp_path / "t.parquet", tmp_path / "f.parquet"
+    pq.write_table(pa.table({"a": x[:, 0], "b": x[:, 1]}), given)
+    assert shell("fit", given, "-o", tmp_path / "m", *NET).code == 0
+    done = shell("impute", tmp_path / "m", given, "-o", out)
+    assert "2 cells filled in a, b" in done.out, done.out + done.err
+    found = np.column_stack([data.read(out, types={}).table[name].to_numpy() for name in "ab"])
+    assert np.isfinite(found).all() and (found == x).sum() == 78
 
 
 def test_doubts_stand_beside_the_columns_that_had_holes(people, table, shell, tmp_path):

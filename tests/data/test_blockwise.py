@@ -41,6 +41,21 @@ def test_large_files_have_many_blocks_and_compressed_ones_too(tmp_path):
     assert sum(sizes) == 600_000 and max(sizes) <= 100_000 and len(sizes) > 6
 
 
+@pytest.mark.parametrize("damage", ["cut", "bits", "checksum"])
+def test_a_damaged_file_is_named(tmp_path, damage):
+    import gzip
+
+    path = tmp_path / "t.csv.gz"
+    whole = gzip.compress(("x,y\n" + "".join(f"{i},{i * 7919 % 1000003}\n" for i in range(500_000))).encode(), 1)
+    half = len(whole) // 2
+    path.write_bytes({"cut": whole[:half], "checksum": whole[:-8] + b"12345678"}.get(damage, b""))
+    if damage == "bits":
+        path.write_bytes(whole[:half] + bytes(b ^ 90 for b in whole[half : half + 2000]) + whole[half + 2000 :])
+    for read_all in (read, lambda path: list(blocks(path))):
+        with pytest.raises(ValueError, match=r"cannot read .*t.csv.gz'.*; (give a readable table|correct that line)"):
+            read_all(path)
+
+
 def test_blocks_of_parquet(tmp_path):
     import pyarrow.parquet as pq
 

@@ -45,6 +45,22 @@ def test_sub_folders_are_labels_and_hidden_files_are_not_pictures(tmp_path):
     assert read(tmp_path, limit=1).y.tolist() == ["cat"]
 
 
+def test_hidden_folders_are_no_labels(tmp_path):
+    for name in ("cat/1.png", "dog/1.png", ".previews/1.png"):
+        save(tmp_path / name, (4, 6))
+    assert read(tmp_path).y.tolist() == ["cat", "dog"]
+    save(tmp_path / "flat" / "1.png", (4, 6))
+    save(tmp_path / "flat" / ".previews" / "1.png", (2, 2))
+    assert len(read(tmp_path / "flat")) == 1
+
+
+def test_hidden_pictures_beside_parquet_files_leave_these_rows(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    save(tmp_path / ".previews" / "1.png", (4, 6))
+    pq.write_table(pa.table({"x": [1.0, 2.0]}), tmp_path / "a.parquet")
+    assert read(tmp_path).X.tolist() == [[1], [2]]
+
+
 def test_one_coloured_picture_makes_all_of_them_three_channels(tmp_path):
     grey = save(tmp_path / "a.png", (4, 4))
     colour = save(tmp_path / "b.png", (4, 4), "RGB")

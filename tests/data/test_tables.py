@@ -73,6 +73,28 @@ def test_text_and_numbers_without_a_header(tmp_path):
     assert data.X.tolist() == [[1, 2], [3, 4], [5, 6]]
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("country,2019,2020\nItaly,1,2\nFrance,3,4\n", ("country", "2019", "2020")),
+        (
+            "country,code,1990,2000,2010\nItaly,ITA,,1.5,2\nFrance,FRA,3,,\n",
+            ("country", "code", "1990", "2000", "2010"),
+        ),
+        ("2020,2019,country\n1,2,Italy\n3,4,France\n", ("2020", "2019", "country")),
+        ("code,2019,size\na,1,\nb,3,4\n", ("code", "2019", "size")),
+        ("kind,1_000,2_000\na,1,2\nb,3,4\n", ("kind", "1_000", "2_000")),
+        ("Rossi,2019,2020\nBianchi,2021,2022\n", None),
+        ("a,1950,1971\nb,3,4\n", None),
+        ("a,2019,7\nb,3,4\n", None),
+        ("2019,2020\n1,2\n", None),
+    ],
+)
+def test_years_may_name_columns(tmp_path, text, names):
+    found = read(table(tmp_path, text), types={})
+    assert found.table.column_names == list(names or [f"x{i}" for i in range(text.split()[0].count(",") + 1)])
+
+
 @pytest.mark.parametrize(("label", "expected"), [("kind", ["x", "y"]), ("b", [2, 5])])
 def test_label_is_taken_out(tmp_path, label, expected):
     data = read(table(tmp_path, "a,b,kind\n1,2, x\n4,5,y\n"), label=label, drop=["kind"] if label != "kind" else [])
@@ -186,6 +208,15 @@ def test_parquet_vectors_data_frame_index_decimals_and_limit(tmp_path):
     assert data.names == ("v_0", "v_1", "price", "flag")
     assert data.X.tolist() == [[0, 1, 1.5, 1], [2, 3, 2.5, 0]]
     assert data.index.tolist() == ["p", "q"]
+
+
+def test_all_levels_of_an_index_are_left_out(tmp_path):
+    pd = pytest.importorskip("pandas")
+    levels = pd.MultiIndex.from_tuples([("p", 1), ("p", 2), ("q", 1)])
+    pd.DataFrame({"x": [1.0, 2.0, 3.0]}, index=levels).to_parquet(tmp_path / "t.parquet")
+    data = read(tmp_path / "t.parquet")
+    assert (data.names, data.X.tolist(), data.index.tolist()) == (("x",), [[1], [2], [3]], ["p", "p", "q"])
+    assert stream(tmp_path / "t.parquet").shape == (1,)
 
 
 @pytest.mark.parametrize(

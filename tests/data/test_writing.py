@@ -69,6 +69,16 @@ def test_a_folder_of_pictures_replaces_only_its_own_kind(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["pictures"]
 
 
+@pytest.mark.parametrize("kind", ["string", "large_string", "string_view"])
+def test_text_of_every_type_that_files_hold_is_written(tmp_path, kind):
+    pa = pytest.importorskip("pyarrow")
+    text = pa.array(["a, b", "", None, 'c "d"'], getattr(pa, kind)())
+    for column in (text, text.cast(pa.large_string()).dictionary_encode()):
+        write(tmp_path / "t.csv", pa.table({"text": column, "x": [1, 2, 3, 4]}))
+        lines = (tmp_path / "t.csv").read_text().splitlines()
+        assert lines == ['"text","x"', '"a, b",1', '"",2', ",3", '"c ""d""",4']
+
+
 def test_refusals(tmp_path):
     with pytest.raises(ValueError, match=r"ends in '.xlsx'; use .csv, .parquet, .npy, .npz, or no ending for PNGs"):
         write(tmp_path / "a.xlsx", np.ones((2, 2)))

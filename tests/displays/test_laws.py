@@ -19,6 +19,7 @@ from isthmus.displays import (
     TraversalDisplay,
     figures,
 )
+from isthmus.displays.folder import write
 
 DRAW = {
     "reconstruction": lambda model, X, **place: ReconstructionDisplay.from_estimator(model, X, n_rows=2, **place),
@@ -120,5 +121,39 @@ def test_categories_have_no_filters_and_no_squared_error(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named(pictures, digits, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match=r"cannot write .*choose another folder"):
+    with pytest.raises(ValueError, match=r"cannot write .*choose another place"):
         figures(pictures, digits.X, tmp_path / "file" / "figures")
+
+
+def test_a_figure_appears_whole_or_not_at_all(tmp_path):
+    class Full:
+        figure_ = plt.figure()
+
+        def savefig(self, path, **_):
+            path.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+
+    shown, path = Full(), tmp_path / "figure.png"
+    write(shown, path)
+    before = path.read_bytes()
+    shown.figure_.savefig = shown.savefig
+    with pytest.raises(ValueError, match=r"cannot write .*figure.png': No space left on device; choose another place"):
+        write(shown, path)
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["figure.png"]
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("suffix", ["pdf", "svg"])
+def test_figures_are_of_the_kind_that_their_name_says(tmp_path, suffix):
+    shown = CodePlaneDisplay(np.zeros((1, 2)), "xy").plot()
+    assert write(shown, tmp_path / f"f.{suffix}").read_bytes().startswith({"pdf": b"%PDF", "svg": b"<?xml"}[suffix])
+
+
+@pytest.mark.parametrize("names", [("p_", "ok"), ("$", "a"), ("^", "{"), ("$_$", "b"), ("\\", "c"), ("a b", "%")])
+def test_names_of_classes_are_no_formulas(tmp_path, names):
+    write(CodePlaneDisplay(np.eye(2), "xy", np.array(names)).plot(), tmp_path / "plane.png")
+
+
+def test_short_names_are_signs_of_their_own():
+    shown = CodePlaneDisplay(np.eye(2), "xy", np.array(["a", "b2"])).plot()
+    assert shown.axes_[0].get_legend() is None

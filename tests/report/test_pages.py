@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from unpack import blobs_in, packed_in, read, tree
 
-from isthmus import Autoencoder, load
+from isthmus import AnomalyDetector, Autoencoder, Trainer, load
+from isthmus.parts import Dense
 from isthmus.report import given, markdown, report, summarise, to_dict
 from isthmus.report.composing import SECTIONS
 from isthmus.report.page import SIZES
@@ -114,6 +115,21 @@ def test_anomaly_reasons_are_those_of_the_detector(model_of, page_of):
     assert np.allclose(parts.sum(1), score[section.rows], rtol=1e-5)
     assert (np.diff(score[section.rows]) <= 0).all()
     assert np.allclose(read(found.blobs, section.p_value), detector.p_values(X))
+
+
+def test_a_detector_says_what_it_was_fitted_to_and_expects_alarms_only_where_it_can():
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    quick = {"architecture": Dense((12,)), "trainer": Trainer(epochs=2), "random_state": 0}
+    for contamination in ("unknown", 0.1):
+        detector = AnomalyDetector(contamination=contamination, members=2, **quick).fit(X)
+        summary = report(detector, X[:50] + 9, size="small").summary
+        assert summary.trained_on == "200 rows; scored here 50 rows of 3 columns of data"
+        alarms, told = summary.measures[0], " ".join(verdict.text for verdict in summary.verdicts)
+        assert [beside.name for beside in alarms.beside] == ["expected if all are normal"] * (
+            contamination == "unknown"
+        )
+        assert ("were expected" in told) == (contamination == "unknown")
+        assert ("10 % of the fit's rows" in alarms.help) == (contamination == 0.1)
 
 
 def test_contributions_of_predictions_add_up(model_of, page_of):

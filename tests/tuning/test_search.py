@@ -1,7 +1,9 @@
 """A search finds what is better on held-out rows, goes on after a kill, and leaves the best model whatever happens."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -127,6 +129,32 @@ def test_settings_that_parts_refuse_are_told_and_left(tmp_path):
     assert "Overcomplete" in refused[0].user_attrs["reason"]
     with pytest.raises(ValueError, match=r"none of 2 trials came to an end; the first was refused: .*Overcomplete"):
         tune(quick(trainer=START), X, {"units": [50, 60]}, trials=2)
+
+
+def test_a_file_of_another_program_is_no_study_and_stays_as_it_is(tmp_path):
+    path = tmp_path / "app.db"
+    with contextlib.closing(sqlite3.connect(path)) as there:
+        there.execute("CREATE TABLE users (id INT)")
+    before = path.read_bytes()
+    with pytest.raises(
+        ValueError, match=r"app.db is no study: it has tables of another program \(users\); give another"
+    ):
+        tune(quick(), X, study=path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("trouble", ["damaged", "of another kind", "locked"])
+def test_a_study_that_cannot_be_read_or_written_is_named(tmp_path, trouble):
+    path = tmp_path / "study.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as there:
+        there.execute("CREATE TABLE studies (id INT)")
+        if trouble == "locked":
+            there.execute("BEGIN EXCLUSIVE")
+        if trouble == "damaged":
+            path.write_bytes(path.read_bytes()[:100] + b"?" * 5000)
+        said = {"locked": "database is locked", "damaged": "malformed", "of another kind": "studies"}[trouble]
+        with pytest.raises(ValueError, match=rf"cannot read or write the study .*study.db: .*{said}.*; end what else"):
+            tune(quick(), X, study=path)
 
 
 def test_mistakes_are_told_in_one_line(monkeypatch, tmp_path):

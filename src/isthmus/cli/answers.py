@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,12 +50,18 @@ def answered(
 def write(out: Path, answers: Iterator[tuple[Any, Data | None]], names: Sequence[str] | None) -> int:
     """Write answers, numbers or Arrow tables; return how many rows they are of.
 
-    csv and Parquet files are written block by block, behind the rows' own names; any other file at the end.
+    csv and Parquet files are written block by block, behind the rows' own names; any other file at the end, which is
+    refused at the start where it cannot hold them.
     """
     import numpy as np
 
+    from isthmus.data.writing import refuse_ending
+
+    refuse_ending(out, table=False)
     if out.suffix.lower() not in rows.ROW_NAMES:
-        found = np.concatenate([np.asarray(values) for values, _ in answers])
+        first = next(answers)
+        refuse_ending(out, table=hasattr(first[0], "column_names"))
+        found = np.concatenate([np.asarray(values) for values, _ in chain([first], answers)])
         rows.write(out, found, names)
         return len(found)
     return append(out, (with_names(tabular(values, names), block, out) for values, block in answers))
@@ -82,18 +89,16 @@ def with_names(found: Any, block: Data | None, out: Path) -> Any:
 
 
 def append(out: Path, found: Iterator[Any]) -> int:
-    """Write tables of the first one's columns; return the number of rows.
+    """Write tables, one or more, of the first one's columns; return the number of rows.
 
     Raises:
-        ValueError: the names of rows change their type, or there is no row.
+        ValueError: the names of rows change their type.
     """
     import pyarrow as pa
 
     from isthmus.data import table_writer
 
-    first = next(found, None)
-    if first is None:
-        raise ValueError("there is no row to score; give at least one")
+    first = next(found)
     with table_writer(out, first.schema) as write:
         write(first)
         count = int(first.num_rows)

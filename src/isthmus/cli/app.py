@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,9 @@ from isthmus.cli.tuning import tune
 from isthmus.cli.using import encode, evaluate, reconstruct, sample, score
 
 INTERRUPTED = 130
+# How torch, which has no error of its own for the processor's memory, and numpy speak of what they did not get.
+WITHOUT_MEMORY = re.compile(r"out of memory|n.t allocate|cannot allocate|bad_alloc", re.IGNORECASE)
+ALLOCATED = re.compile(r"allocate ([\d.]+ [KMGT]?i?B(?:ytes)?)\b", re.IGNORECASE)
 
 app = App(
     name="isthmus",
@@ -88,8 +92,25 @@ def run(tokens: Sequence[str]) -> int:
         return 0
     except CycloptsError as error:
         return complain(f"{error} ({' '.join(helped(tokens))} --help lists what there is)")
+    except (RecursionError, NotImplementedError):
+        raise  # a mistake of the program
+    except (MemoryError, RuntimeError) as error:
+        return complain(without_memory(error) or str(error))
     except (ValueError, OSError, ImportError) as error:
         return complain(str(error))
+
+
+def without_memory(error: Exception) -> str | None:
+    """Say that memory did not suffice, and what helps; None of any other error."""
+    text = str(error)
+    if not isinstance(error, MemoryError) and not WITHOUT_MEMORY.search(text):
+        return None
+    asked = ALLOCATED.search(text)
+    more = f" (for {asked[1]} more)" if asked else ""
+    return (
+        f"there is not enough memory{more}; give fewer rows (--limit), or where a model is fitted smaller steps "
+        "(--micro-batch) or rows in blocks (--stream)"
+    )
 
 
 def helped(tokens: Sequence[str]) -> list[str]:

@@ -60,7 +60,7 @@ def explain(
     if told.stability[0] == told.stability[0]:  # a number
         print(f"local Lipschitz number {told.stability[0]:.3g}")
     if out is not None:
-        known = None if train is None else taken(fitted, read(fitted, train, replace(reading, limit=None)))
+        known = None if train is None else of_fit(fitted, train, replace(reading, limit=None))
         y = None if given.y is None else given.y[[row - 1]]
         draw(fitted, X, out, y=y, against=label, train=known, rows=[name], shape=rows.sizes(shape, "shape"))
         print(f"{out}")
@@ -107,6 +107,21 @@ def taken(fitted: Any, given: Data) -> Any:
     return given.rows if given.table is None else admitted(fitted, given.table)
 
 
+def of_fit(fitted: Any, data: str, reading: Reading) -> Any:
+    """Return the rows of the fit.
+
+    Raises:
+        ValueError: there are too few to be these.
+    """
+    X = taken(fitted, given := read(fitted, data, reading))
+    last = int(max(fitted.known_, default=-1)) + 1
+    if last > len(given):
+        raise ValueError(
+            f"--train {data} has {len(given):,} rows, and the fit had {last:,} or more; give those of the fit"
+        )
+    return X
+
+
 def class_of(fitted: Any, text: str) -> Any:
     """Return the class that is written so.
 
@@ -139,9 +154,7 @@ def score(fitted: Any, data: str, out: Path | None, reading: Reading, *, per_col
         count = append(out, (named_rows(found, block, out) for found, block in answers))
         print(f"{out}: {count:,} rows")
         return
-    found, block = next(answers, (None, None))
-    if found is None or block is None:
-        raise ValueError("there is no row to score; give at least one")
+    found, block = next(answers)
     for i, row in enumerate(found.slice(0, SHOWN).to_pylist()):
         own = "" if block.index is None else f" ({block.index[i]})"
         sure = f", probability {row['probability']:.3g}" if "probability" in row else ""

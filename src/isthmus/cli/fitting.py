@@ -63,7 +63,7 @@ def fit(
         out: folder for the model; an older model there is replaced once the new one is complete.
         task: autoencoder, or anomaly for a detector of rows unlike those of DATA (isthmus score). A detector chooses
             its own parts but for the architecture. classify or regress for a self-explaining model of --target, whose
-            concepts are the units of an autoencoder (isthmus explain); a fifth of DATA is held out for its audit.
+            concepts are the units of an autoencoder (isthmus explain), and which is audited.
         contamination: of a detector, how many rows of DATA may be anomalies: unknown (the default), 0 where all are
             normal, or their share, as 0.05, which is then the share of them that it names.
         alarm_rate: of a detector, the rate of false alarms on normal rows; 0.05 where not given.
@@ -76,8 +76,9 @@ def fit(
             income = "number:scale=log".
         scaling: how numbers are scaled for the model: not at all, all by one number, or each column by its own.
         seed: of initial weights, held-out rows, order and noise.
-        test: rows to measure the model on; the test part of mnist and fashion-mnist, else DATA itself.
-        figures: folder for figures (PNG) and the summary (summary.txt, summary.json).
+        test: rows to measure the model on; the test part of mnist and fashion-mnist, else DATA itself. Where the task
+            is classify or regress and none are given, a fifth of DATA, 10,000 rows at most, is held out of the fit.
+        figures: folder for figures (PNG) and the summary (summary.txt, summary.json; of a detector summary.txt alone).
         devices: processes on this machine that train together, each with a share of every batch.
         ray: address of a Ray cluster whose workers train instead, --devices of them (2 where not given): auto for the
             one this machine belongs to, local for one that is started on this machine, or HOST:PORT.

@@ -65,13 +65,15 @@ def filled(whole: Any, given: Any, made: Any, doubts: Any) -> tuple[Any, dict[st
 
     counts = {}
     for name in given.column_names:
-        count = given[name].null_count - made[name].null_count
+        # A float that is no number is a hole as well, as where pandas or numpy wrote the file.
+        holes = pc.is_null(given[name], nan_is_null=True)
+        count = (pc.sum(holes).as_py() or 0) - (pc.sum(pc.is_null(made[name], nan_is_null=True)).as_py() or 0)
         if not count:
             continue
         counts[name] = count
         place = whole.column_names.index(name)
         # The cells that were there keep every digit.
-        column = pc.if_else(pc.is_valid(given[name]), made[name], rows.brief(made[name]))
+        column = pc.if_else(holes, rows.brief(made[name]), made[name])
         whole = whole.set_column(place, name, column)
         if doubts is not None:
             whole = whole.add_column(place + 1, name + BESIDE, rows.brief(doubts[name]))

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,16 +67,14 @@ def fit(
     types = None if kinds is None else composing.text_columns(kinds)
     model = model_of(task, explaining, made)
     model._settings()  # a mistake is told before anything is fitted
-    given = rows.read(data, reading, types=types, quiet=quiet)
+    read = partial(rows.read, reading=reading, types=types, quiet=quiet)
+    given = read(data)
     refuse_targets(given, task, explaining)
-    if test is None:
-        learnt, held, numbers = divided(given, task, made.seed)
-    else:
-        learnt, held = given, rows.read(test, reading, types=types, quiet=quiet)
-        numbers = list(range(1, len(held) + 1))
+    learnt, held, numbers = divided(given, task, made.seed) if test is None else (given, *numbered(read(test)))
     began = time.monotonic()
     model, interrupted = fitted(model, made, kinds, learnt, quiet=quiet)
     seconds = time.monotonic() - began
+    model.known_ = in_source(model.known_, len(given), numbers if test is None else ())
     model.target_name_ = reading.label if reading.label in rows.columns(data) else None
     model.save(out)
     if interrupted:
@@ -157,6 +156,18 @@ def divided(given: Data, task: str, seed: int) -> tuple[Data, Data, list[int]]:
         few = f"{len(given)} rows" + (f" in {len(of_each)} classes" if task == "classify" else "")
         raise ValueError(f"{given.source!r}: of {few} none can be kept for the audit; give others: --test DATA")
     return rows.some(given, np.setdiff1d(order, held)), rows.some(given, held), (held + 1).tolist()
+
+
+def numbered(held: Data) -> tuple[Data, list[int]]:
+    """Return rows for the audit that come by themselves, and their numbers from 1 up."""
+    return held, list(range(1, len(held) + 1))
+
+
+def in_source(known: Any, total: int, held: Sequence[int]) -> Any:
+    """Return which rows of a source rows of the fit are, where others, numbered from 1 up, were held out."""
+    import numpy as np
+
+    return np.delete(np.arange(total), np.asarray(held, dtype=int) - 1)[known]
 
 
 def fitted(model: Any, made: Made, kinds: Any, learnt: Data, *, quiet: bool) -> tuple[SelfExplainingEstimator, bool]:

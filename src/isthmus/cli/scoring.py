@@ -161,7 +161,8 @@ def _strangest(scored: Iterator[tuple[Any, int, Data]], fdr: float | None) -> tu
     """Return the rows that score highest, best first, with their names, and what is remembered of all."""
     import pyarrow as pa
 
-    kept, tally = None, Tally()
+    kept: Any = None  # there is a row, or ``answered`` has said that there is none
+    tally = Tally()
     for found, before, block in scored:
         tally.add(found, keep=fdr is not None)
         names = [str(before + i + 1) for i in range(found.num_rows)]
@@ -171,8 +172,6 @@ def _strangest(scored: Iterator[tuple[Any, int, Data]], fdr: float | None) -> tu
         )
         kept = found if kept is None else pa.concat_tables([kept, found])
         kept = kept.sort_by([("score", "descending"), ("place", "ascending")]).slice(0, SHOWN)
-    if kept is None:
-        raise ValueError("there is no row to score; give at least one")
     if fdr is not None:
         marks = tally.discoveries(fdr)[kept["place"].to_numpy()]
         kept = kept.set_column(kept.column_names.index("anomaly"), "anomaly", pa.array(marks))

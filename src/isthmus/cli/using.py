@@ -80,6 +80,9 @@ def reconstruct(
         codes: DATA holds codes, as isthmus encode wrote them without --bits; with --bits they are recognised.
         reading: how DATA is read.
     """
+    from isthmus.data.writing import refuse_ending
+
+    refuse_ending(out, table=False)
     small = _quantised(Path(data))
     if small is not None:
         fitted = rows.model_at(model)
@@ -249,7 +252,11 @@ def sample(
         seed: of the draws.
         drawn: draw the entries from the likelihood too, instead of writing their expected values.
     """
+    from isthmus.data.writing import refuse_ending
+
     fitted = rows.model_at(model)
+    # One row tells whether rows are a table, which not every file holds.
+    refuse_ending(out, table=hasattr(_table(fitted, fitted.sample(1, random_state=seed))[0], "column_names"))
     values = fitted.sample(number, random_state=seed, mean=not drawn)
     _write(out, fitted, values)
     print(f"{out}: {len(values)} rows")

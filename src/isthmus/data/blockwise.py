@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.data import places, tables
-from isthmus.data.csvlayout import Layout, layout
+from isthmus.data.csvlayout import Layout, layout, told
 from isthmus.data.parquetfiles import PARQUET, parquet_file, reading
 from isthmus.data.places import Place
 from isthmus.data.record import Data
@@ -128,24 +128,24 @@ def _lines(path: Path, found: Layout) -> Iterator[str]:
     """Give the lines of values of a text file, some at a time; none is cut within a quoted cell.
 
     Raises:
-        ValueError: bytes that are no text.
+        ValueError: bytes that are no text, or a file that is damaged.
     """
     encoding = "utf-8-sig" if found.encoding == "utf-8" else found.encoding
-    with gzip.open(path, "rt", encoding=encoding) if path.suffix == ".gz" else path.open(encoding=encoding) as file:
-        try:
-            for _ in range(found.skip):
-                file.readline()
-            rest = ""
-            while text := file.read(BYTES):
-                rest += text
-                end = _last_end(rest)
-                if rest[: end + 1].strip():
-                    yield rest[: end + 1]
-                rest = rest[end + 1 :]
-            if rest.strip():
-                yield f"{rest}\n"
-        except UnicodeDecodeError as error:
-            raise ValueError(f"cannot read {str(path)!r} as {found.encoding} text: {error}; save it as UTF-8") from None
+    with (
+        told(path, found.encoding),
+        gzip.open(path, "rt", encoding=encoding) if path.suffix == ".gz" else path.open(encoding=encoding) as file,
+    ):
+        for _ in range(found.skip):
+            file.readline()
+        rest = ""
+        while text := file.read(BYTES):
+            rest += text
+            end = _last_end(rest)
+            if rest[: end + 1].strip():
+                yield rest[: end + 1]
+            rest = rest[end + 1 :]
+        if rest.strip():
+            yield f"{rest}\n"
 
 
 def _last_end(text: str) -> int:

@@ -6,13 +6,15 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 # In the order of belief: a comma may be a decimal sign, a space part of a name.
 _DELIMITERS = ("\t", ";", "|", ",", " ")
-SEEN = 1000
+SEEN, DEEP = 1000, 20
 _MISSING = frozenset(["", "?", "-", "na", "n/a", "nan", "null", "none"])
 
 
@@ -41,8 +43,8 @@ def layout(path: Path) -> Layout:
     """Recognise the layout of a text table from its first lines.
 
     A first line is a header when none of its fields is a number (and none is said again below it or, above other text,
-    beside it, as no two columns have one name), when the fields count 0, 1, 2, ... (a data frame without names), or
-    when it holds text where the second line holds numbers.
+    beside it, as no two columns have one name), when the fields count 0, 1, 2, ... (a data frame without names), when
+    it holds text above numbers, or when its only numbers are a run of years beside text, and those below are none.
 
     Raises:
         ValueError: The file is empty or cannot be read.
@@ -59,7 +61,7 @@ def layout(path: Path) -> Layout:
     below = (lines[number] for number in filled[1:SEEN])
     decimal = _decimal(below if second else [first], delimiter) if delimiter in ";\t|" else "."
     names = _fields(first, delimiter)
-    if not _names(names, _fields(second, delimiter), decimal):
+    if not _names(names, [_fields(lines[number], delimiter) for number in filled[1:DEEP]], decimal):
         return Layout(encoding, delimiter, decimal, None, filled[0], '"' in text)
     return Layout(encoding, delimiter, decimal, tuple(names), filled[0] + 1, '"' in text)
 
@@ -75,16 +77,28 @@ def is_number(field: str, decimal: str = ".") -> bool:
         float(field.replace(decimal, ".") if decimal != "." else field)
     except ValueError:
         return False
-    return True
+    return "_" not in field  # which Python takes for a sign between digits
+
+
+@contextmanager
+def told(path: Path, encoding: str = "utf-8") -> Iterator[None]:
+    """Name a file that is damaged or cannot be read, whatever its reader says.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise ValueError(f"cannot read {str(path)!r} as {encoding} text: {error}; save it as UTF-8") from None
+    except (OSError, EOFError, zlib.error) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+        raise ValueError(f"cannot read {str(path)!r}: {reason}; give a readable table") from error
 
 
 def _head(path: Path, size: int = 1 << 22) -> tuple[str, str]:
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            raw = file.read(size)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ValueError(f"cannot read {str(path)!r}: {reason}; give a readable table") from error
+    with told(path), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        raw = file.read(size)
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16", raw.decode("utf-16", "ignore")
     whole = raw if len(raw) < size else raw[: raw.rfind(b"\n") + 1]
@@ -125,15 +139,38 @@ def _comma(field: str) -> bool:
     return "," in field and "." not in field and is_number(field, ",")
 
 
-def _names(first: list[str], second: list[str], decimal: str) -> bool:
+def _names(first: list[str], below: list[list[str]], decimal: str) -> bool:
     counted = [field for field in first if field]
     if len(counted) > 1 and counted == [str(i) for i in range(len(counted))]:
         return True
     numbers = [is_number(field, decimal) for field in first]
     if not any(numbers):
-        return not _repeated(first, second, decimal)
+        return not _repeated(first, below[0] if below else [], decimal)
+    under = [_filled(cells) for cells in zip(*(row for row in below if len(row) == len(first)), strict=True)]
+    if not under:
+        return False
     text = [not number and field.lower() not in _MISSING for number, field in zip(numbers, first, strict=True)]
-    return len(second) == len(first) and any(t and is_number(f, decimal) for t, f in zip(text, second, strict=True))
+    if any(t and is_number(field, decimal) for t, field in zip(text, under, strict=True)):
+        return True
+    runs = [(field, cell) for field, cell, number in zip(first, under, numbers, strict=True) if number]
+    return not all(numbers) and _years([field for field, _ in runs]) and not any(_year(cell) for _, cell in runs)
+
+
+def _filled(cells: Iterable[str]) -> str:
+    """Return the first cell that is not missing; nothing where all are."""
+    return next((cell for cell in cells if cell.lower() not in _MISSING), "")
+
+
+def _year(field: str) -> bool:
+    return len(field) == 4 and field.isdecimal() and 1800 <= int(field) <= 2100
+
+
+def _years(fields: list[str]) -> bool:
+    """Tell whether fields are two or more years in a row: all, or every fifth or tenth, as in a census."""
+    if len(fields) < 2 or not all(map(_year, fields)):
+        return False
+    steps = {int(later) - int(earlier) for earlier, later in pairwise(fields)}
+    return len(steps) == 1 and abs(steps.pop()) in (1, 5, 10)
 
 
 def _repeated(first: list[str], second: list[str], decimal: str) -> bool:

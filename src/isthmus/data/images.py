@@ -21,9 +21,13 @@ def is_image(path: Path) -> bool:
 
 
 def read_images(folder: Path, size: tuple[int, int] | None, limit: int | None) -> Data:
-    """Read the pictures of a folder in the order of their names; where it has sub-folders, these are the labels."""
+    """Read the pictures of a folder in the order of their names; where it has sub-folders, these are the labels.
+
+    Folders whose names begin with a dot are passed over: other programs keep previews there.
+    """
     here = sorted(filter(is_image, folder.iterdir()))
-    below = sorted(p for sub in folder.iterdir() if sub.is_dir() for p in sub.iterdir() if is_image(p))
+    labels = [sub for sub in folder.iterdir() if sub.is_dir() and not sub.name.startswith(".")]
+    below = sorted(p for sub in labels for p in sub.iterdir() if is_image(p))
     if here and below:
         raise ValueError(f"{str(folder)!r} has pictures beside and inside sub-folders; keep to one of the two")
     paths = (here or below)[:limit]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.cells import cleaned, conformed, is_text, settled
-from isthmus.data.csvlayout import Layout, is_number, layout, values
+from isthmus.data.csvlayout import Layout, is_number, layout, told, values
 from isthmus.data.parquetfiles import Where, first_rows, parquet_file, reading
 from isthmus.data.record import Array, Data, refuse_infinite
 
@@ -39,7 +39,7 @@ def csv_rows(
     names = found.header or tuple(str(i) for i in range(table.num_columns))
     if len(names) != table.num_columns:
         raise ValueError(f"{str(path)!r} names {len(names)} columns and has {table.num_columns}; make them agree")
-    index = 0 if found.header and not names[0] and len(names) > 1 else None
+    index = [0] if found.header and not names[0] and len(names) > 1 else []
     return _data(table, names, path, label, drop, limit, index, found.header is not None, types)
 
 
@@ -59,9 +59,9 @@ def parquet_rows(
     return _data(table, names, path, label, drop, limit, row_names(names), True, types)
 
 
-def row_names(names: tuple[str, ...]) -> int | None:
-    """Find the column of row names that pandas writes."""
-    return next((i for i, name in enumerate(names) if name.startswith("__index_level_")), None)
+def row_names(names: tuple[str, ...]) -> list[int]:
+    """Find the columns of row names that pandas writes, one for each level of its index."""
+    return [i for i, name in enumerate(names) if name.startswith("__index_level_")]
 
 
 def named(X: Array, names: Sequence[str] | None) -> Any:
@@ -87,7 +87,8 @@ def arrow_csv(path: Path, found: Layout, types: Types, source: Any = None) -> An
     # Lines in quoted cells cost the reading of blocks side by side, so they are looked for only where cells are quoted.
     parse = pc.ParseOptions(delimiter=found.delimiter, newlines_in_values=found.quoted)
     try:
-        return pc.read_csv(path if source is None else source, read, parse, convert)
+        with told(path, found.encoding):
+            return pc.read_csv(path if source is None else source, read, parse, convert)
     except pa.ArrowInvalid as error:
         if "Empty CSV" not in str(error):
             raise ValueError(f"cannot read {str(path)!r} as a table: {_line(error)}; correct that line") from error
@@ -131,16 +132,19 @@ def _data(
     label: str | None,
     drop: Sequence[str],
     limit: int | None,
-    index: int | None,
+    index: Sequence[int],
     named: bool,
     types: Types | None,
 ) -> Data:
-    """Split a table into rows, labels and row names; without ``types`` complete numbers become an array."""
+    """Split a table into rows, labels and row names; without ``types`` complete numbers become an array.
+
+    Of several columns of row names, as of a data frame with an index of levels, the first one's are kept.
+    """
     table = table.slice(0, limit)
     taken = None if label is None else _finder(names, path, named)(label)
     kept = kept_of(names, path, index, taken, drop, named)
     y = None if taken is None else _labels(table.column(taken), names[taken], path)
-    rows_of = None if index is None else np.asarray(table.column(index).to_pylist())
+    rows_of = np.asarray(table.column(index[0]).to_pylist()) if index else None
     X = numbers_of(table, kept, names, path) if types is None and _complete(table, kept) else None
     if X is not None and not np.isnan(X).any():
         own = tuple(names[i] for i in kept) if named else None
@@ -175,12 +179,12 @@ def _typed(table: Any, types: Types, path: Where) -> Any:
 
 
 def kept_of(
-    names: tuple[str, ...], path: Where, index: int | None, taken: int | None, drop: Sequence[str], named: bool
+    names: tuple[str, ...], path: Where, index: Sequence[int], taken: int | None, drop: Sequence[str], named: bool
 ) -> list[int]:
     """Return the places of the columns that are rows' numbers."""
     _distinct(names, path)
     find = _finder(names, path, named)
-    left_out = {index, taken, *(find(name) for name in drop)}
+    left_out = {*index, taken, *(find(name) for name in drop)}
     kept = [i for i in range(len(names)) if i not in left_out]
     if not kept:
         raise ValueError(f"{str(path)!r} has no columns besides its labels and row names; give at least one")

@@ -42,7 +42,8 @@ def of_rows(folder: Path) -> bool:
     """Tell a folder of Parquet files, or an array of zarr, from one of pictures or idx files."""
     if located(folder).zarr():
         return True
-    paths = list(folder.rglob("*"))
+    below = ((path, path.relative_to(folder).parts) for path in folder.rglob("*"))
+    paths = [path for path, parts in below if not any(part.startswith(".") for part in parts)]
     other = any(images.is_image(path) or idx.is_idx(path) for path in paths)
     return not other and any(path.suffix.lower() in PARQUET for path in paths)
 

@@ -15,8 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.cells import is_text
 from isthmus.data.images import write_pictures
 from isthmus.data.record import Array
+
+TABLES = (".csv", ".parquet")
 
 
 def write(path: str | os.PathLike[str], array: Any, names: Sequence[str] | None = None) -> None:
@@ -36,9 +39,8 @@ def write(path: str | os.PathLike[str], array: Any, names: Sequence[str] | None 
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    refuse_ending(path, table=hasattr(array, "column_names"))
     if hasattr(array, "column_names"):
-        if suffix not in (".csv", ".parquet"):
-            raise ValueError(f"{str(path)!r} ends in {suffix!r}, which holds no table of columns; use .csv or .parquet")
         return _write_columns(path, array)
     if suffix == ".npz":
         return write_arrays(path, {"X": array} if names is None else {"X": array, "names": np.array(names)})
@@ -48,9 +50,23 @@ def write(path: str | os.PathLike[str], array: Any, names: Sequence[str] | None 
         with atomic(path) as temporary, temporary.open("wb") as file:
             np.save(file, array, allow_pickle=False)
         return None
-    if suffix not in (".csv", ".parquet"):
-        raise ValueError(f"{str(path)!r} ends in {suffix!r}; use .csv, .parquet, .npy, .npz, or no ending for PNGs")
     return _write_table(path, array, names)
+
+
+def refuse_ending(path: Path, *, table: bool) -> None:
+    """Refuse a path whose ending is that of no file that is written, or of none that holds a table of any columns.
+
+    Raises:
+        ValueError: always with the remedy.
+    """
+    suffix = path.suffix.lower()
+    if suffix in TABLES:
+        return
+    if suffix not in (".npy", ".npz", ""):
+        raise ValueError(f"{str(path)!r} ends in {suffix!r}; use .csv, .parquet, .npy, .npz, or no ending for PNGs")
+    if table:
+        ends = f"ends in {suffix!r}, which" if suffix else "has no ending, so that it is a folder of pictures, which"
+        raise ValueError(f"{str(path)!r} {ends} holds no table of columns; use .csv or .parquet")
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
@@ -98,11 +114,9 @@ def table_writer(path: str | os.PathLike[str], schema: Any) -> Iterator[Callable
         ValueError: The suffix is another, or the place cannot be written; what was there before is untouched.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in (".csv", ".parquet"):
-        raise ValueError(f"{str(path)!r} ends in {suffix!r}, which holds no table of columns; use .csv or .parquet")
+    refuse_ending(path, table=True)
     with atomic(path) as temporary:
-        if suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             import pyarrow.parquet as pq
 
             with pq.ParquetWriter(temporary, schema) as writer:
@@ -183,7 +197,10 @@ def _for_text(table: Any) -> Any:
     for i, column in enumerate(table.columns):
         kind = column.type
         if pa.types.is_dictionary(kind):
-            table = table.set_column(i, table.column_names[i], column.cast(kind.value_type))
+            column, kind = column.cast(kind.value_type), kind.value_type
+            table = table.set_column(i, table.column_names[i], column)
+        if is_text(kind):  # of one type: pyarrow writes no views
+            table = table.set_column(i, table.column_names[i], column.cast(pa.large_string()))
         elif pa.types.is_timestamp(kind) and kind.unit != "s":
             whole = column.cast(pa.timestamp("s", kind.tz), safe=False)
             if pc.all(pc.equal(whole.cast(kind), column)).as_py() is not False:
@@ -196,8 +213,10 @@ def _plain(table: Any) -> bool:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    texts = [column for column in table.columns if pa.types.is_string(column.type) or pa.types.is_null(column.type)]
-    special = [pc.any(pc.match_substring_regex(c.cast(pa.string()), r'[",\r\n]|^\s|\s$|^$')).as_py() for c in texts]
+    texts = [column for column in table.columns if is_text(column.type) or pa.types.is_null(column.type)]
+    special = [
+        pc.any(pc.match_substring_regex(c.cast(pa.large_string()), r'[",\r\n]|^\s|\s$|^$')).as_py() for c in texts
+    ]
     return not any(special)
 
 

@@ -213,8 +213,3 @@ def decimals(heights: Array) -> int:
     """Return so many decimals that the largest number has three digits."""
     top = float(np.abs(heights).max())
     return int(np.clip(2 - np.floor(np.log10(top)), 0, 12)) if top > 0 else 0
-
-
-def brief_label(label: Any) -> str:
-    """Write a label or a target."""
-    return f"{label:.4g}" if isinstance(label, float) else str(label)

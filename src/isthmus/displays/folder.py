@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib import pyplot as plt
 
 from isthmus.corruption import Clean
+from isthmus.data import atomic
 from isthmus.displays.comparison import PCAComparisonDisplay
 from isthmus.displays.curves import LossCurvesDisplay
 from isthmus.displays.generation import SamplesDisplay, TraversalDisplay
@@ -67,12 +68,14 @@ def _of_numbers(model: Autoencoder, x: Array, y: Any) -> dict[str, Callable[[], 
 
 
 def write(display: Any, path: Path) -> Path:
-    """Write a display's figure and close it."""
+    """Write a display's figure in the format of the path's ending, whole or not at all, and close it.
+
+    Raises:
+        ValueError: the place cannot be written; an older figure there stays as it was.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        display.figure_.savefig(path, dpi=DOTS_PER_INCH)
-    except OSError as error:
-        raise ValueError(f"cannot write {str(path)!r}: {error.strerror or error}; choose another folder") from None
+        with atomic(path) as beside:
+            display.figure_.savefig(beside, dpi=DOTS_PER_INCH, format=path.suffix.removeprefix(".") or "png")
     finally:
         plt.close(display.figure_)
     return path

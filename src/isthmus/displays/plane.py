@@ -85,7 +85,8 @@ class CodePlaneDisplay:
         """Give every class its own sign, its own text where that is short, and a colour."""
         from matplotlib import colormaps
 
-        short = all(len(str(name)) <= 2 for name in classes)
+        # Signs are mathematical text, in which $ and _ have a meaning of their own.
+        short = all(str(name).isalnum() and len(str(name)) <= 2 for name in classes)
         for i, name in enumerate(classes):
             marker = f"${name}$" if short else MARKERS[i % len(MARKERS)]
             colour = colormaps["tab10" if len(classes) <= 10 else "tab20"](i % 20)
@@ -97,7 +98,7 @@ class CodePlaneDisplay:
                 marker=marker,
                 color=colour,
                 linewidths=0.2 if short else 0,
-                label=shortened(str(name)),
+                label=shortened(str(name)).replace("$", r"\$"),
             )
         if not short:
             ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

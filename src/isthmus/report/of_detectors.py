@@ -23,17 +23,22 @@ def summary(found: Given) -> Summary:
     model = found.model
     scores, p = found.scores
     alarms = float(100 * (scores > -model.offset_).mean())
-    expected = Beside("expected if all are normal", 100 * model.alarm_rate)
+    rate = _alarm_rate(model)
+    expected = [] if rate is None else [Beside("expected if all are normal", 100 * rate)]
+    raised = "rows that raise an alarm"
+    if rate is None:
+        raised += f"; the threshold is the one that {100 * model.contamination:g} % of the fit's rows exceed"
     measures = [
-        Measure("rows above the threshold", alarms, "%", [expected], "", "rows that raise an alarm"),
+        Measure("rows above the threshold", alarms, "%", expected, "", raised),
         Measure("rows with p <= 0.01", float(100 * (p <= 0.01).mean()), "%", [Beside("expected", 1.0)], "", SMALL),
     ]
     if found.y is not None and _tells_anomalies(found.y):
         measures.append(_ranked(found.y, scores))
+    sizes = f"{len(found):,} rows of {found.cells.shape[1]:,} columns"
     return Summary(
         model="detector",
         title=title(model),
-        trained_on=f"rows like those of {found.name}: {len(found):,} rows of {found.cells.shape[1]:,} columns",
+        trained_on=f"{model.members_.spec.rows:,} rows; scored here {sizes} of {found.name}",
         parts=parts(model),
         measures=measures,
         curves=histories(model),
@@ -53,6 +58,11 @@ def histories(model: Any) -> list[Curve]:
     names = [f"denoiser {i + 1}" for i in range(denoisers)]
     names += [f"filler {i + 1}" for i in range(len(model.histories_) - denoisers)]
     return [curve for own, name in zip(model.histories_, names, strict=True) for curve in curves(own, name)]
+
+
+def _alarm_rate(model: Any) -> float | None:
+    """Return the share of normal rows above the threshold; None where a share of the fit's rows has placed it."""
+    return float(model.alarm_rate) if model.contamination in ("unknown", 0) else None
 
 
 def _tells_anomalies(y: Array) -> bool:
@@ -97,8 +107,9 @@ def calibrated(model: Any) -> Verdict:
 
 def _verdicts(model: Any, alarms: float) -> Any:
     yield calibrated(model)
-    if alarms > 200 * model.alarm_rate:
-        text = f"{alarms:.1f} % of these rows are above the threshold, {100 * model.alarm_rate:g} % were expected: "
+    rate = _alarm_rate(model)
+    if rate is not None and alarms > 200 * rate:
+        text = f"{alarms:.1f} % of these rows are above the threshold, {100 * rate:g} % were expected: "
         yield Verdict(
             "note", f"{text}either there are many anomalies, or these rows are of another kind than the fit's."
         )

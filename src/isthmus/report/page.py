@@ -50,7 +50,7 @@ class Report:
         """Write the page to a file, and return its path.
 
         Raises:
-            OSError: the file cannot be written; an older one there stays as it was.
+            ValueError: the file cannot be written; an older one there stays as it was.
         """
         with atomic(Path(path)) as beside:
             beside.write_text(self.html(), encoding="utf-8")

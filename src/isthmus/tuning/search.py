@@ -128,7 +128,7 @@ def tune(
         "share of held-out rows": held_out,
         "data": studies.digest(X),
     }
-    with studies.silent():
+    with studies.silent(), studies.stored(study):
         found = studies.opened(study, marks, epochs)
         interrupted = _search(found, settings, rest, held, trials, seed, callback)
         return _best(found, settings, X, refit=refit, interrupted=interrupted)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,30 @@ def silent() -> Iterator[None]:
             optuna.logging.set_verbosity(before)
 
 
+@contextmanager
+def stored(path: str | Path | None) -> Iterator[None]:
+    """Name the file of a study where it cannot be read or written: locked, without a right to write, damaged, full.
+
+    Raises:
+        ValueError: so it is.
+    """
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError, sqlite3.Error) as error:
+        # Optuna says only that something went wrong, and why stands in the error before.
+        cause: BaseException = error
+        while not isinstance(cause, sqlite3.Error) and (before := cause.__cause__ or cause.__context__) is not None:
+            cause = before
+        reason = str(cause).splitlines()[0].rstrip(".")
+        raise ValueError(
+            f"cannot read or write the study {path}: {reason}; end what else uses it, see that it may be written, or "
+            "give another file"
+        ) from error
+
+
 def opened(path: str | Path | None, marks: dict[str, Any], epochs: int) -> Study:
     """Return a new study, or that in a file, whose trials that were cut off are told as such.
 
@@ -77,9 +102,20 @@ def _storage(path: Path) -> Any:
 
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent} for the study; make it, or give another file")
-    if path.is_file() and path.stat().st_size and path.read_bytes()[:15] != b"SQLite format 3":
-        raise ValueError(f"{path} is no study: it is not an SQLite file; give another file")
+    if path.is_file() and path.stat().st_size:
+        with path.open("rb") as file:
+            if file.read(15) != b"SQLite format 3":
+                raise ValueError(f"{path} is no study: it is not an SQLite file; give another file")
+        if (tables := _tables(path)) and "studies" not in tables:
+            raise ValueError(f"{path} is no study: it has tables of another program ({tables[0]}); give another file")
     return RDBStorage(f"sqlite:///{path}")
+
+
+def _tables(path: Path) -> list[str]:
+    """Return the names of the tables of an SQLite file, which is left as it is."""
+    with closing(sqlite3.connect(path)) as there:
+        found = there.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        return sorted(name for (name,) in found)
 
 
 def begun(study: Study, seed: int) -> Trial:
