@@ -23,9 +23,10 @@ class Activity:
     r"""What every unit does in every row.
 
     A code is *sparse* where at least one unit is exactly zero in a hundredth of the rows or more, not counting units
-    that are zero in every row, unless all are: a dead unit says nothing of the others. A unit of a sparse code is active where :math:`h \ne 0`, and its typical value t is 0. In other codes every unit always says something:
-    t is the median, and a row is active where :math:`|h - t|` is more than half of the 99.5 % quantile of
-    :math:`|h - t|` (16 % of the rows, were the unit a Gaussian one; more than 0.5 for a logistic unit that is off).
+    that are zero in every row unless all are, as a dead unit says nothing of the others. A unit of a sparse code is
+    active where :math:`h \ne 0`, and its typical value t is 0. In other codes every unit always says something: t is
+    the median, and a row is active where :math:`|h - t|` is more than half of the 99.5 % quantile of :math:`|h - t|`
+    (16 % of the rows, were the unit a Gaussian one; more than 0.5 for a logistic unit that is off).
 
     Attributes:
         values: (rows, units): the code; of a code map the value at the place where it is farthest from t.
