@@ -134,7 +134,7 @@ def test_numbers_of_rows_are_the_callers():
 
 
 def test_what_was_given_stays_as_it_was():
-    start = quick(4)
+    start = quick(4, schema="auto")  # which looks at an array as at a table
     before = dict(vars(start))
     classifier(start).fit(X, Y)
     assert vars(start) == before
@@ -165,11 +165,10 @@ def test_targets_keep_their_units():
 
 
 def test_targets_far_from_zero_keep_their_digits():
-    y = 1e8 + X[:, 0]
+    few, y = X[:8].astype(np.float32), 1e8 + X[:, 0]
     found = SelfExplainingRegressor(quick(4), trainer=SHORT, random_state=0).fit(X, y)
-    told = found.explain(X[:8])
-    assert_allclose(told.contributions.sum(1)[:, 0], found.predict(X[:8]), rtol=0, atol=1e-5)
-    assert_allclose(found.intervene(X[:8], {}).logits_after[:, 0], found.predict(X[:8]), rtol=0, atol=1e-5)
+    assert_allclose(found.explain(few).contributions.sum(1)[:, 0], found.predict(few), rtol=0, atol=1e-5)
+    assert_allclose(found.intervene(few, {}).logits_after[:, 0], found.predict(few), rtol=0, atol=1e-5)
 
 
 def test_a_default_sees_columns_in_standard_deviations():
