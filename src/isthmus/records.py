@@ -106,6 +106,14 @@ class Batch:
             first = some.stop
         return found
 
+    def spaced(self, most: int) -> Batch:
+        """Return at most so many rows, evenly spaced from the first to the last."""
+        n = len(self.x)
+        if n <= most:
+            return self
+        some = torch.arange(most, device=self.x.device) * (n - 1) // max(1, most - 1)
+        return Batch(*(None if t is None else t[some] for t in (self.x, self.seen, self.weight, self.y)))  # type: ignore[arg-type]
+
     def own(self, noise: Noise) -> Noise:
         """Return a batch's noise as the rows see it that are here."""
         return noise if self.among is None else noise.share(self.among[0], len(self.x), self.among[1])

@@ -7,7 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from quick import TWO, identical, quick, rows, unit_rows
 from torch.utils.data import DataLoader, TensorDataset
 
-from isthmus import FineTunedClassifier, Trainer, load
+from isthmus import AnomalyDetector, FineTunedClassifier, Trainer, load
+from isthmus.estimators.parameters import seed_of
 from isthmus.parts import (
     KL,
     L1,
@@ -132,6 +133,14 @@ def test_no_method_touches_a_global_generator(fitted, tmp_path, untouched_genera
     load(fitted.save(tmp_path / "model"), architecture=architecture).sample(3)
     quick(random_state=None, corruption=Masking()).fit(X, sample_weight=np.ones(90), held_out=X[:9]).partial_fit(X)
     repr(fitted)
+
+
+def test_without_a_seed_numpys_generator_stays_where_it_is(untouched_generators):
+    before = np.random.get_state()[1].tolist(), np.random.get_state()[2]
+    quick().fit(X).evaluate(X, random_state=None)
+    AnomalyDetector(members=1, trainer=TWO).fit(X)
+    assert seed_of(None) != seed_of(None)
+    assert (np.random.get_state()[1].tolist(), np.random.get_state()[2]) == before
 
 
 def test_a_classifier_touches_no_global_generator(untouched_generators):

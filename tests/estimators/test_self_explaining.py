@@ -1,5 +1,7 @@
 """Contributions add up to what is predicted, interventions do what they say, and mistakes are named."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,9 @@ from sklearn.linear_model import LogisticRegression
 
 from isthmus import Autoencoder, SelfExplainingClassifier, SelfExplainingRegressor, Trainer
 from isthmus.estimators import SizeWarning
-from isthmus.parts import Adam, Conv, Cosine, Dense, TopK, Variational
+from isthmus.estimators.audit import Audit, conciseness
+from isthmus.estimators.audit_baselines import drawn
+from isthmus.parts import Adam, BatchTopK, Conv, Cosine, Dense, JumpReLU, TopK, Variational
 
 X = rows(150, seed=3)
 Y = np.array(["ash", "birch", "cedar"])[np.digitize(X[:, 0] - X[:, 1], np.quantile(X[:, 0] - X[:, 1], [0.3, 0.7]))]
@@ -118,6 +122,24 @@ def test_weights_of_rows_and_classes_count():
     assert set(np.unique(without.known_)) <= set(range(75))
 
 
+def test_numbers_of_rows_are_the_callers():
+    """Rows of weight 0 are left out of the fit and still count."""
+    weight = np.r_[np.zeros(20), np.ones(len(X) - 20)]
+    found = classifier().fit(X, Y, sample_weight=weight)
+    assert found.known_.min() == 20 and found.known_.max() == len(X) - 1
+    codes = found.autoencoder_.transform(X[found.known_])
+    assert_allclose(found.known_concepts_, codes, atol=1e-5)
+    best = found.explain(X[:1]).prototypes[:, 0]
+    assert_array_equal(best, 20 + found.autoencoder_.transform(X[20:]).argmax(axis=0))
+
+
+def test_what_was_given_stays_as_it_was():
+    start = quick(4, schema="auto")  # which looks at an array as at a table
+    before = dict(vars(start))
+    classifier(start).fit(X, Y)
+    assert vars(start) == before
+
+
 def test_a_table_with_holes_and_words_is_explained():
     frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": np.where(X[:, 2] > X[:, 2].mean(), "up", "down")})
     frame.loc[3, "a"] = np.nan
@@ -142,6 +164,13 @@ def test_targets_keep_their_units():
     assert "nothing changed: target 0 " in str(both.intervene(X[:8], {}))
 
 
+def test_targets_far_from_zero_keep_their_digits():
+    few, y = X[:8].astype(np.float32), 1e8 + X[:, 0]
+    found = SelfExplainingRegressor(quick(4), trainer=SHORT, random_state=0).fit(X, y)
+    assert_allclose(found.explain(few).contributions.sum(1)[:, 0], found.predict(few), rtol=0, atol=1e-5)
+    assert_allclose(found.intervene(few, {}).logits_after[:, 0], found.predict(few), rtol=0, atol=1e-5)
+
+
 def test_a_default_sees_columns_in_standard_deviations():
     data = load_breast_cancer()
     with pytest.warns(SizeWarning):
@@ -156,7 +185,7 @@ def test_a_default_sees_columns_in_standard_deviations():
         ({"reads": "tea leaves"}, "relevances read 'inputs' or 'code'"),
         ({"robustness": -1.0}, "robustness=-1.0 is not a weight"),
         ({"fidelity": "much"}, "fidelity='much' is not a weight"),
-        ({"frozen": 1}, "frozen=1 is neither"),
+        ({"frozen": 1}, "frozen=1 is neither True nor False; give one of them"),
         ({"relevances": Dense}, "give Dense\\(\\)"),
         ({"autoencoder": Autoencoder}, "give an instance"),
         ({"class_weight": "fair"}, "class_weight"),
@@ -174,6 +203,14 @@ def test_questions_are_refused_by_name(fitted):
         (lambda: fitted.explain(X[:2], against="oak"), "label oak"),
         (lambda: fitted.counterfactual(X[:2], target="oak"), "label oak"),
         (lambda: fitted.explain(X[:2, :3]), "features"),
+        (
+            lambda: fitted.intervene(X[:3], {0: [1, 2]}),
+            r"concept 0 .* shape \(2,\), but X has 3 rows; give one for all",
+        ),
+        (lambda: fitted.intervene(X[:3], {0: np.nan}), "concept 0 is set to a number that is not finite; give finite"),
+        (lambda: fitted.intervene(X[:3], {0: "oak"}), "concept 0 is set to 'oak', which is no number; give one"),
+        (lambda: fitted.explain(X[:3], against=["ash", "elm"]), r"shape \(2,\), but X has 3 rows; give one for all"),
+        (lambda: fitted.explain(X[:3], probes=-1), "probes=-1 is no number of neighbours; give a whole number"),
     ]:
         with pytest.raises(ValueError, match=says):
             question()
@@ -207,6 +244,38 @@ def test_an_audit_knows_a_linear_world_and_decoration():
     alone = classifier(alike, frozen=True, robustness=0.0, trainer=Trainer(60)).fit(X, Y).audit(X, Y)
     assert alone.leakage["concepts permuted"] == alone.score > alone.baselines["no model at all"]
     assert any("decoration" in sentence for sentence in alone.verdict)
+
+
+def test_a_decorated_model_that_reads_the_code_is_not_told_to_read_it():
+    told = Audit(
+        measure="accuracy",
+        score=0.9,
+        rows=9,
+        baselines={"no model at all": 0.5, "linear on the input": 0.5},
+        leakage=dict.fromkeys(("concepts permuted", "relevances at their mean", "concepts at their mean"), 0.9),
+        conciseness=1.0,
+        faithfulness=1.0,
+        completeness=0.0,
+        lipschitz=(1.0, 1.0),
+        eps=0.1,
+        error=0.5,
+    )
+    remedy = "raise robustness, or let them read the code"
+    assert any(sentence.endswith(remedy) for sentence in told.verdict)
+    assert any(sentence.endswith("raise robustness") for sentence in replace(told, reads="code").verdict)
+
+
+def test_what_moves_a_target_counts_in_either_direction_and_its_mean_does_not():
+    found = SelfExplainingRegressor(quick(3), trainer=SHORT, random_state=0).fit(X, 1e3 + X[:, 0])
+    told = found.explain(X[:4], probes=0)
+    parts = np.tile(np.array([1.0, -1.0, 0.0, 1e3])[:, None], (4, 1, 1))
+    assert conciseness(replace(told, contributions=parts)) == 2
+
+
+def test_concepts_that_were_never_trained_are_as_sparse_as_the_models():
+    for part, share in ((BatchTopK(2), 2 / 16), (JumpReLU(rate=0.1), 0.1)):
+        start = quick(16, bottleneck=part, architecture=Dense(())).fit(rows(400))
+        assert (drawn(start, rows(400)).transform(rows(400)) != 0).mean() == pytest.approx(share, abs=0.03)
 
 
 def test_an_audit_refits_and_speaks_of_targets():

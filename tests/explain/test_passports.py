@@ -13,7 +13,7 @@ from isthmus.explain import BANDS, activity, issuing
 from isthmus.explain.absorption import absorbed
 from isthmus.explain.activity import Activity, bands, contrasting
 from isthmus.explain.labels import lifts
-from isthmus.parts import Categorical, Conv, Dense, Normal, Rectified, TopK
+from isthmus.parts import Categorical, Conv, Dense, Normal, Poisson, Rectified, TopK
 
 DETECTOR, COPY, ALWAYS, DEAD, OTHER = range(5)
 READS = np.array([[1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [-1, -1, -1, -1], [0, 1, 0, 0]], dtype=float)
@@ -200,6 +200,44 @@ def test_tables_come_back_in_their_own_words():
     assert set(passport.traversal[:, 1]) <= {"north", "south"}
     assert str(passport.traversal[0, 2]).startswith("2020")
     json.dumps(book.to_dict(), allow_nan=False)
+
+
+def test_atoms_of_a_table_are_in_the_columns_that_a_linear_decoder_moves():
+    """Levels are decoded after all numbers, wherever their columns are, and as logits."""
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    age = rng.normal(40, 10, 200)
+    X = pd.DataFrame({"age": age, "smoker": np.where(age > 40, "yes", "no"), "income": rng.normal(1e4, 1e3, 200)})
+    model = Autoencoder(2, architecture=Dense(()), trainer=Trainer(epochs=60), random_state=0).fit(X)
+    book = passports(model, X)
+    assert book.atom_units == "1: another level, else sd"
+    writer = book.writer
+    on, off = activity.on_and_off(book.activity)
+    for unit in range(2):
+        codes = np.repeat(writer.mean.reshape(1, -1), 2, axis=0)
+        codes[:, unit] = on[unit], off[unit]
+        high, low = writer.expected(codes)
+        spread = writer.expected(writer.codes).std(axis=0)
+        moved = [(high[0] - low[0]) / spread[0], float(high[1] != low[1]), (high[2] - low[2]) / spread[2]]
+        assert_allclose(book.atoms[unit], moved, atol=1e-9)
+
+
+def test_atoms_of_counts_are_changes_of_the_log_rate():
+    X = np.random.default_rng(0).poisson(3.0, (80, 4)).astype(float)
+    counts = quick(2, architecture=Dense(()), likelihood=Poisson()).fit(X)
+    assert passports(counts, X).atom_units == "nats of the log rate"
+    assert passports(quick(2, architecture=Dense(())).fit(X > 2), X > 2).atom_units == "nats of the logit"
+
+
+def test_a_dead_unit_makes_no_code_sparse():
+    codes = np.random.default_rng(0).normal(size=(500, 3))
+    codes[:, 1] = 0
+    found = activity.activity(codes)
+    assert not found.sparse and found.rate[0] < 0.5 and activity.dead(found, False).tolist() == [False, True, False]
+    assert activity.activity(np.zeros((50, 2))).sparse
+    codes[:10, 0] = 0
+    assert activity.activity(codes).sparse
 
 
 def test_what_is_no_model_and_what_are_no_labels_are_refused(known):

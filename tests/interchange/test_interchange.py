@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from isthmus import Autoencoder, Trainer, load, recipes
+from isthmus.displays import PCAComparisonDisplay
 from isthmus.interchange import load_dictionary, save_dictionary
 from isthmus.parts import BatchTopK, Dense, Dictionary, Normal, Rectified, TopK, UnitNorm
 from isthmus.recipes import MECHANISMS
@@ -85,6 +86,27 @@ def test_the_largest_units_are_those_of_the_other_library(tmp_path):
         load_dictionary(written(tmp_path, t, settings | {"rescale_acts_by_decoder_norm": False}))
 
 
+@pytest.mark.parametrize("name", ["activation_fn_str", "activation_fn"])
+def test_old_saelens_files_name_their_activation(tmp_path, name):
+    t = tensors()
+    t["W_dec"] = t["W_dec"] / t["W_dec"].norm(dim=1, keepdim=True)
+    settings = {"architecture": "standard", name: "topk", "activation_fn_kwargs": {"k": 2}}
+    model = load_dictionary(written(tmp_path, t, settings))
+    assert ((model.transform(X) != 0).sum(axis=1) <= 2).all()
+    relu = {"architecture": "standard", name: "relu", "activation_fn_kwargs": None}
+    assert (load_dictionary(written(tmp_path, t, relu)).transform(X) > 0).sum() > 2 * len(X)
+
+
+def test_nothing_is_said_of_rows_that_only_the_other_library_saw(tmp_path):
+    model = load_dictionary(written(tmp_path, tensors(), {"architecture": "standard"}))
+    for read in (model, load(model.save(tmp_path / "here"))):
+        found = read.evaluate(X)
+        assert np.isnan(found.pca) and np.isnan(found.mean) and found.to_dict()["pca"] is None
+        assert "PCA" not in str(found) and "mean" not in str(found) and "variance explained" in str(found)
+    with pytest.raises(ValueError, match="training rows of this model are unknown"):
+        PCAComparisonDisplay.from_estimator(model, X)
+
+
 def test_a_batch_top_k_of_dictionary_learning_is_its_threshold(tmp_path):
     t = tensors()
     t = {
@@ -132,6 +154,8 @@ def test_what_was_read_is_an_estimator_like_any_other(tmp_path):
         ({"architecture": "transcoder"}, "SAELens: architecture='transcoder' is not known here"),
         ({"normalize_activations": "layer_norm"}, "normalize_activations='layer_norm' changes rows .* fold it"),
         ({"architecture": "jumprelu"}, "lacks 'threshold' of the layout 'sae_lens'; check who wrote it"),
+        ({"activation_fn_str": "tanh-relu"}, "activation_fn='tanh-relu' is not known here; convert one with 'relu'"),
+        ({"architecture": "gated", "activation_fn": "topk"}, "activation_fn='topk' is not known here"),
         ({"architecture": "topk"}, "k=None does not say how many units are active"),
         ([], "is damaged"),
     ],

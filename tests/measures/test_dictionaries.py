@@ -94,6 +94,7 @@ def test_precision_and_recall_of_a_unit_that_misses_and_of_one_that_says_too_muc
     assert found.precision.tolist() == [1, 0.5, 0] and found.recall.tolist() == [0.5, 1, 0]
     assert found.f1 == pytest.approx([2 / 3, 2 / 3, 0]) and found.feature.tolist() == [0, 0, -1]
     assert (detection(codes, feature, tolerance=1.0).f1 == 0).all()
+    assert detection(1.0 - feature, feature).feature.tolist() == [-1], "one that fires only where no feature is"
 
 
 def test_chunks_add_up():

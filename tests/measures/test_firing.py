@@ -65,5 +65,9 @@ def test_refusals():
     found = ExplainedVariance()
     found.add(np.ones((2, 3)), np.ones((2, 3)))
     assert np.isnan(found.value), "rows that do not vary leave nothing to explain"
+    tenths = ExplainedVariance()
+    for count in (3, 7, 11):
+        tenths.add(np.full((count, 3), 0.1), np.full((count, 3), 0.2))
+    assert np.isnan(tenths.value), "rounding is no variance"
     with pytest.raises(ValueError, match="a batch has rows of 2 numbers, earlier ones of 3; start anew"):
         found.add(np.ones((2, 2)), np.ones((2, 2)))

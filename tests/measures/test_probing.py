@@ -47,6 +47,16 @@ def test_entropy_of_pure_mixed_and_silent_units():
     assert found[:3].tolist() == [0, 0, 0] and found[3] == pytest.approx(np.log(3)) and np.isnan(found[4:]).all()
 
 
+@pytest.mark.parametrize("top", [1, 30, 50])
+def test_entropy_of_ties_does_not_depend_on_the_order_of_rows(top):
+    order = np.argsort(LABELS, kind="stable")
+    assert label_entropy(np.ones((90, 1)), LABELS[order], top) == pytest.approx(np.log(3))
+    halves = np.where(LABELS == 0, 2.0, 1.0)[order, None]
+    share = np.array([1.0, 0.0, 0.0] if top <= 30 else [30, 10, 10]) / (1 if top <= 30 else 50)
+    entropy = -(share[share > 0] * np.log(share[share > 0])).sum()
+    assert label_entropy(halves, LABELS[order], top) == pytest.approx(entropy)
+
+
 @given(SEEDS, st.integers(1, 20))
 def test_entropy_keeps_to_its_range_and_ignores_order_and_scale(seed, top):
     rng = np.random.default_rng(seed)
@@ -69,7 +79,16 @@ def test_units_that_share_a_label_do_not_count_twice():
     halves = np.zeros((90, 4))
     halves[np.arange(90), np.where(LABELS == 0, np.arange(90) // 3 % 2, LABELS + 1)] = 1
     assert matched_accuracy(halves, LABELS) == pytest.approx(5 / 6)
-    assert matched_accuracy(np.ones((90, 4)), LABELS) == pytest.approx(1 / 3)
+    one = np.zeros((90, 4))
+    one[:, 2] = 1
+    assert matched_accuracy(one, LABELS) == pytest.approx(1 / 3)
+
+
+def test_rows_without_a_largest_unit_count_as_wrong():
+    assert matched_accuracy(np.zeros((90, 4)), LABELS) == 0
+    silent = one_hot()
+    silent[LABELS == 0] = 0
+    assert matched_accuracy(silent, LABELS) == pytest.approx(2 / 3)
 
 
 def family(rows=400, seed=0):
@@ -128,6 +147,12 @@ def test_directions_can_be_probed():
         ),
         (lambda: k_sparse_probing(one_hot(), LABELS, 4), "k=4 of 3 units cannot be read; give 1 to 3"),
         (lambda: k_sparse_probing(one_hot(), np.arange(90) == 4), "class False|class True has fewer than two rows"),
+        (lambda: k_sparse_probing(one_hot(), LABELS, left_out=1.0), "left_out=1.0 is no share of the rows; give"),
+        (lambda: k_sparse_probing(np.eye(4), [0, 0, 1, 1]), "class 0 has 2 of 4 rows, too few .* give more rows"),
+        (
+            lambda: k_sparse_probing(one_hot(), np.arange(90) < 2, left_out=0.1),
+            "class False has 88 of 90 rows, too few",
+        ),
         (
             lambda: k_sparse_probing(one_hot() * np.nan, LABELS),
             "codes have a number that is not finite, first in row 0",
@@ -139,6 +164,7 @@ def test_directions_can_be_probed():
         (lambda: matched_accuracy(one_hot(), LABELS[1:]), "codes and labels have 90 and 89 rows; give"),
         (lambda: absorption(one_hot(), np.eye(2), one_hot(), LABELS), "3 units, atoms .* do not fit together"),
         (lambda: absorption(one_hot(), np.eye(3), one_hot(), LABELS, main=3), "main=3 of 3 units leaves none"),
+        (lambda: absorption(one_hot(), np.eye(3), one_hot(), LABELS, absorbers=0), "absorbers=0 lets no unit .* give"),
         (
             lambda: absorption(one_hot(), np.eye(3), one_hot(), LABELS, directions=np.eye(2)),
             r"directions of shape \(2, 2\) are not one of 3 entries per concept",

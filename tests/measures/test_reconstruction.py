@@ -39,6 +39,7 @@ def test_explained_variance_is_one_minus_a_ratio_of_sums():
     assert explained_variance(X, R) == pytest.approx(direct, abs=1e-12)
     assert explained_variance(X, np.broadcast_to(X.mean(axis=0), X.shape)) == pytest.approx(0, abs=1e-12)
     assert np.isnan(explained_variance(np.ones((3, 2)), np.ones((3, 2))))
+    assert np.isnan(explained_variance(np.full((7, 3), 0.1), np.full((7, 3), 0.1))), "rounding is no variance"
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(200, 6), (13, 6), (6, 6), (5, 9), (2, 30)])
@@ -53,12 +54,18 @@ def test_pca_error_is_scikit_learns(rows, columns):
 
 def test_both_ways_to_the_axes_agree():
     X = sample(60, 10)
-    many, few = principal_axes(np.repeat(X, 2, axis=0)), principal_axes(np.repeat(X, 2, axis=0)[:20])
+    many, few = principal_axes(np.repeat(X, 2, axis=0)), principal_axes(X[:20])
     assert many.axes.shape == few.axes.shape == (10, 10)
     for found in (many, few):
         np.testing.assert_allclose(found.axes @ found.axes.T, np.eye(10), atol=1e-12)
         assert (np.diff(found.variances) <= 0).all()
     np.testing.assert_allclose(many.variances.sum(), X.var(axis=0).sum())
+
+
+def test_few_rows_have_one_axis_less_than_rows():
+    train, test = sample(4, 9), sample(40, 9, seed=1)
+    assert principal_axes(train).axes.shape == (3, 9)
+    assert pca_error(train, test, 9) == pca_error(train, test, 3)
 
 
 def test_error_falls_with_size_from_the_means_to_nothing():

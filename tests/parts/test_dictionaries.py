@@ -219,6 +219,19 @@ def test_thresholds_start_where_the_rate_is_the_wanted_one():
     assert (rates - 0.1).abs().max() < 0.005
 
 
+def test_rows_in_an_order_start_thresholds_as_others_do():
+    x = Noise(1).normal(torch.empty(6000, 6, dtype=torch.float64)).sort(0).values
+    objective = objective_of(JumpReLU(rate=0.1), x=x)
+    assert (objective.run(Batch(x), None).posterior.active.mean(0) - 0.1).abs().max() < 0.005
+
+
+def test_spaced_rows_run_from_the_first_to_the_last():
+    batch = Batch(torch.arange(10.0)[:, None], weight=torch.arange(10.0), y=torch.arange(10))
+    some = batch.spaced(4)
+    assert some.x.flatten().tolist() == some.weight.tolist() == some.y.tolist() == [0, 3, 6, 9] and some.seen is None
+    assert batch.spaced(10) is batch and batch.spaced(1).y.tolist() == [0]
+
+
 def test_a_gated_unit_speaks_where_its_gate_is_open():
     part = Gated()
     memory = part.memory(Spec((4,)), (2,))

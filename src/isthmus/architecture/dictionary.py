@@ -65,12 +65,11 @@ class Dictionary(Architecture):
 
     def start(self, objective: Any, sample: Batch) -> None:
         """Put the centre at the geometric median of up to 32,768 rows."""
-        inputs = objective.model.stem(sample).flatten(1)
-        few = torch.linspace(0, len(inputs) - 1, min(len(inputs), ROWS), device=inputs.device).long()
-        weight = None if sample.weight is None else sample.weight[few]
+        few = sample.spaced(ROWS)
+        inputs = objective.model.stem(few).flatten(1)
         centre = objective.model.encoder.layers[1].centre
         with torch.no_grad():
-            centre.copy_(geometric_median(inputs[few].double(), weight).to(centre.dtype))
+            centre.copy_(geometric_median(inputs.double(), few.weight).to(centre.dtype))
 
 
 def geometric_median(x: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -14,6 +14,8 @@ from isthmus.component import Memory, number
 from isthmus.posterior import Dirac, Posterior
 from isthmus.records import Batch, Shape, Spec
 
+ROWS = 4096
+
 
 class _Jump(Function):
     """z = a [a > t], with the surrogate dz/dt = -(t / eps) K((a - t) / eps)."""
@@ -92,8 +94,7 @@ class JumpReLU(Bottleneck):
         if self.rate == 0:
             return
         with torch.no_grad():
-            few = Batch(sample.x[:4096], None if sample.seen is None else sample.seen[:4096])
-            features = model.encoder(model.stem(few), None)
+            features = model.encoder(model.stem(sample.spaced(ROWS)), None)
             values = features.movedim(1, -1).flatten(0, -2).sort(0).values
             at = min(len(values) - 1, int((1 - self.rate) * len(values)))
             model.memory.tenth.copy_(values[at].clamp_min(0) / 10)

@@ -87,9 +87,18 @@ class Compose(_Wrapper):
 
     >>> Compose((GaussianNoise(0.1), Masking(0.2)))
     Compose(parts=(GaussianNoise(), Masking(rate=0.2)))
+
+    Raises:
+        ValueError: no corruption to apply.
     """
 
     parts: tuple[Corruption, ...] = (GaussianNoise(), Masking())
+
+    def __post_init__(self) -> None:
+        """Refuse a chain of nothing."""
+        super().__post_init__()
+        if not self.parts:
+            raise ValueError(f"parts={self.parts!r} of Compose hold no corruption; give one or more, or use Clean()")
 
     @property
     def inside(self) -> tuple[Corruption, ...]:

@@ -40,7 +40,13 @@ class PCAComparisonDisplay:
 
     @classmethod
     def from_estimator(cls, model: Autoencoder, X: Any, *, ax: Axes | None = None) -> Self:
-        """Measure both on rows X, in standard deviations if the model scales every column by its own."""
+        """Measure both on rows X, in standard deviations if the model scales every column by its own.
+
+        Raises:
+            ValueError: the training rows are unknown, as of a model that another library trained.
+        """
+        if not model.past.baseline.known:
+            raise ValueError("training rows of this model are unknown, so PCA has none to be fitted to; fit one here")
         x = flat_rows(model, X)
         comparable, baseline = model.scaling_.comparable, model.past.baseline
         seen, back = comparable(x), comparable(model.answers.reconstructions(x))

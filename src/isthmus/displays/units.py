@@ -12,6 +12,7 @@ from torch import Tensor
 
 from isthmus.displays.look import Array, Look, look_of, panels, plain, shortened
 from isthmus.displays.source import code_shape, code_spread, liveliest, place, row_look
+from isthmus.explain.writing import middle
 
 if TYPE_CHECKING:
     from isthmus.estimators import Autoencoder
@@ -163,11 +164,6 @@ def strongest_inputs(model: Autoencoder, units: Sequence[int], steps: int = STEP
     with torch.no_grad():
         better = activations(ends[1]) > activations(ends[0])
     return torch.where(better[:, None], ends[1], ends[0]).cpu().numpy()
-
-
-def middle(shape: tuple[int, ...]) -> int:
-    """Return the middle place of a code (units, *places), counted through all places; 0 for a code vector."""
-    return int(np.ravel_multi_index([size // 2 for size in shape[1:]], shape[1:])) if shape[1:] else 0
 
 
 def ascend(x: Tensor, slope: Any, steps: int) -> Tensor:

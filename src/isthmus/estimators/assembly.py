@@ -112,13 +112,16 @@ def pick_shape(asked: Any, given: Shape, width: int) -> Shape:
     return tuple(int(n) for n in shape)
 
 
-def pick_units(n_components: Any, shape: Shape, places: int, x: np.ndarray[Any, Any]) -> int:
-    """Return the number of units (at each of ``places``); the default is lowered, with a warning, for narrow data."""
+def pick_units(n_components: Any, shape: Shape, places: int, x: np.ndarray[Any, Any], mode: str = "none") -> int:
+    """Return the number of units (at each of ``places``); the default is lowered, with a warning, for narrow data.
+
+    ``mode`` says how rows are scaled, and so in which units errors are measured.
+    """
     size = math.prod(shape)
     if isinstance(n_components, str):
         if n_components != "auto":
             raise ValueError(f"n_components={n_components!r} is unknown; give a whole number, 'auto' or None")
-        return intrinsic_dimension(x)
+        return intrinsic_dimension(Scaling.fit(x, mode).comparable(x))
     if n_components is not None:
         if isinstance(n_components, bool) or not isinstance(n_components, (int, np.integer)) or n_components < 1:
             raise ValueError(
@@ -225,7 +228,7 @@ def resolve(estimator: Any, x: np.ndarray[Any, Any], shape: Shape) -> Parts:
     likelihood = likelihood.suited(tensor(x))
     open_net = default_architecture(likelihood, bottleneck)
     architecture = part_of(estimator.architecture, Architecture, open_net, "architecture")
-    places = math.prod(architecture.code(shape, 1))
+    places, mode = math.prod(architecture.code(shape, 1)), estimator.form_.scaling(estimator.scaling, likelihood)
     penalties = () if estimator.penalties is None else estimator.penalties
     if not isinstance(penalties, (tuple, list)):
         penalties = (penalties,)
@@ -236,7 +239,7 @@ def resolve(estimator: Any, x: np.ndarray[Any, Any], shape: Shape) -> Parts:
         likelihood=likelihood,
         penalties=tuple(part_of(penalty, Penalty, None, "penalties") for penalty in penalties),
         trainer=part_of(estimator.trainer, Trainer, Trainer(), "trainer"),
-        units=pick_units(estimator.n_components, shape, places, x if table is None else np.nan_to_num(x)),
+        units=pick_units(estimator.n_components, shape, places, x if table is None else np.nan_to_num(x), mode),
     )
 
 

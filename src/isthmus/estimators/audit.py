@@ -41,13 +41,15 @@ class Audit:
             model on the input and on the concepts; and, where models were refitted, the same net trained for nothing
             but the prediction (``black box``) and the same net on concepts that were never trained.
         leakage: the model's score with its concepts taken from other rows, with relevances or concepts at their mean.
-        conciseness: how many concepts make up 95 % of what speaks for the prediction, mean over rows.
+        conciseness: how many concepts make up 95 % of what speaks for the prediction, mean over rows; of a regressor of
+            the lengths of what they add, in either direction, without the constant concept, mean over targets too.
         faithfulness: correlation of contributions with the fall of the probability when a concept is set to zero, mean
             over rows; of the logit it is 1 by construction. NaN for a regressor.
         completeness: the largest difference between a prediction and the sum of its contributions.
         lipschitz: median and 95 % quantile over rows of ``stability``, see ``explain``, and ``eps``, the distance.
         error: of the autoencoder, its squared error over that of as many principal components; NaN for tables.
         seeds: correlations of each refit's concepts with the model's, after matching; empty without refits.
+        reads: what the model's relevances see, ``inputs`` or ``code``.
     """
 
     measure: str
@@ -62,6 +64,7 @@ class Audit:
     eps: float
     error: float
     seeds: tuple[float, ...] = field(default=())
+    reads: str = "inputs"
 
     @property
     def verdict(self) -> list[str]:
@@ -107,7 +110,8 @@ def judged(audit: Audit) -> Any:
     if own <= base[CHANCE] + POINT:
         yield "warning: it does no better than no model at all"
     elif leak[PERMUTED] > own - POINT or leak[CONSTANT] > own - POINT:
-        yield "warning: concepts are decoration, relevances decide alone; raise robustness, or let them read the code"
+        remedy = ", or let them read the code" if audit.reads == "inputs" else ""
+        yield f"warning: concepts are decoration, relevances decide alone; raise robustness{remedy}"
     elif max(leak[CONSTANT], leak[PERMUTED]) > (own + base[CHANCE]) / 2:
         yield "warning: relevances know much of the answer without the concepts; raise robustness"
     if RANDOM in base and base[RANDOM] > own - POINT:
@@ -144,6 +148,7 @@ def audited(model: SelfExplainingEstimator, X: Any, y: Any, train: Any, refits: 
         eps=eps,
         error=error(model, test[0]),
         seeds=tuple(again(model, fit, test[0], i) for i in range(refits)),
+        reads=model.reads,
     )
 
 
@@ -175,14 +180,22 @@ def leakages(told: ConceptExplanation, score: Scores) -> dict[str, float]:
 
 
 def conciseness(told: ConceptExplanation) -> float:
-    """Return how many concepts make up 95 % of what speaks for the prediction rather than the next, mean over rows."""
+    """Return how many concepts make up 95 % of what speaks for the prediction rather than the next, mean over rows.
+
+    Targets have no next one: what counts there is how far each concept but the constant one moves them.
+    """
+    if not told.classes:
+        return _needed(np.abs(told.contributions[:, :-1]))
     each = np.arange(len(told.logits))
     predicted, counter = ranked(told.logits)
-    parts = told.contributions[each, :, predicted]
-    if told.logits.shape[1] > 1:
-        parts = parts - told.contributions[each, :, counter]
-    ahead = -np.sort(-np.clip(parts, 0, None), axis=1)
-    return float((np.cumsum(ahead, axis=1) < GAP * ahead.sum(1, keepdims=True)).sum(1).mean() + 1)
+    parts = told.contributions[each, :, predicted] - told.contributions[each, :, counter]
+    return _needed(np.clip(parts, 0, None))
+
+
+def _needed(parts: Array) -> float:
+    """Return how many of the largest parts, along the second axis, make up 95 % of all, mean over the other axes."""
+    largest = -np.sort(-parts, axis=1)
+    return float((np.cumsum(largest, axis=1) < GAP * largest.sum(1, keepdims=True)).sum(1).mean() + 1)
 
 
 def faithful(told: ConceptExplanation) -> float:

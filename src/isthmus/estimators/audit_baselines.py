@@ -10,13 +10,14 @@ from sklearn.base import clone
 
 from isthmus.estimators.inputs import Array, rows_at
 from isthmus.measures.dictionaries import matched_correlation
+from isthmus.records import Batch
 from isthmus.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
     from isthmus.estimators.self_explaining import SelfExplainingEstimator
 
-MOST, DRAWN = 20_000, 12
+MOST, LOOKED, DRAWN = 20_000, 4096, 12
 CHANCE, INPUT, CONCEPTS = "no model at all", "linear on the input", "linear on the concepts"
 BLACK_BOX, RANDOM = "black box", "random concepts"
 
@@ -86,13 +87,27 @@ def refitted(model: SelfExplainingEstimator, score: Scores, fit: tuple[Any, Arra
 
 
 def drawn(autoencoder: Autoencoder, X: Any) -> Autoencoder:
-    """Return an autoencoder whose weights are those that it would draw, without a look at any row."""
+    """Return an autoencoder whose weights are those that it would draw; rows say only what a unit's threshold is."""
     found = clone(autoencoder).set_params(trainer=Trainer(epochs=0)).fit(X)
     net = found.objective_.model
     with torch.no_grad():
         net.architecture.reset(net.encoder, net.decoder, found._noise.branch(DRAWN))
+        selective(found, some(X, LOOKED))
     found._answer_anew()
     return found
+
+
+def selective(found: Autoencoder, X: Any) -> None:
+    """Let the bottleneck learn from rows how many units are to be active, as thresholds do; no weight changes."""
+    objective, net = found.objective_, found.objective_.model
+    rows, device = found._rows(found._checked(X), None), next(net.parameters()).device
+    batch = Batch(rows.x.to(device), None if rows.seen is None else rows.seen.to(device))
+    net.bottleneck.start(objective, batch)
+    net.memory.train()
+    sums = net.bottleneck.tally(net(batch).of(net.memory))
+    if sums:
+        net.bottleneck.learn(net.memory, sums)
+    net.memory.eval()
 
 
 def again(model: SelfExplainingEstimator, fit: tuple[Any, Array], X: Any, i: int) -> float:

@@ -108,7 +108,13 @@ class ConceptExplanation:
 
 
 def explained(model: SelfExplainingEstimator, x: Array, against: Any, probes: int, eps: float) -> ConceptExplanation:
-    """Explain the predictions for rows, which are ``x`` as variables."""
+    """Explain the predictions for rows, which are ``x`` as variables.
+
+    Raises:
+        ValueError: probes that are no number of neighbours, or what ``places`` refuses.
+    """
+    if isinstance(probes, bool) or not isinstance(probes, (int, np.integer)) or probes < 0:
+        raise ValueError(f"probes={probes!r} is no number of neighbours; give a whole number from 0 up")
     concepts, relevances = model._taken_apart(x)
     told = apart(model, concepts, relevances, against)
     steady = stability(model, x, concepts, relevances, probes, eps)
@@ -159,8 +165,18 @@ def places(model: Any, against: Any, rows: int) -> Array:
     """
     if not hasattr(model, "classes_"):
         raise ValueError("against= names a class, and a regressor has none; leave it out")
-    asked = np.broadcast_to(np.asarray(against), (rows,))
-    return np.asarray(model._numbered(asked, "against"))
+    return np.asarray(model._numbered(per_row(np.asarray(against), rows, "classes asked for are"), "against"))
+
+
+def per_row(given: Array, rows: int, what: str) -> Array:
+    """Return one entry per row, of as many or of one for all.
+
+    Raises:
+        ValueError: another number of them.
+    """
+    if given.shape not in ((), (1,), (rows,)):
+        raise ValueError(f"{what} of shape {given.shape}, but X has {rows} rows; give one for all, or one per row")
+    return np.broadcast_to(given, (rows,))
 
 
 def concept_names(model: SelfExplainingEstimator) -> tuple[str, ...]:

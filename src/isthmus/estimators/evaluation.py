@@ -30,7 +30,7 @@ class Evaluation:
     Attributes:
         rows, variables, code: sizes; ``code`` counts the numbers per code.
         squared_error, pca, mean: summed over variables, averaged over rows: the model's, PCA's at equal code size
-            (fitted on training rows), and that of the training mean.
+            (fitted on training rows), and that of the training mean; NaN where training rows are unknown.
         explained: 1 - SS_res / SS_tot over all rows and variables.
         score: mean of ``score_samples``, nats per row.
         nll: importance-weighted estimate of -log p(x), nats per row, where asked for.
@@ -81,9 +81,10 @@ class Evaluation:
 
     def _errors(self) -> list[str]:
         unit = ", in standard deviations of the columns" if self.standardised else ""
-        beside = f"({self._beside_pca()}; the mean alone {self.mean:.6g})"
+        known = not math.isnan(self.pca)
+        beside = f"   ({self._beside_pca()}; the mean alone {self.mean:.6g})" if known else ""
         return [
-            f"squared error per row  {self.squared_error:.6g}   {beside}{unit}",
+            f"squared error per row  {self.squared_error:.6g}{beside}{unit}",
             f"variance explained     {self._share()}",
         ]
 

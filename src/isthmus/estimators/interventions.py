@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.component import suggest
-from isthmus.estimators.concept_explanation import concept_names, output_names, places, ranked
+from isthmus.estimators.concept_explanation import concept_names, output_names, per_row, places, ranked
 from isthmus.estimators.inputs import Array
 
 if TYPE_CHECKING:
@@ -116,8 +116,25 @@ def intervened(model: SelfExplainingEstimator, x: Array, given: Mapping[Any, Any
     concepts, relevances = model._taken_apart(x)
     after = concepts.copy()
     for name, value in given.items():
-        after[:, place(model, name)] = np.broadcast_to(np.asarray(value, dtype=after.dtype), (len(x),))
+        after[:, place(model, name)] = values(name, value, after.dtype, len(x))
     return Intervention(**outcome(model, concepts, relevances, after))
+
+
+def values(name: Any, value: Any, dtype: Any, rows: int) -> Array:
+    """Return what a concept is set to, one value for all rows or one for each.
+
+    Raises:
+        ValueError: as many values as there are no rows, or one that is no finite number.
+    """
+    try:
+        found = np.asarray(value, dtype=dtype)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"concept {name!r} is set to {value!r}, which is no number; give one, or one per row"
+        ) from None
+    if not np.isfinite(found).all():
+        raise ValueError(f"concept {name!r} is set to a number that is not finite; give finite numbers")
+    return per_row(found, rows, f"concept {name!r} is set to values")
 
 
 def outcome(model: SelfExplainingEstimator, before: Array, relevances: Array, after: Array) -> dict[str, Any]:

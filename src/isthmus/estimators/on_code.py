@@ -52,7 +52,8 @@ class OnCode(PartParameters):
     def _form(self, X: Any) -> Plain:
         """Return what rows are to the autoencoder, before it is fitted."""
         given = self._given(X)
-        return given.form_ if hasattr(given, "form_") else form_of(given, X)
+        # A clone, as looking at rows leaves their width and names behind, and what the user gave stays as it is.
+        return given.form_ if hasattr(given, "form_") else form_of(clone(given), X)
 
     def _seed(self) -> int:
         seed: int = Autoencoder(random_state=self.random_state)._seed()
@@ -216,5 +217,5 @@ def refuse_no_switch(value: Any, name: str) -> bool:
         ValueError: it is neither True nor False.
     """
     if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name}={value!r} is neither True nor False")
+        raise ValueError(f"{name}={value!r} is neither True nor False; give one of them")
     return bool(value)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
@@ -117,11 +118,13 @@ class PartParameters(BaseEstimator):
 
 
 def seed_of(random_state: Any) -> int:
-    """Return a seed from what scikit-learn takes as one; a RandomState moves on.
+    """Return a seed from what scikit-learn takes as one; a RandomState moves on, and None moves no one's generator.
 
     Raises:
         ValueError: something else.
     """
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31 - 1))
     try:
         return int(check_random_state(random_state).randint(2**31 - 1))
     except ValueError:

@@ -76,8 +76,9 @@ class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
             unit=self._unit() if settings["reads"] == "inputs" else 1.0,
             **settings,
         )
-        if weight is not None and not weight.all():
-            x, y, weight = x[weight > 0], y[weight > 0], weight[weight > 0]
+        kept = np.arange(len(x)) if weight is None else np.flatnonzero(weight)
+        if weight is not None and len(kept) < len(x):
+            x, y, weight = x[kept], y[kept], weight[kept]
         held = None if held_out is None else self._held_out(held_out)
         loop = trainer.fit(
             self.task_, self._rows(x, y, weight), noise, held_out=held, callbacks=callbacks, phase="explaining"
@@ -87,7 +88,7 @@ class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
         self.autoencoder_._seen.look(x, weight, self.autoencoder_.answers)
         # Rows that this fit holds out may have been the autoencoder's own, whose score is then no stranger's.
         self.autoencoder_._references = of_autoencoder(self.autoencoder_, x, None)
-        self._remember(x, noise.branch(SAMPLE))
+        self._remember(x, kept, noise.branch(SAMPLE))
         return self
 
     def _default(self, X: Any = None) -> Autoencoder:
@@ -127,11 +128,12 @@ class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
     def _held_out(self, pair: Any) -> Rows:
         raise NotImplementedError  # abstract
 
-    def _remember(self, x: Array, noise: Noise) -> None:
-        """Keep the concepts of training rows, for prototypes, ranges and nearest rows."""
-        self.known_ = np.sort(noise.permutation(len(x))[:KNOWN].numpy())
-        self.known_concepts_ = self.autoencoder_.answers.codes(x[self.known_]).astype(np.float32)
-        spread = np.nanstd(x[self.known_], axis=0)
+    def _remember(self, x: Array, numbers: Array, noise: Noise) -> None:
+        """Keep the concepts of training rows, for prototypes, ranges and nearest rows; ``numbers`` are the caller's."""
+        drawn = np.sort(noise.permutation(len(x))[:KNOWN].numpy())
+        self.known_, some = numbers[drawn], x[drawn]
+        self.known_concepts_ = self.autoencoder_.answers.codes(some).astype(np.float32)
+        spread = np.nanstd(some, axis=0)
         self.spread_ = np.where(np.isfinite(spread), spread, 0.0)
 
     # -- use --------------------------------------------------------------------------------------------------------

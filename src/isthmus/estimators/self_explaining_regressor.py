@@ -110,8 +110,9 @@ class SelfExplainingRegressor(RegressorMixin, SelfExplainingEstimator):
 
     def _in_units(self, relevances: Array) -> Array:
         """Return relevances in the units of the targets; the constant concept carries their mean."""
-        relevances = relevances * self.target_scale_.astype(relevances.dtype)
-        relevances[:, -1] += self.target_mean_.astype(relevances.dtype)
+        # In float64, as predictions are: a mean far from zero has no digits to spare.
+        relevances = relevances * self.target_scale_
+        relevances[:, -1] += self.target_mean_
         return relevances
 
     def _units_of_outputs(self) -> export.Units:

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.measures import dead_units
-
 Array = NDArray[Any]
 
 BANDS = ("0-25 %", "25-50 %", "50-75 %", "75-100 %")
@@ -24,10 +22,11 @@ FARTHEST, HALF = 0.995, 0.5
 class Activity:
     r"""What every unit does in every row.
 
-    A code is *sparse* where at least one unit is exactly zero in a hundredth of the rows or more. A unit of a sparse
-    code is active where :math:`h \ne 0`, and its typical value t is 0. In other codes every unit always says something:
-    t is the median, and a row is active where :math:`|h - t|` is more than half of the 99.5 % quantile of
-    :math:`|h - t|` (16 % of the rows, were the unit a Gaussian one; more than 0.5 for a logistic unit that is off).
+    A code is *sparse* where at least one unit is exactly zero in a hundredth of the rows or more, not counting units
+    that are zero in every row unless all are, as a dead unit says nothing of the others. A unit of a sparse code is
+    active where :math:`h \ne 0`, and its typical value t is 0. In other codes every unit always says something: t is
+    the median, and a row is active where :math:`|h - t|` is more than half of the 99.5 % quantile of :math:`|h - t|`
+    (16 % of the rows, were the unit a Gaussian one; more than 0.5 for a logistic unit that is off).
 
     Attributes:
         values: (rows, units): the code; of a code map the value at the place where it is farthest from t.
@@ -67,7 +66,8 @@ class Activity:
 def activity(codes: Array) -> Activity:
     """Look at codes, (rows, units) or (rows, units, *places)."""
     flat = codes.reshape(*codes.shape[:2], -1).astype(np.float64)
-    sparse = bool(((flat == 0).mean(axis=(0, 2)) >= ZEROS).any())
+    zeros = (flat == 0).mean(axis=(0, 2))
+    sparse = bool((zeros[zeros < 1] >= ZEROS).any() or (zeros == 1).all())
     typical = np.zeros(flat.shape[1]) if sparse else np.median(flat, axis=(0, 2))
     place = np.abs(flat - typical[:, None]).argmax(axis=2)
     values = np.take_along_axis(flat, place[:, :, None], axis=2)[:, :, 0]
@@ -85,7 +85,7 @@ def dead(found: Activity, density: bool) -> Array:
     standard deviation at most a hundredth of the liveliest unit's.
     """
     if found.sparse:
-        return dead_units(found.active.astype(float)) & ~found.active.any(axis=0)
+        return np.asarray(~found.active.any(axis=0))
     spread = found.values.std(axis=0)
     return np.asarray(spread <= (0.1 if density else 0.01 * spread.max()))
 

@@ -127,14 +127,14 @@ def _by_column(writer: Writer, atoms: Array, moves: Array) -> tuple[Array, Array
     spread = spreads(writer)
     # The distance from one level to another says nothing; that it changes does.
     atoms = np.where(levels(writer.model), atoms != 0, atoms)
-    drawn = atoms if writer.linear and "values out" not in writer.model.parts_.likelihood.provides else atoms / spread
+    drawn = atoms if writer.scale else atoms / spread
     return by_column(writer.model, drawn), by_column(writer.model, moves / spread)
 
 
 def _units(writer: Writer, shape: tuple[int, ...]) -> str:
     """Say in what units atoms are."""
-    if writer.linear and "values out" not in writer.model.parts_.likelihood.provides:
-        return "nats of the logit"
+    if writer.scale:
+        return f"nats of the {writer.scale}"
     if len(shape) > 1:
         return "units of the data"
     return "1: another level, else sd" if levels(writer.model).any() else "standard deviations"

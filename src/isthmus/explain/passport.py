@@ -35,8 +35,8 @@ class Passport:
         range: the least value, the 5, 25, 50, 75 and 95 % quantiles, and the largest; in sparse codes of active rows.
         bands: numbers of rows from each quarter of its values, weakest first.
         contrast: numbers of rows in which it speaks and others do not.
-        atom: (columns,): what it writes, in nats of the logit or the caller's units (see ``atom_units``); of tables in
-            standard deviations, the share of a level that changes among them.
+        atom: (columns,): what it writes, in nats of the logit or log rate or in the caller's units (see
+            ``atom_units``); of tables in standard deviations, the share of a level that changes among them.
         steps: (steps,): values along its range.
         traversal: (steps, columns): the mean code with the unit at each step, decoded, in the caller's units.
         where: (columns,): how much each place or column changes when it is taken away, mean over rows in which it is

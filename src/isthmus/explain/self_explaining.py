@@ -104,9 +104,8 @@ class SelfExplaining(Task):
                 f"labels run from {int(y.min())} to {int(y.max())}, but there are {self.outputs} classes; "
                 "number them from 0 up"
             )
-        rows = Batch(sample.x[:SAMPLE], None if sample.seen is None else sample.seen[:SAMPLE])
         was = self.training
-        self.relevances.measure(self.concepts(self.eval().model(rows)))
+        self.relevances.measure(self.concepts(self.eval().model(sample.spaced(SAMPLE))))
         self.train(was)
 
     # -- the prediction ---------------------------------------------------------------------------------------------

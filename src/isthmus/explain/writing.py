@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from isthmus.explain.activity import Activity, Array, spaced
+from isthmus.likelihood.poisson import Poisson
 
 if TYPE_CHECKING:
     from isthmus.estimators import Autoencoder
@@ -53,6 +54,19 @@ class Writer:
         size = math.prod(self._objective.model.outputs)
         return "linear decoder" in self.model.parts_.architecture.provides and size == self.model.spec_.size
 
+    @property
+    def says_outputs(self) -> bool:
+        """Whether atoms are weights of a linear decoder; of a table these are laid out kind by kind, in other units."""
+        return self.linear and self.model.form_.table is None
+
+    @property
+    def scale(self) -> str:
+        """What atoms that are weights are changes of, where their outputs are no values of the data; else nothing."""
+        likelihood = self.model.parts_.likelihood
+        if not self.says_outputs or "values out" in likelihood.provides:
+            return ""
+        return "log rate" if isinstance(likelihood, Poisson) else "logit"
+
     def _moved(self, on: Array, off: Array) -> tuple[Array, Array]:
         """Return the mean code with each unit on and off, at the middle place of a map: (units, units, places) each."""
         units, place = len(on), middle(self.shape)
@@ -71,11 +85,11 @@ class Writer:
         """Return what each unit writes when it goes on, (units, variables).
 
         Of a linear decoder these are its weights times (on - off): in the caller's units where its outputs are numbers
-        of the data, else in nats of the logit. Other decoders are followed into the expected data.
+        of the data, else in nats of the logit, or of the log rate of counts. Other decoders, and those of tables, are
+        followed into the expected data.
         """
-        if self.linear:
-            values = "values out" in self.model.parts_.likelihood.provides
-            return directions * self.model.scaling_.factor.ravel() if values else directions
+        if self.says_outputs:
+            return directions if self.scale else directions * self.model.scaling_.factor.ravel()
         high, low = self._moved(on, off)
         return self.expected(high) - self.expected(low)
 

@@ -52,7 +52,8 @@ def save_dictionary(model: Autoencoder, path: str | Path, layout: str = "sae_len
     Args:
         model: a fitted ``recipes.dictionary()``, or another ``Autoencoder`` with the architecture ``Dictionary()``.
         path: the folder, made where it does not exist.
-        layout: ``sae_lens``, ``sparsify`` or ``dictionary_learning``.
+        layout: ``sae_lens``, ``sparsify`` or ``dictionary_learning``, whose own loader opens ``ae.pt``, a pickle: make
+            it of the file written by ``torch.save(safetensors.torch.load_file("ae.safetensors"), "ae.pt")``.
 
     Raises:
         ValueError: an unknown layout, or a model that the other library cannot express.

@@ -44,8 +44,22 @@ def _refuse(library: str, settings: Settings, plain: dict[str, tuple[Any, ...]])
 # -- SAELens: W_enc (columns, units), W_dec (units, columns) ----------------------------------------------------------
 
 
+def _activated(kind: str, s: Settings) -> str:
+    """Return the architecture, which files before 6.0 call "standard" for every activation.
+
+    Raises:
+        ValueError: another activation.
+    """
+    name = s.get("activation_fn_str") or s.get("activation_fn") or "relu"
+    if name == "topk" and kind in ("standard", "topk"):
+        return "topk"
+    if name != "relu":
+        raise ValueError(f"SAELens: activation_fn={name!r} is not known here; convert one with 'relu' or 'topk'")
+    return kind
+
+
 def _read_sae_lens(t: Tensors, s: Settings) -> Weights:
-    kind = s.get("architecture", "standard")
+    kind = _activated(s.get("architecture", "standard"), s)
     names = {"standard": "relu", "topk": "topk", "jumprelu": "jumprelu", "gated": "gated"}
     if kind not in names:
         raise ValueError(f"SAELens: architecture={kind!r} is not known here; convert one of {', '.join(names)}")
@@ -57,7 +71,7 @@ def _read_sae_lens(t: Tensors, s: Settings) -> Weights:
     if kind == "gated":
         found = {"scale": t["r_mag"], "shift": t["b_mag"] - t["r_mag"].exp() * t["b_gate"]}
     if kind == "topk":
-        found = {"k": _k(s.get("k", s.get("activation_fn_kwargs", {}).get("k")))}
+        found = {"k": _k(s.get("k", (s.get("activation_fn_kwargs") or {}).get("k")))}
         if s.get("rescale_acts_by_decoder_norm"):
             length = atoms.norm(dim=1)
             encoder, bias, atoms = encoder * length.unsqueeze(1), bias * length, atoms / length.unsqueeze(1)

@@ -127,7 +127,7 @@ def calm(objective: Any, sample: Batch, spread: Tensor) -> None:
     Where an error of one counts exponentially, or in units of a small scale, random weights are far from any solution.
     """
     carrying = carriers(objective)
-    few = Batch(*(None if t is None else t[:1000] for t in (sample.x, sample.seen, sample.weight)))  # type: ignore[arg-type]
+    few = sample.spaced(1000)
     with torch.no_grad():
         away = (objective.model(few).output - silent(objective, few)) / spread
         squared = average(away.square(), Batch(few.x, weight=few.weight)).flatten()

@@ -60,7 +60,7 @@ def absorption(
         absorbers: How many units may absorb together.
 
     Raises:
-        ValueError: Shapes do not fit together, or there are no units beside the main ones.
+        ValueError: Shapes do not fit together, there are no units beside the main ones, or no unit may absorb.
 
     >>> atoms = np.array([[1.0, 0.0], [0.7, 0.7]])  # the second says parent and child at once
     >>> X = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
@@ -74,6 +74,8 @@ def absorption(
     alike(h, rows, "codes and X")
     if not 1 <= main < len(d):
         raise ValueError(f"main={main} of {len(d)} units leaves none to absorb; give 1 to {len(d) - 1}")
+    if absorbers < 1:
+        raise ValueError(f"absorbers={absorbers} lets no unit absorb; give a whole number from 1 up")
     _, member = one_vs_rest(labels, len(rows))
     w = unit_length(table(_probes(rows, member) if directions is None else directions, "directions", "entries"))
     if w.shape != (member.shape[1], rows.shape[1]):

@@ -17,7 +17,8 @@ class Baseline:
     """The mean and the leading principal axes of training rows, small enough to travel with a model.
 
     ``axes`` is (k, columns). The rows used are all of them where their covariance costs at most 1e10 products, else an
-    evenly spaced share; ``rows`` says how many.
+    evenly spaced share; ``rows`` says how many. Where there were none, as of a model that another library trained,
+    errors are NaN.
     """
 
     mean: Array
@@ -37,13 +38,22 @@ class Baseline:
         axes = found.axes[:k][varying[:k]]
         return cls(found.centre.astype(np.float32), axes.astype(np.float32), np.array([len(used)]))
 
+    @property
+    def known(self) -> bool:
+        """Whether there were rows to measure."""
+        return bool(np.any(self.rows))
+
     def errors(self, X: Array) -> Array:
         """Return the squared error of each row after projection on the axes, summed over columns."""
+        if not self.known:
+            return np.full(len(X), np.nan)
         kept = PrincipalAxes(self.mean.astype(np.float64), self.axes.astype(np.float64), np.empty(0))
         return kept.errors(X, len(self.axes))
 
     def errors_of_mean(self, X: Array) -> Array:
         """Return the squared error of each row against the mean alone."""
+        if not self.known:
+            return np.full(len(X), np.nan)
         return PrincipalAxes(self.mean.astype(np.float64), self.axes, np.empty(0)).errors(X, 0)
 
     def arrays(self) -> dict[str, Array]:

@@ -114,10 +114,10 @@ class Detection:
     """How well each unit tells that its feature is present, each (units,).
 
     Attributes:
-        feature: The feature that the unit tells best; -1 for one that never fires.
+        feature: The feature that the unit tells best; -1 for one that never fires where a feature is present.
         precision: The share of the unit's firings in which the feature is present.
         recall: The share of the feature's rows in which the unit fires.
-        f1: Their harmonic mean; all three are 0 for a unit that never fires.
+        f1: Their harmonic mean; all three are 0 for a unit without a feature.
     """
 
     feature: Array
@@ -151,7 +151,7 @@ def detection(codes: Array, features: Array, tolerance: float = 0.0) -> Detectio
     units = np.arange(len(best))
     hits = both[units, best]
     precision, recall = hits / np.maximum(fires, 1), hits / np.maximum(present[best], 1)
-    return Detection(np.where(fires > 0, best, -1), precision, recall, f1[units, best])
+    return Detection(np.where(hits > 0, best, -1), precision, recall, f1[units, best])
 
 
 def _counts(found: Array, true: Array, tolerance: float) -> tuple[Array, Array, Array]:

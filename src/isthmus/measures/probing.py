@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,8 @@ def k_sparse_probing(
         random_state: Seed of the split.
 
     Raises:
-        ValueError: k is not 1 to the number of units, rows differ in number, or a class has fewer than two rows.
+        ValueError: k is not 1 to the number of units, rows differ in number, ``left_out`` is no share, or a class has
+            fewer than two rows, or too few for some of both kinds among those left out.
 
     >>> y = np.arange(80) % 2
     >>> k_sparse_probing(np.stack([np.zeros(80), y], axis=1), y)
@@ -54,6 +56,8 @@ def k_sparse_probing(
     found = table(codes, "codes").astype(np.float64)
     if not 1 <= k <= found.shape[1]:
         raise ValueError(f"k={k} of {found.shape[1]} units cannot be read; give 1 to {found.shape[1]}")
+    if not 0 < left_out < 1:
+        raise ValueError(f"left_out={left_out!r} is no share of the rows; give a number between 0 and 1")
     names, member = one_vs_rest(labels, len(found))
     spread = found.std(axis=0)
     standard = (found - found.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
@@ -65,20 +69,39 @@ def _probe(h: Array, y: Array, name: Any, k: int, left_out: float, seed: int) ->
     """Return the units that one probe reads, and its balanced accuracy on rows left out."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import balanced_accuracy_score
-    from sklearn.model_selection import train_test_split
 
-    if min(y.sum(), (~y).sum()) < 2:
-        raise ValueError(f"class {name!s} has fewer than two rows in or out of it; leave it out or give more rows")
-    train, test, y_train, y_test = train_test_split(h, y, test_size=left_out, stratify=y, random_state=seed)
+    train, test, y_train, y_test = _split(h, y, name, left_out, seed)
     apart = np.abs(train[y_train].mean(axis=0) - train[~y_train].mean(axis=0))
     units = np.argsort(-apart, kind="stable")[:k]
     probe = LogisticRegression(class_weight="balanced", max_iter=1000).fit(train[:, units], y_train)
     return units, float(balanced_accuracy_score(y_test, probe.predict(test[:, units])))
 
 
+def _split(h: Array, y: Array, name: Any, left_out: float, seed: int) -> tuple[Array, Array, Array, Array]:
+    """Return rows to learn from and rows to measure on, and which of them are in the class.
+
+    Raises:
+        ValueError: one of both has rows of one kind only.
+    """
+    from sklearn.model_selection import train_test_split
+
+    if min(y.sum(), (~y).sum()) < 2:
+        raise ValueError(f"class {name!s} has fewer than two rows in or out of it; leave it out or give more rows")
+    measured = math.ceil(left_out * len(y))
+    if 2 <= measured <= len(y) - 2:
+        train, test, y_train, y_test = train_test_split(h, y, test_size=left_out, stratify=y, random_state=seed)
+        if len(np.unique(y_train)) == len(np.unique(y_test)) == 2:
+            return train, test, y_train, y_test
+    raise ValueError(
+        f"class {name!s} has {y.sum()} of {len(y)} rows, too few to have rows in and out of it both among the "
+        f"{measured} left out and among the rest; give more rows, another left_out, or leave the class out"
+    )
+
+
 def label_entropy(codes: Array, labels: Any, top: int = 50) -> Array:
     r"""Return :math:`-\sum_c p_c \log p_c` of the labels of the rows that activate each unit most, (units,).
 
+    Where more rows are tied than fit, each counts as the share of them that fits, so that their order says nothing.
     In nats: 0 where all show one label, :math:`\log C` where C labels are equally frequent. Only rows in which the unit
     is above zero count; NaN for a unit that never is. Labels that are rare in the rows are rare among the top ones by
     chance too, and a unit may stand for something that labels do not name: low entropy says that a unit is about a
@@ -101,12 +124,18 @@ def label_entropy(codes: Array, labels: Any, top: int = 50) -> Array:
     numbers, classes = _numbered(labels, found)
     entropies = np.full(found.shape[1], np.nan)
     for unit, values in enumerate(found.T):
-        rows = np.argsort(-values, kind="stable")[:top]
-        rows = rows[values[rows] > 0]
-        if len(rows):
-            share = np.bincount(numbers[rows], minlength=classes) / len(rows)
+        kept = min(top, int((values > 0).sum()))
+        if kept:
+            share = np.bincount(numbers, weights=_highest(values, kept), minlength=classes) / kept
             entropies[unit] = -(share[share > 0] * np.log(share[share > 0])).sum() + 0.0
     return entropies
+
+
+def _highest(values: Array, kept: int) -> Array:
+    """Return how much each row counts among so many largest ones: 1, 0, or the same share for all tied at the cut."""
+    cut = np.partition(values, len(values) - kept)[len(values) - kept]
+    above, tied = values > cut, values == cut
+    return np.asarray(above + tied * ((kept - above.sum()) / tied.sum()))
 
 
 def matched_accuracy(codes: Array, labels: Any) -> float:
@@ -116,7 +145,8 @@ def matched_accuracy(codes: Array, labels: Any) -> float:
     (Yang et al., 2010, Image clustering using local discriminant models and global integration). It answers "are ten
     concepts the ten digits?": 1 where they are, the share of the largest label where every row has the same largest
     unit. The units' scales decide which is largest, so standardise codes whose units have none in common. Rows of a
-    unit without a label count as wrong, so that a dictionary with more units than labels cannot reach 1 by splitting.
+    unit without a label count as wrong, so that a dictionary with more units than labels cannot reach 1 by splitting;
+    so do rows in which several units are the largest, as where all are silent.
 
     Args:
         codes: (rows, units).
@@ -133,7 +163,8 @@ def matched_accuracy(codes: Array, labels: Any) -> float:
     found = table(codes, "codes")
     numbers, classes = _numbered(labels, found)
     together = np.zeros((found.shape[1], classes))
-    np.add.at(together, (found.argmax(axis=1), numbers), 1)
+    alone = (found == found.max(axis=1, keepdims=True)).sum(axis=1) == 1
+    np.add.at(together, (found.argmax(axis=1)[alone], numbers[alone]), 1)
     return float(together[linear_sum_assignment(together, maximize=True)].sum() / len(found))
 
 

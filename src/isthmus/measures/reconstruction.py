@@ -48,8 +48,16 @@ def explained_variance(X: Array, reconstruction: Array) -> float:
     >>> explained_variance(X, X), explained_variance(X, np.ones((2, 2)))
     (1.0, 0.0)
     """
-    total = mean_error(X, X) * len(X)
+    total = _variation(X)
     return float(1 - squared_error(X, reconstruction).sum() / total) if total > 0 else float("nan")
+
+
+def _variation(X: Array) -> float:
+    """Return the sum of squares about the columns' means."""
+    flat = _flat(X)
+    # The mean of equal numbers may differ from them in the last digit.
+    varies, centre = flat.max(axis=0) > flat.min(axis=0), flat.mean(axis=0, dtype=np.float64)
+    return float(sum(_squares((chunk - centre) * varies).sum() for chunk in _chunks(X)))
 
 
 def mean_error(X_train: Array, X_test: Array) -> float:
@@ -108,7 +116,9 @@ def principal_axes(
         variances, vectors = eigh(covariance, subset_by_index=which)
         return PrincipalAxes(centre, vectors.T[::-1], variances[::-1].clip(0))
     _, singular, axes = np.linalg.svd((rows - centre) * root, full_matrices=False)
-    return PrincipalAxes(centre, axes, singular**2)
+    # A direction in which the rows do not vary is rounding, and would explain other rows by chance.
+    varying = singular**2 > 1e-12 * np.square(singular).sum()
+    return PrincipalAxes(centre, axes[varying], singular[varying] ** 2)
 
 
 def _mean(rows: Array, share: Array) -> Array:

@@ -25,7 +25,8 @@ class ExplainedVariance:
     def __init__(self) -> None:
         """Begin with no rows."""
         self.rows = 0
-        self._mean, self._total, self._residual = np.zeros(0), 0.0, 0.0
+        self._mean, self._total, self._residual = np.zeros(0), np.zeros(0), 0.0
+        self._low, self._high = np.zeros(0), np.zeros(0)
 
     def add(self, X: Array, reconstruction: Array) -> None:
         """Count some rows, (rows, *shape), and the same rows as they came back.
@@ -42,11 +43,15 @@ class ExplainedVariance:
             raise ValueError(f"a batch has rows of {mean.size} numbers, earlier ones of {self._mean.size}; start anew")
         away = mean - self._mean if self.rows else np.zeros_like(mean)
         n, m = self.rows, len(flat)
-        self._total += float(np.square(flat - mean).sum()) + n * m / (n + m) * float(away @ away)
+        total, low, high = np.square(flat - mean).sum(axis=0), flat.min(axis=0), flat.max(axis=0)
+        self._total = self._total + total + n * m / (n + m) * np.square(away) if n else total
+        self._low, self._high = (np.minimum(self._low, low), np.maximum(self._high, high)) if n else (low, high)
         self._mean = self._mean + away * (m / (n + m)) if n else mean
         self._residual, self.rows = self._residual + residual, n + m
 
     @property
     def value(self) -> float:
         """The explained variance so far; NaN where rows do not vary, or there are none."""
-        return 1 - self._residual / self._total if self._total > 0 else float("nan")
+        # Of a column that does not vary the sum may be rounding, as the mean of equal numbers is.
+        total = float(self._total[self._high > self._low].sum())
+        return 1 - self._residual / total if total > 0 else float("nan")
