@@ -39,6 +39,7 @@ VARIANTS = {
     "silu, 5 draws": Settings(draws=5, epochs=100),
     "silu, 5 draws, 400 epochs": Settings(draws=5),
     "silu, 5 draws, 600 epochs": Settings(draws=5, epochs=600),
+    "silu, 10 draws, 200 epochs": Settings(draws=10, epochs=200),
     "relu, batch-normalised": Settings(activation="relu", norm="batch", rate=3e-3, epochs=200),
 }
 
@@ -53,7 +54,7 @@ TABLE = Table(
         "cpu_minutes": Column("minutes", "{:.1f}"),
     },
     rows=tuple(VARIANTS),
-    targets={"silu": "≤ 89.8", "silu, 5 draws, 600 epochs": "≤ 89.8"},
+    targets={"silu": "≤ 89.8", "silu, 10 draws, 200 epochs": "≤ 89.8"},
 )
 
 

@@ -85,12 +85,15 @@ class Stem(nn.Module):
             return None
         level = self.level(corrupted)
         values, here = self.numbers(corrupted)
-        return values / (1 + level.square()), torch.where(here > 0, level / (1 + level.square()).sqrt(), 1.0)
+        gain = level / (1 + level.square()).sqrt()
+        return values / (1 + level.square()), gain if here is None else torch.where(here > 0, gain, 1.0)
 
-    def numbers(self, batch: Batch | Corrupted) -> tuple[Tensor, Tensor]:
-        """Return numbers in the places of the outputs that speak of them, and 1 where one was seen; 0 elsewhere."""
-        here = self._flags(batch.x, batch.seen)
-        return batch.x * here, here
+    def numbers(self, batch: Batch | Corrupted) -> tuple[Tensor, Tensor | None]:
+        """Return numbers in the places of the outputs that speak of them, and 1 where one was seen; 0 elsewhere.
+
+        None is flags where all outputs speak of numbers that were seen.
+        """
+        return (batch.x, None) if batch.seen is None else (batch.x * batch.seen, batch.seen)
 
 
 class TableStem(Stem):
@@ -170,4 +173,5 @@ class TableStem(Stem):
 
 def stem_of(spec: Spec) -> Stem:
     """Return the stem for data like ``spec``."""
-    return TableStem(spec) if spec.table else Stem(spec)
+    mixed = spec.table and any(column.kind != "number" for column in spec.columns)
+    return TableStem(spec) if mixed else Stem(spec)
