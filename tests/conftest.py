@@ -1,7 +1,11 @@
 """What every test shares: one thread per process, examples drawn alike on every run, generators left alone."""
 
 import os
+import signal
 
+# Shells start what runs in the background deaf to Ctrl-C, and child processes inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Read when the linear algebra is loaded, so set before torch is; child processes inherit it.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
