@@ -69,7 +69,7 @@ def test_pictures_of_two_sizes_are_stretched_by_the_option_of_this_command(shell
     for i, size in enumerate([(8, 8), (9, 8)]):
         Image.fromarray(np.zeros(size, np.uint8)).save(tmp_path / f"{i}.png")
     done = shell("report", model, tmp_path, "-o", tmp_path / "page.html")
-    assert done.code == 2 and "--stretch HEIGHTxWIDTH" in done.err and "--size" not in done.err, done.err
+    assert done.code == 2 and "of a report --stretch" in done.err, done.err
     assert "--stretch '8' is not" in shell("report", model, tmp_path, "--stretch", "8").err
     assert "--size HEIGHTxWIDTH" in shell("evaluate", model, tmp_path).err
     done = shell("report", model, tmp_path, "-o", tmp_path / "page.html", "--stretch", "8x8")

@@ -294,3 +294,13 @@ def test_weights_decide_the_start_the_samples_and_the_baseline():
     assert_allclose(found.pca, pca_error(near, near, 2), rtol=1e-3)
     stream = quick().partial_fit(near).partial_fit(far, sample_weight=np.r_[1.0, np.zeros(59)])
     assert len(stream.past.codes) == 61
+
+
+def test_a_fitted_model_is_given_rows_like_those_of_its_fit():
+    model = quick().fit(X)
+    holed = np.where(np.arange(X.size).reshape(X.shape) == 9, np.nan, X)
+    with pytest.raises(ValueError, match="column 1 has 1 such cell; the model was fitted to rows without holes, drop"):
+        model.transform(holed)
+    words = np.full((1, X.shape[1]), "a", dtype=object)
+    with pytest.raises(ValueError, match="'a'; the model was fitted to numbers, give the columns that it was fitted"):
+        model.transform(words)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +43,7 @@ def read(source: str, reading: Reading, *, types: Mapping[str, Any] | None = Non
     size = sizes(reading.size, stretch)
     if size is not None and len(size) != 2:
         raise ValueError(f"--{stretch} {reading.size!r} is not HEIGHTxWIDTH; write for example 28x28")
-    with Download(quiet=quiet) as shown, option_called(f"--{stretch}"):
+    with Download(quiet=quiet) as shown:
         return read_rows(
             source,
             label=reading.label,
@@ -54,22 +53,6 @@ def read(source: str, reading: Reading, *, types: Mapping[str, Any] | None = Non
             types=types,
             progress=shown.step,
         )
-
-
-@contextmanager
-def option_called(name: str) -> Iterator[None]:
-    """Let advice to stretch pictures speak of the option of this command.
-
-    Raises:
-        ValueError: the one that is raised inside.
-    """
-    try:
-        yield
-    except ValueError as error:
-        text = str(error)
-        if name == "--size" or "--size HEIGHTxWIDTH" not in text:
-            raise
-        raise ValueError(text.replace("--size HEIGHTxWIDTH", f"{name} HEIGHTxWIDTH")) from error
 
 
 def opened(source: str, reading: Reading, *, asked: bool, table: bool) -> Stream | None:

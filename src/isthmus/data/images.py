@@ -53,7 +53,7 @@ def stack(paths: list[Path], size: tuple[int, int] | None = None) -> Array:
         if picture.shape[1:] != pixels[0].shape[1:]:
             raise ValueError(
                 f"picture {str(path)!r} is {_extent(picture)} and {paths[0].name!r} is {_extent(pixels[0])}; "
-                "stretch all of them to one with --size HEIGHTxWIDTH (in Python, size=(height, width))"
+                "stretch all of them to one, size=(height, width): --size HEIGHTxWIDTH, of a report --stretch"
             )
     channels = max(len(picture) for picture in pixels)
     X = np.empty((len(pixels), channels, *pixels[0].shape[1:]), np.float32)

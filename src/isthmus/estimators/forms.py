@@ -12,7 +12,7 @@ from torch import Tensor
 from isthmus.data.codec import Schema, TableCodec
 from isthmus.data.frames import refuse_twice
 from isthmus.estimators import assembly
-from isthmus.estimators.inputs import Array, gather, like, refuse_holes, row_shape, validated
+from isthmus.estimators.inputs import WHOLE, Array, gather, like, refuse_holes, row_shape, validated
 from isthmus.likelihood import Likelihood
 from isthmus.records import Spec
 
@@ -50,7 +50,7 @@ class Plain:
     def refuse_cells(self, estimator: Any, x: Array, scored: bool) -> None:
         """Refuse holes, and for scores values that the likelihood does not know; codes need none, except of levels."""
         names = getattr(estimator, "feature_names_in_", None)
-        refuse_holes(x, names)
+        refuse_holes(x, names, WHOLE)
         if scored or estimator.spec_.levels:
             chosen = estimator.likelihood is None
             assembly.refuse_unsupported(x, estimator.parts_.likelihood, names, chosen=chosen)

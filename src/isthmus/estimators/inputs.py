@@ -19,6 +19,9 @@ BLOCK = 4096
 
 ENCODE = "read X as a table (schema='auto'), drop the column or encode it first (sklearn.preprocessing.OneHotEncoder)"
 FILL = "read X as a table (schema='auto'), which may have holes, drop those rows or fill them (SimpleImputer)"
+# A model that is fitted is what it is.
+ALIKE = "the model was fitted to numbers, give the columns that it was fitted to"
+WHOLE = "the model was fitted to rows without holes, drop those rows or fill them (SimpleImputer)"
 EXPECTED = "give an array, a data frame, a torch tensor, Dataset or DataLoader"
 
 
@@ -130,35 +133,35 @@ def row_shape(X: Any) -> tuple[int, ...]:
     return tuple(X.shape[1:])
 
 
-def refuse_text(X: Any) -> None:
+def refuse_text(X: Any, remedy: str = ENCODE) -> None:
     """Refuse columns of a data frame or array that hold no numbers, by name.
 
     Raises:
         ValueError: text, dates, categories or complex numbers.
     """
     if not isinstance(X, np.ndarray):
-        _refuse_words_of_frame(X)
+        _refuse_words_of_frame(X, remedy)
     elif X.dtype.kind == "c":
         raise ValueError("Complex data not supported: give real and imaginary parts as columns of their own")
     elif X.dtype.kind in "OSU" and X.ndim == 2:
-        _refuse_words(X)
+        _refuse_words(X, remedy)
 
 
-def _refuse_words_of_frame(X: Any) -> None:
+def _refuse_words_of_frame(X: Any, remedy: str) -> None:
     import narwhals.stable.v2 as nw
 
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         for name, dtype in zip(frame.columns, frame.schema.values(), strict=True):
             if not (dtype.is_numeric() or dtype == nw.Boolean):
-                raise ValueError(f"could not convert column {name!r} to numbers: it holds {dtype}; {ENCODE}")
+                raise ValueError(f"could not convert column {name!r} to numbers: it holds {dtype}; {remedy}")
 
 
-def _refuse_words(X: Array) -> None:
+def _refuse_words(X: Array, remedy: str) -> None:
     for column in range(X.shape[1]):
         for row, cell in enumerate(X[:, column]):
             if isinstance(cell, (str, bytes)) and not _reads_as_number(cell):
-                raise ValueError(f"could not convert column {column} to numbers: row {row} holds {cell!r}; {ENCODE}")
+                raise ValueError(f"could not convert column {column} to numbers: row {row} holds {cell!r}; {remedy}")
 
 
 def _reads_as_number(cell: str | bytes) -> bool:
@@ -179,7 +182,7 @@ def validated(estimator: Any, X: Any, *, reset: bool, finite: bool = True) -> Ar
     """
     X = gather(X)
     refuse_flat(X)
-    refuse_text(X)
+    refuse_text(X, ENCODE if reset else ALIKE)
     given = X
     if len(X.shape) > 2:
         X = np.asarray(X).reshape(len(X), -1) if len(X) else np.empty((0, 1))
@@ -188,7 +191,7 @@ def validated(estimator: Any, X: Any, *, reset: bool, finite: bool = True) -> Ar
     except ValueError as error:
         raise ValueError(f"{error}{_about_columns(estimator, given, str(error))}") from None
     if finite:
-        refuse_holes(X, getattr(estimator, "feature_names_in_", None))
+        refuse_holes(X, getattr(estimator, "feature_names_in_", None), FILL if reset else WHOLE)
     return np.asarray(X)
 
 
@@ -197,7 +200,7 @@ def blocks(x: Array) -> Iterator[Array]:
     return (x[start : start + BLOCK] for start in range(0, len(x), BLOCK))
 
 
-def refuse_holes(X: Array, names: Any = None) -> None:
+def refuse_holes(X: Array, names: Any = None, remedy: str = FILL) -> None:
     """Refuse cells without a finite number, naming the first column that has one.
 
     Raises:
@@ -216,7 +219,7 @@ def refuse_holes(X: Array, names: Any = None) -> None:
     label = repr(str(names[column])) if names is not None else str(column)
     cells = "such cell" if bad[column] == 1 else "such cells"
     what = "NaN" if nan else "infinity"
-    raise ValueError(f"Input X contains {what}: column {label} has {bad[column]} {cells}; {FILL}")
+    raise ValueError(f"Input X contains {what}: column {label} has {bad[column]} {cells}; {remedy}")
 
 
 def _about_columns(estimator: Any, X: Any, reason: str) -> str:
