@@ -143,3 +143,16 @@ def test_no_rows():
     net = native.Net.of(plain(model.objective_).products, 2)
     code, out, sums = net.ask(torch.from_numpy(x[:0]), code=True, out=True, loss="squared error")
     assert len(code) == len(out) == len(sums) == 0
+
+
+def test_layers_that_are_listened_to_are_called():
+    model = quick(bottleneck=Undercomplete(), architecture=Dense((20,))).fit(rows())
+    known, heard = model.reconstruct(rows()), []
+    layer = next(m for m in model.objective_.model.modules() if isinstance(getattr(m, "weight", None), torch.Tensor))
+    hook = layer.register_forward_hook(lambda *call: heard.append(call[2].shape))
+    assert_allclose(model.reconstruct(rows()), known, rtol=1e-4, atol=1e-5)
+    assert heard
+    hook.remove()
+    count = len(heard)
+    assert_array_equal(model.reconstruct(rows()), known)
+    assert len(heard) == count

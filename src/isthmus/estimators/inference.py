@@ -162,7 +162,7 @@ class Inference:
 
     def _answering(self, wanted: tuple[str, ...]) -> Answer:
         """Return what answers about rows in the model's units, by the kernel where it knows the net."""
-        by_kernel = None if self._plain is None else self._plain.answering(wanted)
+        by_kernel = None if self._plain is None or heard(self._objective) else self._plain.answering(wanted)
 
         def answer(objective: Objective, x: Tensor) -> list[Tensor]:
             if by_kernel is not None and x.dtype == torch.float32:
@@ -243,6 +243,11 @@ class Inference:
             terms = {"reconstruction": objective.nll(p).flatten(1).sum(1), "kl": p.posterior.log_ratio(p.code)}
             found.append(torch.stack(list(tightened(terms, draws, len(part)).values())).sum(0).cpu().numpy())
         return np.concatenate(found) + self.scaling.log_factor
+
+
+def heard(module: torch.nn.Module) -> bool:
+    """Say whether someone listens to layers by torch's hooks, of which the kernel knows nothing."""
+    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
 
 
 def device_of(module: torch.nn.Module) -> torch.device:
