@@ -19,7 +19,7 @@ help:
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt scripts/setup hatch_build.py src/isthmus/native/dense.c src/isthmus/native/few.c
+$(STAMP): pyproject.toml constraints.txt scripts/setup hatch_build.py $(wildcard src/isthmus/native/*.[ch])
 	scripts/setup .venv -e '.[dev]'
 	@touch $@
 

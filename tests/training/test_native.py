@@ -26,6 +26,7 @@ from isthmus.penalty.kl import KL
 from isthmus.penalty.l1 import L1
 from isthmus.records import Rows, Spec
 from isthmus.schedule import Cosine, Ramp
+from isthmus.selected import above
 from isthmus.training.optimiser import SGD, Adam, AdamW, Optimiser
 from isthmus.training.trainer import Trainer
 
@@ -191,7 +192,7 @@ def test_the_kernel_is_taken_where_every_part_says_that_it_is_known():
     assert "a layer" in Trainer().runs(frozen)
     weighted = rows(weight=torch.ones(160))
     assert Trainer().runs(logistic(), weighted) == "explicit (the kernel reads rows in memory without weights or holes)"
-    assert Trainer().runs(logistic(Dense((1100, 500)))).startswith("explicit (1,")
+    assert Trainer().runs(logistic(Dense((2100, 2000)))).startswith("explicit (8,")
 
 
 def test_declarations_are_words_of_the_kernel():
@@ -219,6 +220,31 @@ def test_the_kernel_builds_where_there_is_a_compiler_and_only_there(tmp_path, mo
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert build(tmp_path / "other.so") is None and not (tmp_path / "other.so").exists()
+
+
+@pytest.fixture(scope="module", params=[4, 8, 16], ids="registers of {} floats".format)
+def registers(request, tmp_path_factory):
+    """The kernel as it runs on other processors; on this one it may be slow."""
+    if not (made := build(tmp_path_factory.mktemp("kernel") / "kernel.so", f"cc -DHELD={request.param}")):
+        pytest.skip("no C compiler")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "LIBRARY", made)
+        native.library.cache_clear()
+        yield
+    native.library.cache_clear()
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_registers_of_every_size_hold_the_sums(registers, net):
+    test_gradients_are_those_of_autograd(net, Undercomplete(), Bernoulli())
+
+
+@pytest.mark.parametrize("columns", [5, 60, 300])
+def test_registers_of_every_size_hold_the_sums_of_few(registers, columns):
+    torch.manual_seed(0)
+    code, matrix, left = above(torch.randn(40, 90), 1.0), torch.randn(90, columns), torch.randn(40, columns)
+    torch.testing.assert_close(code.product(matrix), code.dense() @ matrix)
+    torch.testing.assert_close(code.dots(left, matrix), (left @ matrix.T)[code.rows, code.units], atol=1e-5, rtol=1e-5)
 
 
 @built

@@ -12,8 +12,10 @@ from torch import Tensor
 from isthmus import native
 from isthmus.layers import words
 from isthmus.objective import Objective
-from isthmus.training.native import LARGE, gaussian, products
+from isthmus.training.native import gaussian, products
 
+# Weights from which on torch answers: they are packed in every call.
+LARGE = 2**20
 # What is read off the output.
 OUTPUT = ("reconstructions", "errors", "doubts")
 

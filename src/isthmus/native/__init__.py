@@ -53,7 +53,7 @@ class Layer(ctypes.Structure):
 
 
 class Job(ctypes.Structure):
-    """What a call of the kernel is asked to do; the fields are explained in ``dense.c``."""
+    """What a call of the kernel is asked to do; the fields are explained in ``steps.c``."""
 
     _fields_ = (
         ("layers", _POINTER),
@@ -61,19 +61,17 @@ class Job(ctypes.Structure):
         ("precision", _DOUBLE),
         ("data", _POINTER),
         *((name, _LONG) for name in ("width", "begin", "steps")),
-        *((name, _POINTER) for name in ("order", "ends", "p", "m", "v", "gradients")),
-        ("size", _LONG),
-        ("rates", _POINTER),
+        *((name, _POINTER) for name in ("order", "ends", "p", "m", "v", "rates")),
         *((name, _DOUBLE) for name in ("beta1", "beta2", "eps", "decay")),
         *((name, _LONG) for name in ("taken", "most", "threads")),
-        *((name, _POINTER) for name in ("room", "packs", "values")),
+        ("values", _POINTER),
         ("drawn", _LONG),
         *((name, _POINTER) for name in ("noise", "betas", "divergences")),
     )
 
 
 class Question(ctypes.Structure):
-    """What is asked of rows of a net; the fields are explained in ``dense.c``."""
+    """What is asked of rows of a net; the fields are explained in ``answers.c``."""
 
     _fields_ = (
         ("layers", _POINTER),
@@ -117,15 +115,8 @@ def array(layers: Sequence[Layer]) -> Any:
     return (Layer * len(layers))(*layers)
 
 
-def scratch(layers: Any, rows: int, threads: int) -> tuple[Tensor, Tensor]:
-    """Return the memory that steps of at most so many rows need: of each thread, and for the weights."""
-    whole, each = (ctypes.cast(layers, _POINTER), len(layers)), -(-rows // threads)
-    room = threads * library().isthmus_room(*whole, each)
-    return torch.empty(room), torch.empty(library().isthmus_packs(*whole))
-
-
 def steps(job: Job) -> bool:
-    """Take the steps of a job; False, with nothing done, where its threads could not be started."""
+    """Take the steps of a job; False, with nothing done, where its threads or its memory are not to be had."""
     return bool(library().isthmus_steps(ctypes.byref(job)) == 0)
 
 

@@ -5,19 +5,10 @@
  * no result depends on the number of threads. */
 #include <math.h>
 #include <pthread.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define V 16
-#define MOST_THREADS 64
-typedef float vec __attribute__((vector_size(64), aligned(4)));
-#define INLINE static inline __attribute__((always_inline))
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define DISPATCHED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define DISPATCHED
-#endif
+#include "vectors.h"
 
 enum { SUMS, DOTS, PROJECT, LARGEST, COUNT, ABOVE };
 
@@ -46,25 +37,29 @@ static int64_t begins(const few *j, int64_t id) {
     return low;
 }
 
-/* Columns c to c + 16 * `wide` of a row of sums. */
-#define COLUMNS(wide)                                                                                                  \
-    {                                                                                                                  \
-        vec sum[wide];                                                                                                 \
-        for (int w = 0; w < wide; w++) sum[w] = j->add ? *(const vec *)(out + c + w * V) : (vec){0};                   \
+#define LANES(type) (int)(sizeof(type) / sizeof(float))
+
+/* Columns of a row of sums, `wide` vectors of `type` at once, from c on while they fit. */
+#define COLUMNS(type, wide)                                                                                            \
+    for (; c + wide * LANES(type) <= j->width; c += wide * LANES(type)) {                                              \
+        type sum[wide];                                                                                                \
+        for (int w = 0; w < wide; w++) sum[w] = j->add ? *(const type *)(out + c + w * LANES(type)) : (type){0};       \
         for (int64_t i = from; i < to; i++) {                                                                          \
             const float *d = j->dense + j->units[i] * j->width + c, value = j->values[i];                              \
-            for (int w = 0; w < wide; w++) sum[w] += value * *(const vec *)(d + w * V);                                \
+            for (int w = 0; w < wide; w++) sum[w] += value * *(const type *)(d + w * LANES(type));                     \
         }                                                                                                              \
-        for (int w = 0; w < wide; w++) *(vec *)(out + c + w * V) = sum[w];                                             \
+        for (int w = 0; w < wide; w++) *(type *)(out + c + w * LANES(type)) = sum[w];                                  \
     }
 
 /* out[r] (+)= sum_i values[i] dense[units[i]]. */
-INLINE void sums(const few *j, int64_t r) {
+INLINE void sums(const few *j, int64_t r, int held) {
     const int64_t from = j->starts[r], to = j->starts[r + 1];
     float *out = j->out + r * j->width;
     int64_t c = 0;
-    for (; c + 8 * V <= j->width; c += 8 * V) COLUMNS(8)
-    for (; c + V <= j->width; c += V) COLUMNS(1)
+    if (held == 16) COLUMNS(vec, 8)
+    if (held == 8) COLUMNS(half, 8)
+    COLUMNS(quarter, 8)
+    COLUMNS(quarter, 1)
     for (; c < j->width; c++) {
         float sum = j->add ? out[c] : 0;
         for (int64_t i = from; i < to; i++) sum += j->values[i] * j->dense[j->units[i] * j->width + c];
@@ -72,22 +67,31 @@ INLINE void sums(const few *j, int64_t r) {
     }
 }
 
-/* out[i] = left[r] . dense[units[i]]. */
-INLINE void dots(const few *j, int64_t r) {
-    const float *a = j->left + r * j->width;
-    for (int64_t i = j->starts[r]; i < j->starts[r + 1]; i++) {
-        const float *b = j->dense + j->units[i] * j->width;
-        vec sum[4] = {{0}, {0}, {0}, {0}};
-        int64_t c = 0;
-        for (; c + 4 * V <= j->width; c += 4 * V)
-            for (int w = 0; w < 4; w++) sum[w] += *(const vec *)(a + c + w * V) * *(const vec *)(b + c + w * V);
-        for (; c + V <= j->width; c += V) sum[0] += *(const vec *)(a + c) * *(const vec *)(b + c);
-        const vec all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-        float total = 0;
-        for (int v = 0; v < V; v++) total += all[v];
-        for (; c < j->width; c++) total += a[c] * b[c];
-        j->out[i] = total;
+/* Add products to `total`, four vectors of `type` at once, while they fit. */
+#define PRODUCTS(type)                                                                                                 \
+    {                                                                                                                  \
+        type sum[4] = {{0}, {0}, {0}, {0}};                                                                            \
+        for (; c + 4 * LANES(type) <= n; c += 4 * LANES(type))                                                         \
+            for (int w = 0; w < 4; w++)                                                                                \
+                sum[w] += *(const type *)(a + c + w * LANES(type)) * *(const type *)(b + c + w * LANES(type));         \
+        const type all = (sum[0] + sum[1]) + (sum[2] + sum[3]);                                                        \
+        for (int v = 0; v < LANES(type); v++) total += all[v];                                                         \
     }
+
+INLINE float dot(const float *a, const float *b, int64_t n, int held) {
+    float total = 0;
+    int64_t c = 0;
+    if (held == 16) PRODUCTS(vec)
+    if (held == 8) PRODUCTS(half)
+    PRODUCTS(quarter)
+    for (; c < n; c++) total += a[c] * b[c];
+    return total;
+}
+
+/* out[i] = left[r] . dense[units[i]]. */
+INLINE void dots(const few *j, int64_t r, int held) {
+    for (int64_t i = j->starts[r]; i < j->starts[r + 1]; i++)
+        j->out[i] = dot(j->left + r * j->width, j->dense + j->units[i] * j->width, j->width, held);
 }
 
 /* Numbers as whole ones of the same order, the first of equals larger, and what is not a number the largest. */
@@ -192,31 +196,22 @@ INLINE void above(const few *j, int64_t r) {
 }
 
 /* out[r] = (out[r] - (out[r] . w[r]) w[r] / |w[r]|^2) / |w[r]|, for w = dense and values = 1 / |w|. */
-INLINE void project(const few *j, int64_t r) {
-    float *g = j->out + r * j->width, total = 0;
-    const float *w = j->dense + r * j->width, by = j->values[r];
-    vec sum[4] = {{0}, {0}, {0}, {0}};
-    int64_t c = 0;
-    for (; c + 4 * V <= j->width; c += 4 * V)
-        for (int v = 0; v < 4; v++) sum[v] += *(const vec *)(g + c + v * V) * *(const vec *)(w + c + v * V);
-    const vec all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-    for (int v = 0; v < V; v++) total += all[v];
-    for (; c < j->width; c++) total += g[c] * w[c];
-    total *= by * by;
-    for (c = 0; c + V <= j->width; c += V)
-        *(vec *)(g + c) = (*(const vec *)(g + c) - total * *(const vec *)(w + c)) * by;
-    for (; c < j->width; c++) g[c] = (g[c] - total * w[c]) * by;
+INLINE void project(const few *j, int64_t r, int held) {
+    float *g = j->out + r * j->width;
+    const float *w = j->dense + r * j->width, by = j->values[r], along = dot(g, w, j->width, held) * by * by;
+    for (int64_t c = 0; c < j->width; c++) g[c] = (g[c] - along * w[c]) * by;
 }
 
 DISPATCHED
 int32_t isthmus_few_share(const few *j, int64_t id) {
     const int64_t end = begins(j, id + 1), most = j->width + 4 * j->k + 4 * V;
+    const int held = HELD;
     int64_t *keys = j->what == LARGEST ? malloc(most * sizeof(int64_t)) : 0;
     if (j->what == LARGEST && !keys) return 1;
     for (int64_t r = begins(j, id); r < end; r++) {
-        if (j->what == SUMS) sums(j, r);
-        else if (j->what == DOTS) dots(j, r);
-        else if (j->what == PROJECT) project(j, r);
+        if (j->what == SUMS) sums(j, r, held);
+        else if (j->what == DOTS) dots(j, r, held);
+        else if (j->what == PROJECT) project(j, r, held);
         else if (j->what == LARGEST) largest(j, r, keys);
         else above(j, r);
     }

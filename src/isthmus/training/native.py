@@ -21,7 +21,7 @@ from isthmus.training.threads import given_threads
 
 # Weights from which on the processor's own library multiplies as fast, and multiplications of a step from which on a
 # second thread is worth meeting.
-LARGE, ALONE = 2**20, 2**22
+LARGE, ALONE = 2**22, 2**22
 # Steps per call, so that a user who interrupts is heard.
 AT_ONCE = 4096
 # Numbers that codes are drawn by, of one call.
@@ -117,7 +117,6 @@ class Native(Explicit):
             ]
         )
         self.loss: native.Loss = task.likelihood.native  # type: ignore[attr-defined]
-        self.memory: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor]] = {}
         # The layer behind which codes are drawn, how many numbers of a row, and the penalty of their divergence.
         encoder = sum(name == "product" for name, *_ in words(task.model.encoder))
         self.drawn = encoder - 1 if gaussian(task) else -1
@@ -175,20 +174,16 @@ class Native(Explicit):
     def _take(self, run: Run, values: Tensor) -> bool:
         """Call the kernel; False where it has done nothing. Values are (loss and divergence, threads, steps)."""
         threads, whole, bound = values.shape[1], self.flat.whole, self.optimiser
-        if (run.most, threads) not in self.memory:
-            gradients = torch.zeros(threads, whole.numel())
-            self.memory[run.most, threads] = *native.scratch(self.layers, run.most, threads), gradients
-        room, packs, gradients = self.memory[run.most, threads]
         m, v, taken = bound.moments["exp_avg"][0], bound.moments["exp_avg_sq"][0], bound.steps[0]  # type: ignore[attr-defined]
         settings = self.description.at(0.0).settings()
-        pointers = (t.data_ptr() for t in (run.order, run.ends, whole, m, v, gradients))
+        pointers = (t.data_ptr() for t in (run.order, run.ends, whole, m, v, run.rates))
         width, steps = run.x[0].numel(), len(run.rates)
         done = native.steps(
             native.Job(
                 *(ctypes.cast(self.layers, ctypes.c_void_p), len(self.layers), native.LOSSES.index(self.loss.name)),
-                *(self.loss.slope, run.x.data_ptr(), width, run.begin, steps, *pointers, whole.numel()),
-                *(run.rates.data_ptr(), *settings["betas"], settings["eps"], settings.get("weight_decay", 0.0)),
-                *(int(taken), run.most, threads, room.data_ptr(), packs.data_ptr(), values[0].data_ptr()),
+                *(self.loss.slope, run.x.data_ptr(), width, run.begin, steps, *pointers),
+                *(*settings["betas"], settings["eps"], settings.get("weight_decay", 0.0)),
+                *(int(taken), run.most, threads, values[0].data_ptr()),
                 *(self.drawn, run.noise.data_ptr(), run.betas.data_ptr(), values[1].data_ptr()),
             )
         )

@@ -1,0 +1,76 @@
+/* Answers of a dense net: one walk of rows through all layers, in the cache, for code, output and loss. */
+#include "dense.h"
+
+/* What is asked of rows: any of their code, behind `coded` layers, their output, and the sum of their loss, each of one
+ * thread. A row's answers have the same bits among any others. */
+typedef struct {
+    const layer *layers;
+    int64_t depth, coded, loss;
+    const float *data;
+    int64_t rows, width, most; /* most: rows at once */
+    const float *packs;
+    float *room, *code, *out; /* room: isthmus_room floats for `most` rows */
+    double *sums;
+} question;
+
+/* Return the loss of one row whose padding is zero in both; h is as wide. Lanes are added up in double precision. */
+INLINE double loss_of(int64_t loss, const float *o, const float *x, int64_t width, int64_t wide, float *h) {
+    vec sum = {0}, many = (vec){0} + 1.0f;
+    double total = 0;
+    if (loss == SQUARED) {
+        for (int64_t i = 0; i < wide; i += V) {
+            const vec d = *(const vec *)(o + i) - *(const vec *)(x + i);
+            sum += d * d;
+        }
+    } else {
+        for (int64_t i = 0; i < wide; i++) h[i] = fabsf(o[i]);
+        logistic(h, h, 1.0f, wide);
+        for (int64_t i = width; i < wide; i++) h[i] = 1;
+        for (int64_t i = 0; i < wide; i += V) {
+            const vec at = *(const vec *)(o + i), none = {0};
+            sum += EITHER(at > none, at, none) - *(const vec *)(x + i) * at;
+            many *= *(const vec *)(h + i);
+            /* Of numbers between 1/2 and 1, so that 64 of them are no smaller than a float may be. */
+            if (i / V % 64 == 63 || i + V >= wide) {
+                for (int u = 0; u < V; u++) total -= logf(many[u]);
+                many = none + 1.0f;
+            }
+        }
+    }
+    for (int u = 0; u < V; u++) total += sum[u];
+    return total;
+}
+
+INLINE void write_rows(float *to, const float *from, int64_t rows, int64_t width, int64_t ld) {
+    for (int64_t r = 0; to && r < rows; r++) memcpy(to + r * width, from + r * ld, width * sizeof(float));
+}
+
+DISPATCHED
+void isthmus_answer(const question *q) {
+    const int64_t wide = padded(q->width), depth = q->out || q->sums ? q->depth : q->coded;
+    const int64_t units = q->layers[q->coded - 1].out, last = q->layers[depth - 1].out;
+    const int held = HELD;
+    float *x = q->room, *y[MOST_LAYERS], *rest[3];
+    memset(x, 0, lay_out(q->layers, q->depth, q->most, x, y, rest) * sizeof(float));
+    for (int64_t first = 0; first < q->rows; first += q->most) {
+        const int64_t rows = q->rows - first < q->most ? q->rows - first : q->most;
+        for (int64_t r = 0; r < rows; r++)
+            memcpy(x + r * wide, q->data + (first + r) * q->width, q->width * sizeof(float));
+        ahead(held, q->layers, depth, q->packs, rows, x, y, -1, 0, 0);
+        write_rows(q->code ? q->code + first * units : 0, y[q->coded - 1], rows, units, padded(units));
+        write_rows(q->out ? q->out + first * last : 0, y[depth - 1], rows, last, padded(last));
+        for (int64_t r = 0; q->sums && r < rows; r++)
+            q->sums[first + r] = loss_of(q->loss, y[depth - 1] + r * wide, x + r * wide, q->width, wide, rest[0]);
+    }
+}
+
+/* Write the panels of a net, isthmus_packs floats. */
+DISPATCHED
+void isthmus_pack(const layer *layers, int64_t depth, const float *p, float *packs) {
+    for (int64_t l = 0; l < depth; packs += packed(layers[l++]))
+        for (int64_t n = 0; n < panels_of(layers[l].out); n++) pack(layers[l], n, p, packs + n * panel_of(layers[l]));
+}
+
+int64_t isthmus_packs(const layer *layers, int64_t depth) { return of_all(layers, depth, packed); }
+
+int64_t isthmus_room(const layer *layers, int64_t depth, int64_t rows) { return lay_out(layers, depth, rows, 0, 0, 0); }

@@ -1,0 +1,21 @@
+/* What all kernels are made of: vectors of 16 floats, in versions for several processors, and threads. Sums that are to
+ * stay in registers are vectors of as many floats as a register holds: compilers keep wider ones in memory. */
+#pragma once
+#include <stdint.h>
+
+#define V 16
+#define MOST_THREADS 64
+typedef float vec __attribute__((vector_size(64), aligned(4)));
+typedef float half __attribute__((vector_size(32), aligned(4)));
+typedef float quarter __attribute__((vector_size(16), aligned(4)));
+#define INLINE static inline __attribute__((always_inline))
+/* Floats that a register holds, in the version that runs; tests define it, to have all of them on any processor. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(HELD)
+#define DISPATCHED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define HELD (__builtin_cpu_supports("avx512f") ? 16 : __builtin_cpu_supports("avx2") ? 8 : 4)
+#else
+#define DISPATCHED
+#endif
+#ifndef HELD
+#define HELD 4
+#endif
