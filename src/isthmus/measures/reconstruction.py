@@ -97,28 +97,44 @@ def principal_axes(
 ) -> PrincipalAxes:
     """Return the exact principal axes in float64, by whichever way is shorter; ``weight`` counts rows so many times.
 
-    Many rows: the eigenvectors of the covariance, collected chunk by chunk, whose ``products`` may be float32 where
-    seven digits are enough; only the first ``k`` where that is asked for. Few rows: the singular vectors of the centred
-    rows.
+    Many rows: the eigenvectors of the covariance, whose ``products`` may be float32 where seven digits are enough; only
+    the first ``k`` where that is asked for. Few rows: the singular vectors of the centred rows.
     """
-    from scipy.linalg import eigh
-
+    if len(X) > 2 * X[0].size:
+        return axes_of(*covariance(X, weight, products=products), k)
     rows = _flat(X)
-    share = np.full(len(rows), 1 / len(rows)) if weight is None else weight / weight.sum()
-    centre = rows.mean(axis=0, dtype=np.float64) if weight is None else _mean(rows, share)
-    root = np.sqrt(share)[:, None]
-    if len(rows) > 2 * len(centre):
-        parts, middle = zip(_chunks(rows), _chunks(root.astype(products)), strict=True), centre.astype(products)
-        pieces = ((chunk - middle) * part for chunk, part in parts)
-        covariance = sum((piece.T @ piece for piece in pieces), np.zeros(2 * centre.shape))
-        last = len(centre) - 1
-        which = None if k is None else [max(0, last - k + 1), last]
-        variances, vectors = eigh(covariance, subset_by_index=which)
-        return PrincipalAxes(centre, vectors.T[::-1], variances[::-1].clip(0))
-    _, singular, axes = np.linalg.svd((rows - centre) * root, full_matrices=False)
+    share, centre = _shares(rows, weight)
+    _, singular, axes = np.linalg.svd((rows - centre) * np.sqrt(share)[:, None], full_matrices=False)
     # A direction in which the rows do not vary is rounding, and would explain other rows by chance.
     varying = singular**2 > 1e-12 * np.square(singular).sum()
     return PrincipalAxes(centre, axes[varying], singular[varying] ** 2)
+
+
+def covariance(X: Array, weight: Array | None = None, *, products: Any = np.float64) -> tuple[Array, Array]:
+    """Return the mean of rows and their covariance (over rows, not rows - 1), collected chunk by chunk in float64."""
+    rows = _flat(X)
+    share, centre = _shares(rows, weight)
+    root, middle = np.sqrt(share)[:, None].astype(products), centre.astype(products)
+    pieces = ((chunk - middle) * part for chunk, part in zip(_chunks(rows), _chunks(root), strict=True))
+    return centre, sum((piece.T @ piece for piece in pieces), np.zeros(2 * centre.shape))
+
+
+def axes_of(centre: Array, covariance: Array, k: int | None = None) -> PrincipalAxes:
+    """Return the principal axes of rows with this mean and covariance; the first ``k`` where that is asked for."""
+    from scipy.linalg import eigh
+
+    last = len(centre) - 1
+    which = None if k is None else [max(0, last - k + 1), last]
+    variances, vectors = eigh(covariance, subset_by_index=which)
+    return PrincipalAxes(centre, vectors.T[::-1], variances[::-1].clip(0))
+
+
+def _shares(rows: Array, weight: Array | None) -> tuple[Array, Array]:
+    """Return what every row counts, of 1, and the mean."""
+    if weight is None:
+        return np.full(len(rows), 1 / len(rows)), rows.mean(axis=0, dtype=np.float64)
+    share = weight / weight.sum()
+    return share, _mean(rows, share)
 
 
 def _mean(rows: Array, share: Array) -> Array:
