@@ -49,9 +49,8 @@ class Baseline:
     @cached_property
     def axes(self) -> Array:
         """The leading axes, (k, columns)."""
-        if isinstance(self._found, Spread):
-            return _varying(axes_of(self.mean, *self._found), self._found.k)
-        return self._found
+        found = self._found
+        return _varying(axes_of(self.mean, *found), found.k) if isinstance(found, Spread) else found
 
     def __getstate__(self) -> dict[str, Any]:
         """Travel with the axes instead of the covariance."""
@@ -83,4 +82,4 @@ class Baseline:
 def _varying(found: PrincipalAxes, k: int) -> Array:
     """Return the first k axes in which rows vary: others are rounding, and would explain other rows by chance."""
     varying = found.variances > 1e-12 * found.variances.sum()
-    return found.axes[:k][varying[:k]].astype(np.float32)
+    return np.asarray(found.axes[:k][varying[:k]], np.float32)

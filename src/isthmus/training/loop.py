@@ -227,8 +227,7 @@ class Loop:
         return max(1, min(VALUED, self.steps // 4))
 
     def _train(self) -> dict[str, float]:
-        if not self.task.training:  # else a walk through all modules, which takes a small net a tenth of an epoch
-            self.task.train()
+        self.task.train()
         steps = self.steps
         order, noise = self.noise.branch(ORDER).at(self.epoch), self.noise.branch(STEP).at(self.step)
         self.engine.epoch(self.rows, order, noise, steps=steps, every=self.every, epoch=self.epoch, rate=self.rate)
