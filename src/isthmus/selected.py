@@ -105,7 +105,7 @@ def largest(features: Tensor, k: int, *, positive: bool) -> Selected:
     """Return the ``k`` largest units of each row, without those that are not positive where that is asked for."""
     rows, width = features.shape
     if native.knows(features):
-        units, values = torch.empty(rows * k, dtype=torch.int64), features.new_empty(rows * k)
+        units, values = torch.empty(rows * k, dtype=torch.int64, device="cpu"), features.new_empty(rows * k)
         native.few(
             "largest", features.shape, {"units": units, "values": values, "dense": features}, work=features.numel(), k=k
         )
@@ -120,10 +120,10 @@ def above(features: Tensor, limit: float) -> Selected:
     """Return the units that are not under a limit."""
     rows, width = features.shape
     if native.knows(features):
-        starts = torch.zeros(rows + 1, dtype=torch.int64)
+        starts = torch.zeros(rows + 1, dtype=torch.int64, device="cpu")
         native.few("count", features.shape, {"starts": starts, "dense": features}, work=features.numel(), limit=limit)
         starts = starts.cumsum(0)
-        units, values = torch.empty(int(starts[-1]), dtype=torch.int64), features.new_empty(int(starts[-1]))
+        units, values = features.new_empty(int(starts[-1]), dtype=torch.int64), features.new_empty(int(starts[-1]))
         at = {"starts": starts, "units": units, "values": values, "dense": features}
         native.few("above", features.shape, at, work=features.numel(), limit=limit)
         return Selected(starts, units, values, width)

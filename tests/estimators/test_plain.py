@@ -14,6 +14,7 @@ from isthmus.estimators.plain import plain
 from isthmus.parts import (
     KL,
     Bernoulli,
+    Conv,
     Dense,
     Normal,
     Rectified,
@@ -37,6 +38,17 @@ KNOWN = {
     "no bias": {"bottleneck": Undercomplete(), "architecture": Dense((20,), bias=False)},
     "a scale": {"bottleneck": Undercomplete(), "likelihood": Normal(scale=0.3)},
     "logits": {"bottleneck": Undercomplete(), "likelihood": Bernoulli()},
+}
+CONVOLVED = {
+    "pictures": {"architecture": Conv((5, 3)), "bottleneck": Undercomplete(), "shape": (1, 8, 8)},
+    "maps": {"architecture": Conv((9, 4), head="map"), "bottleneck": Rectified(), "shape": (3, 4, 8)},
+    "logits": {
+        "architecture": Conv((4,), head="direct"),
+        "bottleneck": Sigmoid(),
+        "likelihood": Bernoulli(),
+        "shape": (1, 6, 6),
+    },
+    "signals": {"architecture": Conv((4, 6), activation="tanh"), "bottleneck": Tanh(), "shape": (2, 16)},
 }
 UNKNOWN = {
     "a code that selects": {"bottleneck": TopK(2)},
@@ -78,6 +90,25 @@ def test_the_kernel_answers_as_torch_does(parts, width):
     for name, found, expected in zip(NAMES, model.answers.ask(x, *NAMES), by_torch(model, x), strict=True):
         close = 1e-5 * max(1.0, np.abs(expected).max())
         assert_allclose(found, expected, rtol=1e-5, atol=close, err_msg=name)
+
+
+@pytest.mark.parametrize("parts", CONVOLVED.values(), ids=CONVOLVED)
+def test_the_kernel_answers_as_torch_does_for_places(parts):
+    model, x = fitted(int(np.prod(parts["shape"])), **parts)
+    assert plain(model.objective_) is not None and model.engine_ == "native"
+    whole = model.answers.ask(x, *NAMES)
+    for name, found, expected in zip(NAMES, whole, by_torch(model, x), strict=True):
+        close = 1e-5 * max(1.0, np.abs(expected).max())
+        assert_allclose(found, expected, rtol=1e-5, atol=close, err_msg=name)
+    for some in (slice(0, 1), slice(7, 60), slice(1, 1999), [5, 900, 3]):
+        for found, part in zip(whole, model.answers.ask(x[some], *NAMES), strict=True):
+            assert_array_equal(part, found[some])
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert_array_equal(other.answers.codes(x), whole[0])
+    assert model.answers.manner(np.dtype("float64"))[0] == torch.float32
+    bias = last_bias(model.objective_.model.encoder)
+    bias.data.add_(1.0)
+    assert np.abs(model.answers.codes(x) - whole[0]).max() > 0.01
 
 
 @pytest.mark.parametrize("parts", UNKNOWN.values(), ids=UNKNOWN)
@@ -140,7 +171,7 @@ def test_logits_far_from_zero_have_finite_losses():
 
 def test_no_rows():
     model, x = fitted()
-    net = native.Net.of(plain(model.objective_).products, 2)
+    net = plain(model.objective_).net()
     code, out, sums = net.ask(torch.from_numpy(x[:0]), code=True, out=True, loss="squared error")
     assert len(code) == len(out) == len(sums) == 0
 

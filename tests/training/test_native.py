@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 from fitting import WORDS, identical, linear, logistic, rows, state
+from kernels import built, close, fitted
 
 from isthmus import native
 from isthmus.architecture.dense import Dense
@@ -31,7 +32,6 @@ from isthmus.training.optimiser import SGD, Adam, AdamW, Optimiser
 from isthmus.training.trainer import Trainer
 
 CPU = torch.device("cpu")
-built = pytest.mark.skipif(native.library() is None, reason="the kernel was not built: no C compiler")
 CODES = [Undercomplete(), Overcomplete(), Sigmoid(), Tanh(), Rectified(), Rectified(0.01)]
 NETS = {
     "linear": Dense(()),
@@ -41,16 +41,6 @@ NETS = {
     "tanh": Dense((31, 9), activation="tanh", bias=False),
     "identity": Dense((6,), activation="identity"),
 }
-
-
-def fitted(engine, make, data, **settings):
-    task, settings = make(), {"epochs": 1, "batch_size": 50, "validation": 0.0} | settings
-    return task, Trainer(engine=engine, **settings).fit(task, data, Noise(0))
-
-
-def close(one, other, by):
-    for a, b in zip(one.trained(), other.trained(), strict=True):
-        torch.testing.assert_close(a, b, rtol=by, atol=by)
 
 
 @built
@@ -220,18 +210,6 @@ def test_the_kernel_builds_where_there_is_a_compiler_and_only_there(tmp_path, mo
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert build(tmp_path / "other.so") is None and not (tmp_path / "other.so").exists()
-
-
-@pytest.fixture(scope="module", params=[4, 8, 16], ids="registers of {} floats".format)
-def registers(request, tmp_path_factory):
-    """The kernel as it runs on other processors; on this one it may be slow."""
-    if not (made := build(tmp_path_factory.mktemp("kernel") / "kernel.so", f"cc -DHELD={request.param}")):
-        pytest.skip("no C compiler")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "LIBRARY", made)
-        native.library.cache_clear()
-        yield
-    native.library.cache_clear()
 
 
 @pytest.mark.parametrize("net", NETS)

@@ -67,6 +67,8 @@ class Inference:
     def _ladder(self) -> tuple[int, ...]:
         """The numbers of rows that a chunk may have to fit the cache."""
         objective = self.objective(torch.float32)
+        if self._plain is not None:
+            return chunks.ladder(self._plain.widest, "cpu")
         row = Batch(probes(objective)[:1])
         with torch.no_grad():
             found = chunks.widest(objective, lambda: objective.run(row, None))

@@ -1,10 +1,10 @@
-"""Answers of a plain dense net by the kernel: one walk for code, output and loss, without torch's calls between."""
+"""Answers of a plain net by the kernel: one walk for code, output and loss, without torch's calls between."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from isthmus import native
 from isthmus.layers import words
 from isthmus.objective import Objective
-from isthmus.training.native import gaussian, products
+from isthmus.training.stages import Stage, gaussian, products, stages
 
 # Weights from which on torch answers: they are packed in every call.
 LARGE = 2**20
@@ -21,16 +21,16 @@ OUTPUT = ("reconstructions", "errors", "doubts")
 
 
 class Plain:
-    """A dense net of float32 whose layers, bottleneck and likelihood the kernel knows."""
+    """A net of float32 whose layers, bottleneck and likelihood the kernel knows; ``widest`` is its widest layer."""
 
-    def __init__(self, objective: Objective, found: Sequence[Any], coded: int) -> None:
-        """Keep what the kernel is told."""
-        self.objective, self.products, self.coded = objective, found, coded
+    def __init__(self, objective: Objective, net: Callable[[], native.Net], widest: int) -> None:
+        """Keep what the kernel is told; ``net`` reads the weights of the moment."""
+        self.objective, self.net, self.widest = objective, net, widest
         self.loss: native.Loss = objective.likelihood.native  # type: ignore[attr-defined]
 
     def answering(self, wanted: Sequence[str]) -> Callable[[Tensor], list[Tensor]]:
         """Return what answers questions about rows, (rows, variables), in the model's units, by the weights of now."""
-        return partial(self._answer, native.Net.of(self.products, self.coded), wanted)
+        return partial(self._answer, self.net(), wanted)
 
     def _answer(self, net: native.Net, wanted: Sequence[str], x: Tensor) -> list[Tensor]:
         likelihood, memory = self.objective.likelihood, self.objective.memory_of("likelihood")
@@ -57,14 +57,24 @@ def plain(objective: Objective) -> Plain | None:
     """Return an objective as the kernel answers for it; None where it does not know some part."""
     spec, likelihood = objective.model.spec, objective.likelihood
     told = spec.table or spec.missing or spec.level
-    if told or native.library() is None or getattr(likelihood, "native", None) is None:
+    if told or native.library() is None or getattr(likelihood, "native", None) is None or gaussian(objective):
         return None
     weights = list(objective.parameters())
     if any(p.dtype != torch.float32 or p.device.type != "cpu" or not p.is_contiguous() for p in weights):
         return None
-    if sum(p.numel() for p in weights) > LARGE:
-        return None
-    found = None if gaussian(objective) else products(objective)
-    if found is None or not found[0][0].shape[1] == found[-1][0].shape[0] == spec.size:
-        return None
-    return Plain(objective, found, sum(name == "product" for name, *_ in words(objective.model.encoder)))
+    coded = sum(name in ("product", "convolution") for name, *_ in words(objective.model.encoder))
+    if found := products(objective):
+        sizes = [found[0][0].shape[1], *(len(weight) for weight, _, _ in found)]
+        suits = sizes[0] == sizes[-1] == spec.size and sum(p.numel() for p in weights) <= LARGE
+        return Plain(objective, partial(native.Net.dense, found, coded), max(sizes)) if suits else None
+    if convolved := stages(objective):
+        return Plain(objective, partial(net_of, convolved, coded), max(stage.room for stage in convolved))
+    return None
+
+
+def net_of(convolved: Sequence[Stage], coded: int) -> native.Net:
+    """Return a convolutional net, read where its weights are; the code is behind the first ``coded`` stages."""
+    weights = [t for stage in convolved for t in (stage.weight, stage.bias)]
+    base, offset = native.base_of(weights)
+    places = native.array([stage.place(offset) for stage in convolved])
+    return native.Net(places, coded, math.prod(convolved[coded - 1].outputs), base, weights)

@@ -99,8 +99,8 @@ class Reshape(Layer):
         return x.view(x.shape[0], *self.shape), lambda g: g.view(x.shape) if inputs else None
 
     def native(self) -> list[Any]:
-        """Say that the numbers of a row stay as they are."""
-        return []
+        """Give the shape; the numbers of a row stay as they are."""
+        return [("shape", self.shape)]
 
     def extra_repr(self) -> str:
         """Show the shape."""

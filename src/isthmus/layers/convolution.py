@@ -8,6 +8,7 @@ n, so nothing is lost at odd sizes.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +64,11 @@ class Convolution(Layer):
         x = F.pad(x, self.behind) if any(self.behind) else x
         y: Tensor = CONVOLVE[len(self.padded)](x, self.weight, self.bias, self.stride, self.padding)
         return y
+
+    def native(self) -> list[Any]:
+        """Give weight, bias and border, where places are neither left out nor added on one side alone."""
+        plain = self.stride == 1 and not any(self.behind)
+        return [("convolution", self.weight, self.bias, self.padding) if plain else ("unknown",)]
 
     def reset(self, noise: Noise) -> None:
         """Draw W by its rule, fan-in being units times kernel; b is zero, or uniform where the rule is ``torch``."""
@@ -161,6 +167,10 @@ class Pool(Layer):
         y: Tensor = POOL[x.dim() - 2](x, 2, ceil_mode=True)
         return y
 
+    def native(self) -> list[Any]:
+        """Name it."""
+        return [("pool",)]
+
 
 class Enlarge(Layer):
     """Repeat every place twice along each axis: n places become 2 n."""
@@ -168,6 +178,10 @@ class Enlarge(Layer):
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Repeat."""
         return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+    def native(self) -> list[Any]:
+        """Name it."""
+        return [("enlarge",)]
 
 
 class Crop(Layer):
@@ -185,6 +199,10 @@ class Crop(Layer):
         """Cut and reshape."""
         x = x[(slice(None), slice(None), *(slice(n) for n in self.places))]
         return x.reshape(x.shape[0], -1)[:, : math.prod(self.outputs)].reshape(x.shape[0], *self.outputs)
+
+    def native(self) -> list[Any]:
+        """Give both shapes."""
+        return [("crop", self.places, self.outputs)]
 
     def extra_repr(self) -> str:
         """Show the shape of a row."""

@@ -50,7 +50,9 @@ class Baseline:
     def axes(self) -> Array:
         """The leading axes, (k, columns)."""
         found = self._found
-        return _varying(axes_of(self.mean, *found), found.k) if isinstance(found, Spread) else found
+        if isinstance(found, Spread):
+            self._found = found = _varying(axes_of(self.mean, *found), found.k)
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
         """Travel with the axes instead of the covariance."""

@@ -7,7 +7,7 @@ isthmus.native.build`` later on), and is never required: without it, the same st
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,8 @@ ACTIVATIONS = ("identity", "relu", "leaky_relu", "sigmoid", "tanh")
 LOSSES = ("squared error", "cross-entropy")
 FEW = ("sums", "dots", "project", "largest", "count", "above")
 DEEPEST = MOST_THREADS = 64
+# Floats of the registers that most processors have.
+LANES = 8
 # Rows that are answered at once: whole blocks of the product, in the cache.
 AT_ONCE = 48
 # Numbers that are read by one thread sooner than a second one starts.
@@ -52,16 +54,31 @@ class Layer(ctypes.Structure):
     )
 
 
-class Job(ctypes.Structure):
-    """What a call of the kernel is asked to do; the fields are explained in ``steps.c``."""
+class Place(ctypes.Structure):
+    """A stage of a convolutional net; the fields are explained in ``steps.h``."""
 
     _fields_ = (
-        ("layers", _POINTER),
+        *((name, ctypes.c_int32) for name in ("inputs", "in_height", "in_width", "tall", "wide", "over", "beside")),
+        *((name, ctypes.c_int32) for name in ("kh", "kw", "units", "height", "width", "pool_tall", "pool_wide")),
+        *((name, ctypes.c_int32) for name in ("out_height", "out_width", "activation")),
+        *((name, ctypes.c_int32) for name in ("by_input", "by_place", "reserved")),
+        ("weight", _LONG),
+        ("bias", _LONG),
+    )
+
+
+class Job(ctypes.Structure):
+    """What a call of the kernel is asked to do; the fields are explained in ``steps.h``."""
+
+    _fields_ = (
+        *((name, _POINTER) for name in ("layers", "places")),
         *((name, _LONG) for name in ("depth", "loss")),
         ("precision", _DOUBLE),
         ("data", _POINTER),
         *((name, _LONG) for name in ("width", "begin", "steps")),
-        *((name, _POINTER) for name in ("order", "ends", "p", "m", "v", "rates")),
+        *((name, _POINTER) for name in ("order", "ends", "p", "m", "v")),
+        ("size", _LONG),
+        ("rates", _POINTER),
         *((name, _DOUBLE) for name in ("beta1", "beta2", "eps", "decay")),
         *((name, _LONG) for name in ("taken", "most", "threads")),
         ("values", _POINTER),
@@ -74,7 +91,7 @@ class Question(ctypes.Structure):
     """What is asked of rows of a net; the fields are explained in ``answers.c``."""
 
     _fields_ = (
-        ("layers", _POINTER),
+        *((name, _POINTER) for name in ("layers", "places")),
         *((name, _LONG) for name in ("depth", "coded", "loss")),
         ("data", _POINTER),
         *((name, _LONG) for name in ("rows", "width", "most")),
@@ -95,10 +112,11 @@ class Few(ctypes.Structure):
 
 @cache
 def library() -> Any:
-    """Return the loaded kernel, None where it was not built or cannot be loaded."""
+    """Return the loaded kernel; None where it was not built, cannot be loaded, or is older than this file."""
     try:
         found = ctypes.CDLL(str(LIBRARY))
-        found.isthmus_room.argtypes, found.isthmus_room.restype = (_POINTER, _LONG, _LONG), _LONG
+        found.isthmus_sizes.argtypes, found.isthmus_sizes.restype = (), _LONG
+        found.isthmus_room.argtypes, found.isthmus_room.restype = (_POINTER,), _LONG
         found.isthmus_packs.argtypes, found.isthmus_packs.restype = (_POINTER, _LONG), _LONG
         found.isthmus_steps.argtypes, found.isthmus_steps.restype = (_POINTER,), ctypes.c_int32
         found.isthmus_answer.argtypes, found.isthmus_answer.restype = (_POINTER,), None
@@ -107,12 +125,13 @@ def library() -> Any:
         found.isthmus_turn.argtypes, found.isthmus_turn.restype = (_POINTER,) * 4, None
     except (OSError, AttributeError):
         return None
-    return found
+    job, question, place = (ctypes.sizeof(kind) for kind in (Job, Question, Place))
+    return found if found.isthmus_sizes() == job << 32 | question << 16 | place else None
 
 
-def array(layers: Sequence[Layer]) -> Any:
-    """Return layers one after another in memory."""
-    return (Layer * len(layers))(*layers)
+def array(items: Sequence[Any]) -> Any:
+    """Return structures of one kind one after another in memory."""
+    return (type(items[0]) * len(items))(*items)
 
 
 def steps(job: Job) -> bool:
@@ -120,49 +139,58 @@ def steps(job: Job) -> bool:
     return bool(library().isthmus_steps(ctypes.byref(job)) == 0)
 
 
+def base_of(tensors: Sequence[Tensor | None]) -> tuple[int, Callable[[Tensor | None], int]]:
+    """Return the first address of some parameters, and what says how many numbers behind it one lies; -1 for none."""
+    base = min(t.data_ptr() for t in tensors if t is not None)
+    return base, lambda t: -1 if t is None else (t.data_ptr() - base) // t.element_size()
+
+
+def layer(product: Sequence[Any], offset: Callable[[Tensor | None], int]) -> Layer:
+    """Return a product (weight, bias, activation) as the kernel reads it, given where parameters start."""
+    weight, bias, activation = product
+    return Layer(*weight.shape[::-1], ACTIVATIONS.index(activation), 0, offset(weight), offset(bias))
+
+
 @dataclass(frozen=True)
 class Net:
-    """A plain net whose weights lie in panels, as the kernel reads them."""
+    """A net as the kernel answers for it: its layers, or stages of a convolutional one, and where its weights are.
+
+    ``kept`` is memory that has to last as long: panels of a dense net, whose weights may change, or parameters.
+    """
 
     layers: Any
     coded: int
-    packs: Tensor
+    units: int
+    weights: int
+    kept: Any
 
     @classmethod
-    def of(cls, products: Sequence[tuple[Tensor, Tensor | None, str]], coded: int) -> Net:
+    def dense(cls, products: Sequence[Sequence[Any]], coded: int) -> Net:
         """Pack weight, bias and activation of every product; the code is behind the first ``coded``."""
-        base = min(t.data_ptr() for weight, bias, _ in products for t in (weight, bias) if t is not None)
-
-        def offset(t: Tensor | None) -> int:
-            return -1 if t is None else (t.data_ptr() - base) // 4
-
-        layers = array(
-            [Layer(w.shape[1], w.shape[0], ACTIVATIONS.index(a), 0, offset(w), offset(b)) for w, b, a in products]
-        )
+        base, offset = base_of([t for weight, bias, _ in products for t in (weight, bias)])
+        layers = array([layer(product, offset) for product in products])
         whole = ctypes.cast(layers, _POINTER), len(layers)
-        packs = torch.empty(library().isthmus_packs(*whole))
+        packs = torch.empty(library().isthmus_packs(*whole), dtype=torch.float32, device="cpu")
         library().isthmus_pack(*whole, base, packs.data_ptr())
-        return cls(layers, coded, packs)
+        return cls(layers, coded, layers[coded - 1].outputs, packs.data_ptr(), packs)
 
     def ask(
         self, x: Tensor, *, code: bool, out: bool, loss: str | None = None
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Return code, output and sum of the loss of rows, (rows, width); None for what is not asked for."""
-        depth, rows = len(self.layers), len(x)
+        rows, width = x.shape
+        found = x.new_empty(rows, self.units) if code else None, torch.empty_like(x) if out else None
+        sums = torch.empty(rows, dtype=torch.float64, device="cpu") if loss is not None else None
         whole = ctypes.cast(self.layers, _POINTER)
-        units, outputs = self.layers[self.coded - 1].outputs, self.layers[depth - 1].outputs
-        found = x.new_empty(rows, units) if code else None, x.new_empty(rows, outputs) if out else None
-        sums = torch.empty(rows, dtype=torch.float64) if loss is not None else None
-        room = torch.empty(library().isthmus_room(whole, depth, AT_ONCE))
-        pointers = [None if t is None else t.data_ptr() for t in (*found, sums)]
-        library().isthmus_answer(
-            ctypes.byref(
-                Question(
-                    *(whole, depth, self.coded, 0 if loss is None else LOSSES.index(loss)),
-                    *(x.data_ptr(), rows, x.shape[1], AT_ONCE, self.packs.data_ptr(), room.data_ptr(), *pointers),
-                )
-            )
+        question = Question(
+            *((None, whole) if isinstance(self.layers[0], Place) else (whole, None)),
+            *(len(self.layers), self.coded, 0 if loss is None else LOSSES.index(loss)),
+            *(x.data_ptr(), rows, width, AT_ONCE, self.weights, None),
+            *(None if t is None else t.data_ptr() for t in (*found, sums)),
         )
+        room = torch.empty(library().isthmus_room(ctypes.byref(question)), dtype=torch.float32, device="cpu")
+        question.room = room.data_ptr()
+        library().isthmus_answer(ctypes.byref(question))
         return *found, sums
 
 

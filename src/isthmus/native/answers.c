@@ -1,17 +1,5 @@
 /* Answers of a dense net: one walk of rows through all layers, in the cache, for code, output and loss. */
-#include "dense.h"
-
-/* What is asked of rows: any of their code, behind `coded` layers, their output, and the sum of their loss, each of one
- * thread. A row's answers have the same bits among any others. */
-typedef struct {
-    const layer *layers;
-    int64_t depth, coded, loss;
-    const float *data;
-    int64_t rows, width, most; /* most: rows at once */
-    const float *packs;
-    float *room, *code, *out; /* room: isthmus_room floats for `most` rows */
-    double *sums;
-} question;
+#include "answers.h"
 
 /* Return the loss of one row whose padding is zero in both; h is as wide. Lanes are added up in double precision. */
 INLINE double loss_of(int64_t loss, const float *o, const float *x, int64_t width, int64_t wide, float *h) {
@@ -46,7 +34,7 @@ INLINE void write_rows(float *to, const float *from, int64_t rows, int64_t width
 }
 
 DISPATCHED
-void isthmus_answer(const question *q) {
+void isthmus_answer_dense(const question *q) {
     const int64_t wide = padded(q->width), depth = q->out || q->sums ? q->depth : q->coded;
     const int64_t units = q->layers[q->coded - 1].out, last = q->layers[depth - 1].out;
     const int held = HELD;
@@ -64,6 +52,8 @@ void isthmus_answer(const question *q) {
     }
 }
 
+void isthmus_answer(const question *q) { (q->places ? isthmus_answer_places : isthmus_answer_dense)(q); }
+
 /* Write the panels of a net, isthmus_packs floats. */
 DISPATCHED
 void isthmus_pack(const layer *layers, int64_t depth, const float *p, float *packs) {
@@ -73,4 +63,10 @@ void isthmus_pack(const layer *layers, int64_t depth, const float *p, float *pac
 
 int64_t isthmus_packs(const layer *layers, int64_t depth) { return of_all(layers, depth, packed); }
 
-int64_t isthmus_room(const layer *layers, int64_t depth, int64_t rows) { return lay_out(layers, depth, rows, 0, 0, 0); }
+/* Return how many floats of scratch a question needs. */
+int64_t isthmus_room(const question *q) {
+    return q->places ? isthmus_room_of_places(q) : lay_out(q->layers, q->depth, q->most, 0, 0, 0);
+}
+
+/* What tells a library of other sources: the sizes of what is handed over. */
+int64_t isthmus_sizes(void) { return sizeof(job) << 32 | sizeof(question) << 16 | sizeof(place); }

@@ -1,240 +1,19 @@
-/* Steps of Adam on a dense autoencoder, many per call and on several threads: torch's calls cost small nets more than
- * what they compute, and wide ones a pass through memory between any two of them.
- *
- * A call lays parameters and moments out in panels, and writes them back at its end. Every thread takes its share of a
- * batch's rows there and back, with a gradient of its own; then every thread adds up and moves its share of the panels. So
- * a step has two barriers, whatever its depth. */
+/* Many steps of Adam per call and on several threads: torch's calls cost small nets more than what they compute, and wide
+ * ones a pass through memory between any two of them. */
 #include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "dense.h"
+#include "steps.h"
 
 #define HUGE_PAGE ((size_t)1 << 21)
 
-/* What a call is asked to do, and the flat parameters with Adam's moments. */
-typedef struct {
-    const layer *layers;
-    int64_t depth, loss;
-    double precision; /* factor of the loss' slope */
-    const float *data;
-    int64_t width, begin, steps;
-    const int64_t *order, *ends; /* rows of the epoch, and where each batch ends among them */
-    float *p, *m, *v;
-    const double *rates; /* learning rate of each step */
-    double beta1, beta2, eps, decay;
-    int64_t taken, most, threads;
-    double *values; /* of each step: not 0 asks for the sum of the loss over the batch; threads x steps */
-    int64_t drawn; /* the layer whose outputs are means and log-variances of a code; -1: none */
-    const float *noise; /* what a code is drawn by, rows of this call's batches x units */
-    const double *betas; /* of each step: what the divergence from N(0, 1) counts */
-    double *divergences; /* like values: its sum over the batch */
-} job;
-
-/* What threads share: parameters, moments and a gradient per thread in panels, weights upright, and scratch. */
-typedef struct {
-    const job *job;
-    int64_t size, room;
-    float *p, *m, *v, *gradients, *uprights, *rooms;
-    atomic_long arrived, ready;
-} work;
-
 typedef struct { work *work; int64_t id; } share;
-
-/* Return what the loss adds up to over rows: squares, or cross-entropies from logits, which are
- * max(o, 0) - x o + log(1 + e^-|o|). The last is -log of a logistic between 1/2 and 1, of which 64 are multiplied before
- * one logarithm is taken. */
-INLINE double term(int64_t loss, const float *out, const float *x, int64_t rows, int64_t width, int64_t wide, float *h) {
-    double total = 0;
-    if (loss == CROSS_ENTROPY) {
-        for (int64_t i = 0; i < rows * wide; i++) h[i] = fabsf(out[i]);
-        logistic(h, h, 1.0f, rows * wide);
-    }
-    for (int64_t r = 0; r < rows; r++) {
-        float row = 0;
-        const float *o = out + r * wide, *at = x + r * wide, *p = h + r * wide;
-        if (loss == SQUARED) for (int64_t i = 0; i < width; i++) row += (o[i] - at[i]) * (o[i] - at[i]);
-        else for (int64_t i = 0; i < width; i++) row += (o[i] > 0 ? o[i] : 0) - at[i] * o[i];
-        total += row;
-        for (int64_t i = 0; loss == CROSS_ENTROPY && i < width; i += 64) {
-            float many = 1;
-            for (int64_t k = i; k < i + 64 && k < width; k++) many *= p[k];
-            total -= logf(many);
-        }
-    }
-    return total;
-}
-
-/* Return the sum over rows of (mean^2 + e^log-variance - 1 - log-variance) / 2. */
-INLINE double divergence(const float *from, int64_t ld, int64_t units, int64_t rows) {
-    double total = 0;
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t i = 0; i < units; i++) {
-            const float m = from[r * ld + i], v = from[r * ld + units + i];
-            total += (m * m + expf(v) - 1 - v) / 2;
-        }
-    return total;
-}
-
-/* Write the gradient of means and log-variances, given that of codes, and what a row's divergence counts. */
-INLINE void undraw(float *g, const float *given, const float *from, int64_t ld, const float *code, int64_t units,
-        int64_t rows, float beta) {
-    const int64_t narrow = padded(units);
-    for (int64_t r = 0; r < rows; r++) {
-        for (int64_t i = 0; i < units; i++) {
-            const float m = from[r * ld + i], v = from[r * ld + units + i], own = given[r * narrow + i];
-            g[r * ld + i] = own + beta * m;
-            g[r * ld + units + i] = (own * (code[r * narrow + i] - m) + beta * (expf(v) - 1)) / 2;
-        }
-    }
-    clear_padding(g, rows, 2 * units, ld);
-}
-
-/* Lay weights of panel n of a layer upright, in squares of 16 units and 16 inputs. */
-INLINE void turn(const layer a, int64_t n, const float *panel, float *to) {
-    for (int64_t i = 0; i < a.in; i += V) {
-        float *square = to + (i / V * panels_of(a.out) + n) * V * V;
-        const int64_t there = a.in - i < V ? a.in - i : V;
-        if (there < V) memset(square, 0, V * V * sizeof(float));
-        for (int64_t k = 0; k < there; k++)
-            for (int64_t u = 0; u < V; u++) square[u * V + k] = panel[(i + k) * V + u];
-    }
-}
-
-/* Write the sum of `rows` vectors that are `ld` floats apart. */
-INLINE void add_up(float *to, const float *from, int64_t ld, int64_t rows) {
-    vec sum = {0};
-    for (int64_t r = 0; r < rows; r++) sum += *(const vec *)(from + r * ld);
-    *(vec *)to = sum;
-}
-
-/* Set the gradient of `rows` rows in x; y has one buffer per layer, g, h and code are as wide as the widest layer. */
-INLINE void gradient(const work *w, double scale, int64_t rows, const float *x, float **y, float *g, float *h, float *code,
-        float *grad, double *value, const float *noise, double beta, double *apart) {
-    const job *j = w->job;
-    const int held = HELD;
-    ahead(held, j->layers, j->depth, w->p, rows, x, y, j->drawn, noise, code);
-    const int64_t wide = padded(j->width);
-    const float by = (float)scale, *out = y[j->depth - 1], *up = w->uprights + of_all(j->layers, j->depth, upright);
-    if (value) *value = term(j->loss, out, x, rows, j->width, wide, h);
-    if (value && j->drawn >= 0) {
-        const int64_t both = j->layers[j->drawn].out;
-        *apart = divergence(y[j->drawn], padded(both), both / 2, rows);
-    }
-    if (j->loss == CROSS_ENTROPY) {
-        logistic(g, out, 1.0f, rows * wide);
-        out = g;
-    }
-    for (int64_t i = 0; i < rows * wide; i++) g[i] = (out[i] - x[i]) * by;
-    clear_padding(g, rows, j->width, wide);
-    grad += w->size;
-    for (int64_t l = j->depth - 1; l >= 0; l--) {
-        const layer a = j->layers[l];
-        const int64_t ld = padded(a.out), below = padded(a.in), units = panels_of(a.out), inputs = panels_of(a.in);
-        const float *from = l ? l - 1 == j->drawn ? code : y[l - 1] : x;
-        grad -= packed(a);
-        up -= upright(a);
-        slope(a.activation, g, y[l], rows * ld);
-        product(held, a.in, units, rows, from, 1, below, g, V, ld, 0, grad, panel_of(a), V);
-        for (int64_t n = 0; a.bias >= 0 && n < units; n++) add_up(grad + n * panel_of(a) + a.in * V, g + n * V, ld, rows);
-        if (!l) break;
-        product(held, rows, inputs, a.out, g, ld, 1, up, units * V * V, V, 0, h, V, below);
-        clear_padding(h, rows, inputs * V, below);
-        if (l - 1 == j->drawn) {
-            undraw(g, h, y[l - 1], padded(2 * a.in), code, a.in, rows, (float)beta);
-            continue;
-        }
-        float *t = g;
-        g = h;
-        h = t;
-    }
-}
-
-/* Wait for all threads; they are few and soon there, unless the machine has given a core to somebody else. */
-static void meet(atomic_long *arrived, int64_t threads, int64_t meeting) {
-    if (threads == 1) return;
-    atomic_fetch_add(arrived, 1);
-    for (int64_t spins = 0; atomic_load(arrived) < meeting * threads; spins++)
-        if (spins > 4000) sched_yield();
-}
-
-/* Move panels from `i` to `end` by the sum of all threads' gradients. */
-INLINE void adam(const work *w, float rate, float root, float keep, int64_t i, int64_t end) {
-    const job *j = w->job;
-    const float b1 = (float)(1 - j->beta1), b2 = (float)j->beta2, c2 = (float)(1 - j->beta2), small = (float)j->eps;
-    for (; i < end; i += V) {
-        vec *p = (vec *)(w->p + i), *m = (vec *)(w->m + i), *v = (vec *)(w->v + i), g = {0};
-        for (int64_t k = 0; k < j->threads; k++) g += *(const vec *)(w->gradients + k * w->size + i);
-        *m += b1 * (g - *m);
-        vec square = b2 * *v + c2 * g * g;
-        *v = square;
-        for (int u = 0; u < V; u++) square[u] = sqrtf(square[u]);
-        *p = *p * keep - rate * *m / (square / root + small);
-    }
-}
-
-enum { READ, MOVE, WRITE };
-
-/* Do with a thread's share of the panels of every layer: read them from the flat parameters, take step s with them, or
- * write them back. Weights through which gradients go back are laid upright. */
-INLINE void panels(const work *w, int what, int64_t id, int64_t s) {
-    const job *j = w->job;
-    const double t = (double)(j->taken + s + 1);
-    const float rate = (float)(j->rates[s] / (1 - pow(j->beta1, t))), root = (float)sqrt(1 - pow(j->beta2, t));
-    const float keep = (float)(1 - j->rates[s] * j->decay);
-    float *up = w->uprights;
-    for (int64_t l = 0, at = 0; l < j->depth; at += packed(j->layers[l]), up += upright(j->layers[l]), l++) {
-        const layer a = j->layers[l];
-        const int64_t first = panels_of(a.out) * id / j->threads, end = panels_of(a.out) * (id + 1) / j->threads;
-        if (what == MOVE) adam(w, rate, root, keep, at + first * panel_of(a), at + end * panel_of(a));
-        for (int64_t n = first; n < end; n++) {
-            const int64_t here = at + n * panel_of(a);
-            float *own[] = {w->p + here, w->m + here, w->v + here}, *flat[] = {j->p, j->m, j->v};
-            for (int k = 0; what == READ && k < 3; k++) pack(a, n, flat[k], own[k]);
-            for (int k = 0; what == WRITE && k < 3; k++) unpack(a, n, own[k], flat[k]);
-            if (what != WRITE && l) turn(a, n, own[0], up);
-        }
-    }
-}
-
-/* What one thread does in all steps. */
-DISPATCHED
-void isthmus_share(work *w, int64_t id) {
-    const job *j = w->job;
-    const int64_t most = (j->most + j->threads - 1) / j->threads, wide = padded(j->width);
-    float *x = w->rooms + id * w->room, *y[MOST_LAYERS], *rest[3], *grad = w->gradients + id * w->size;
-    lay_out(j->layers, j->depth, most, x, y, rest);
-    memset(x, 0, w->room * sizeof(float));
-    memset(grad, 0, w->size * sizeof(float));
-    panels(w, READ, id, 0);
-    int64_t begin = j->begin, met = 0;
-    for (int64_t s = 0; s < j->steps; begin = j->ends[s++]) {
-        const int64_t rows = j->ends[s] - begin, first = begin + rows * id / j->threads;
-        const int64_t own = begin + rows * (id + 1) / j->threads - first;
-        for (int64_t r = 0; r < own; r++)
-            memcpy(x + r * wide, j->data + j->order[first + r] * j->width, j->width * sizeof(float));
-        double *value = j->values + id * j->steps + s, *apart = 0, beta = 0;
-        const float *noise = 0;
-        if (j->drawn >= 0) {
-            noise = j->noise + (first - j->begin) * (j->layers[j->drawn].out / 2);
-            beta = j->betas[s] / rows;
-            apart = j->divergences + id * j->steps + s;
-        }
-        meet(&w->arrived, j->threads, ++met);
-        gradient(w, j->precision / rows, own, x, y, rest[0], rest[1], rest[2], grad, *value ? value : 0, noise, beta,
-                apart);
-        meet(&w->arrived, j->threads, ++met);
-        panels(w, MOVE, id, s);
-    }
-    panels(w, WRITE, id, 0);
-}
 
 static void *started(void *given) {
     const share *s = given;
     while (!atomic_load(&s->work->ready)) sched_yield();
-    if (atomic_load(&s->work->ready) > 0) isthmus_share(s->work, s->id);
+    if (atomic_load(&s->work->ready) > 0) s->work->share(s->work, s->id);
     return 0;
 }
 
@@ -251,15 +30,15 @@ static float *memory(size_t floats) {
 
 /* Share out the memory of a call, and return it. */
 static float *prepared(work *w) {
-    const job *j = w->job;
-    const int64_t turned = of_all(j->layers, j->depth, upright);
-    w->size = of_all(j->layers, j->depth, packed);
-    w->room = lay_out(j->layers, j->depth, (j->most + j->threads - 1) / j->threads, 0, 0, 0);
-    float *whole = memory((3 + j->threads) * w->size + turned + j->threads * w->room);
-    float **parts[] = {&w->p, &w->m, &w->v, &w->gradients, &w->uprights, &w->rooms};
-    const int64_t sizes[] = {w->size, w->size, w->size, j->threads * w->size, turned};
-    float *at = whole;
-    for (int k = 0; k < 6; at += k < 5 ? sizes[k] : 0, k++) *parts[k] = at;
+    const int64_t threads = w->job->threads;
+    (w->job->places ? isthmus_places : isthmus_dense)(w);
+    float *const whole = memory((3 + threads) * w->size + w->turned + threads * w->room);
+    w->p = whole;
+    w->m = w->p + w->size;
+    w->v = w->m + w->size;
+    w->gradients = w->v + w->size;
+    w->uprights = w->gradients + threads * w->size;
+    w->rooms = w->uprights + w->turned;
     return whole;
 }
 
@@ -278,7 +57,7 @@ int32_t isthmus_steps(const job *j) {
     /* Threads that did start wait for the word, and leave where one is missing. */
     const int all = whole && made == j->threads;
     atomic_store(&w.ready, all ? 1 : -1);
-    if (all) isthmus_share(&w, 0);
+    if (all) w.share(&w, 0);
     while (--made) pthread_join(threads[made], 0);
     free(whole);
     return !all;

@@ -9,10 +9,12 @@ typedef float vec __attribute__((vector_size(64), aligned(4)));
 typedef float half __attribute__((vector_size(32), aligned(4)));
 typedef float quarter __attribute__((vector_size(16), aligned(4)));
 #define INLINE static inline __attribute__((always_inline))
-/* Floats that a register holds, in the version that runs; tests define it, to have all of them on any processor. */
+/* Versions for several processors, and the floats that a register holds in the one that runs. Tests define HELD, and have
+ * the blocks of other registers on this processor. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(HELD)
+#define TARGETED
 #define DISPATCHED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#define HELD (__builtin_cpu_supports("avx512f") ? 16 : __builtin_cpu_supports("avx2") ? 8 : 4)
+#define HELD (__builtin_cpu_supports("x86-64-v4") ? 16 : __builtin_cpu_supports("x86-64-v3") ? 8 : 4)
 #else
 #define DISPATCHED
 #endif

@@ -17,13 +17,14 @@ from isthmus.noise import Noise
 from isthmus.objective import Objective
 from isthmus.records import Rows, Source
 from isthmus.training.explicit import Explicit
+from isthmus.training.stages import gaussian, products, stages
 from isthmus.training.threads import given_threads
 
 # Weights from which on the processor's own library multiplies as fast, and multiplications of a step from which on a
 # second thread is worth meeting.
 LARGE, ALONE = 2**22, 2**22
-# Steps per call, so that a user who interrupts is heard.
-AT_ONCE = 4096
+# Multiplications of a call, there and as often back, so that a user who interrupts is heard.
+AT_ONCE = 2**37
 # Numbers that codes are drawn by, of one call.
 NUMBERS = 2**22
 
@@ -45,14 +46,9 @@ def unsuited(task: Objective, optimiser: Any) -> str:
         ),
         f"the kernel does not know {type(optimiser).__name__} with these settings": not known(optimiser),
         f"the kernel does not know {type(task.likelihood).__name__}": getattr(task.likelihood, "native", None) is None,
-        "the kernel does not know a layer": products(task) is None,
+        "the kernel does not know a layer": products(task) is None and stages(task) is None,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
-
-
-def gaussian(task: Objective) -> bool:
-    """Say whether codes are drawn from normal distributions, whose divergence the kernel knows."""
-    return getattr(task.model.bottleneck, "native", None) == "gaussian"
 
 
 def known(optimiser: Any) -> bool:
@@ -61,27 +57,6 @@ def known(optimiser: Any) -> bool:
     return getattr(optimiser, "native", False) and not any(
         isinstance(value, Schedule) for name, value in fields if name != "learning_rate"
     )
-
-
-def products(task: Objective) -> list[list[Any]] | None:
-    """Return weight, bias and activation of every product, None where the network is anything else."""
-    model = task.model
-    code = getattr(model.bottleneck, "native", None)
-    found: list[list[Any]] = []
-    if code is None or task.draws > 1 or model.spec.levels or list(model.memory.parameters()):
-        return None
-    code = "identity" if gaussian(task) else code
-    for name, *given in [*words(model.encoder), ("activation", code), *words(model.decoder)]:
-        if name == "product":
-            found.append([*given, "identity"])
-        elif name == "activation" and (given[0] == "identity" or (found and found[-1][2] == "identity")):
-            found[-1][2] = given[0] if given[0] != "identity" else found[-1][2]
-        else:
-            return None
-    weights = [p for weight, bias, _ in found for p in (weight, bias) if p is not None]
-    whole = {id(p) for p in weights} == {id(p) for p in task.trained()} and len(weights) == len(task.trained())
-    usable = whole and 0 < len(found) <= native.DEEPEST and all(a in native.ACTIVATIONS for _, _, a in found)
-    return found if usable else None
 
 
 class Run(NamedTuple):
@@ -105,17 +80,14 @@ class Native(Explicit):
     def __init__(self, task: Objective, optimiser: Any, **settings: Any) -> None:
         """Lay out the net as the kernel reads it."""
         super().__init__(task, optimiser, **settings)
-        start, size = self.flat.whole.data_ptr(), self.flat.whole.element_size()
-
-        def offset(p: Tensor | None) -> int:
-            return -1 if p is None else (p.data_ptr() - start) // size
-
-        self.layers = native.array(
-            [
-                native.Layer(w.shape[1], w.shape[0], native.ACTIVATIONS.index(a), 0, offset(w), offset(b))
-                for w, b, a in products(task) or []
-            ]
-        )
+        _, offset = native.base_of([self.flat.whole])
+        found = products(task)
+        dense = [native.layer(one, offset) for one in found or []]
+        convolved = [] if found else stages(task) or []
+        # Multiplications of a row, there or back.
+        self.work = sum(stage.work for stage in convolved) if convolved else self.flat.whole.numel()
+        self.net = native.array(dense or [stage.place(offset) for stage in convolved])
+        self.convolves = bool(convolved)
         self.loss: native.Loss = task.likelihood.native  # type: ignore[attr-defined]
         # The layer behind which codes are drawn, how many numbers of a row, and the penalty of their divergence.
         encoder = sum(name == "product" for name, *_ in words(task.model.encoder))
@@ -130,44 +102,50 @@ class Native(Explicit):
         if not isinstance(rows, Rows):
             raise TypeError(f"the native engine reads rows in memory, not {type(rows).__name__}; use engine='explicit'")
         index = rows.order(order, steps)
-        sizes = torch.tensor([len(part) for part in index.tensor_split(steps)])
+        sizes = torch.tensor([len(part) for part in index.tensor_split(steps)], device="cpu")
         ends, rates = sizes.cumsum(0), self._rates(steps, epoch, rate)
-        work = int(sizes[0]) * self.flat.whole.numel()
+        work = int(sizes[0]) * self.work
         threads = min(given_threads(), native.MOST_THREADS) if work > ALONE else 1
-        values = torch.zeros(2, threads, steps, dtype=torch.float64)
+        if self.convolves:  # a thread walks as many rows at once as a register has floats
+            threads = min(threads, -(-int(sizes[0]) // native.LANES))
+        values = torch.zeros(2, threads, steps, dtype=torch.float64, device="cpu")
         values[0, :, ::every] = 1.0
         betas = self._betas(steps, epoch)
-        at_once = min(AT_ONCE, max(1, NUMBERS // max(1, int(sizes[0]) * self.units)))
+        at_once = max(1, min(AT_ONCE // work, NUMBERS // max(1, int(sizes[0]) * self.units)))
         for first in range(0, steps, at_once):
             some = slice(first, min(first + at_once, steps))
             begin = int(ends[first - 1]) if first else 0
             part, drawn = values[:, :, some].contiguous(), self._noise(noise, sizes[some].tolist(), first)
             run = Run(rows.x, index, ends[some], begin, rates[some], betas[some].contiguous(), drawn, int(sizes[0]))
             if not self._take(run, part):
-                part = part[:, :1].contiguous()
-                self._take(run, part)
-            values[:, : part.shape[1], some] = part
+                part[:, 1:] = 0.0
+                alone = part[:, :1].contiguous()
+                if not self._take(run, alone):
+                    raise MemoryError("no memory for the kernel's panels; use engine='explicit'")
+                part[:, :1] = alone
+            values[:, :, some] = part
         sums = values.sum(1)[:, ::every]
         self._note(sums[0], sizes[::every], rows.x[0].numel(), betas[::every] * sums[1])
 
     def _betas(self, steps: int, epoch: int) -> Tensor:
         """Return what the divergence counts in every step."""
         if self.divergence is None:
-            return torch.zeros(steps, dtype=torch.float64)
+            return torch.zeros(steps, dtype=torch.float64, device="cpu")
         weights = [float(self._now(self.divergence, epoch + i / steps).weight) for i in range(steps)]
-        return torch.tensor(weights, dtype=torch.float64)
+        return torch.tensor(weights, dtype=torch.float64, device="cpu")
 
     def _noise(self, noise: Noise, sizes: list[int], first: int) -> Tensor:
         """Return what the codes of some batches are drawn by, as every other engine draws it."""
         if not self.units:
-            return torch.empty(0)
+            return self.flat.whole.new_empty(0)
         own = (noise.at(noise.step + first + i) for i in range(len(sizes)))
-        return torch.cat([one.normal(torch.empty(n, self.units)) for one, n in zip(own, sizes, strict=True)])
+        like = (self.flat.whole.new_empty(n, self.units) for n in sizes)
+        return torch.cat([one.normal(numbers) for one, numbers in zip(own, like, strict=True)])
 
     def _rates(self, steps: int, epoch: int, rate: float) -> Tensor:
         rule: Any = self.description.learning_rate  # type: ignore[attr-defined]
         rates = [rule.value(epoch + i / steps) if isinstance(rule, Schedule) else rule for i in range(steps)]
-        found = torch.tensor(rates, dtype=torch.float64).mul_(rate)
+        found = torch.tensor(rates, dtype=torch.float64, device="cpu").mul_(rate)
         self.optimiser.param_groups[0]["lr"] = float(found[-1])
         return found
 
@@ -176,12 +154,13 @@ class Native(Explicit):
         threads, whole, bound = values.shape[1], self.flat.whole, self.optimiser
         m, v, taken = bound.moments["exp_avg"][0], bound.moments["exp_avg_sq"][0], bound.steps[0]  # type: ignore[attr-defined]
         settings = self.description.at(0.0).settings()
-        pointers = (t.data_ptr() for t in (run.order, run.ends, whole, m, v, run.rates))
-        width, steps = run.x[0].numel(), len(run.rates)
+        pointers = (t.data_ptr() for t in (run.order, run.ends, whole, m, v))
+        net, width, steps = ctypes.cast(self.net, ctypes.c_void_p), run.x[0].numel(), len(run.rates)
         done = native.steps(
             native.Job(
-                *(ctypes.cast(self.layers, ctypes.c_void_p), len(self.layers), native.LOSSES.index(self.loss.name)),
-                *(self.loss.slope, run.x.data_ptr(), width, run.begin, steps, *pointers),
+                *((None, net) if self.convolves else (net, None)),
+                *(len(self.net), native.LOSSES.index(self.loss.name), self.loss.slope),
+                *(run.x.data_ptr(), width, run.begin, steps, *pointers, whole.numel(), run.rates.data_ptr()),
                 *(*settings["betas"], settings["eps"], settings.get("weight_decay", 0.0)),
                 *(int(taken), run.most, threads, values[0].data_ptr()),
                 *(self.drawn, run.noise.data_ptr(), run.betas.data_ptr(), values[1].data_ptr()),

@@ -1,0 +1,178 @@
+/* Steps of Adam on a dense autoencoder.
+ *
+ * A call lays parameters and moments out in panels, and writes them back at its end. Every thread takes its share of a
+ * batch's rows there and back, with a gradient of its own; then every thread adds up and moves its share of the panels. So
+ * a step has two barriers, whatever its depth. */
+#include "steps.h"
+
+/* Return what the loss adds up to over rows: squares, or cross-entropies from logits, which are
+ * max(o, 0) - x o + log(1 + e^-|o|). The last is -log of a logistic between 1/2 and 1, of which 64 are multiplied before
+ * one logarithm is taken. */
+INLINE double term(int64_t loss, const float *out, const float *x, int64_t rows, int64_t width, int64_t wide, float *h) {
+    double total = 0;
+    if (loss == CROSS_ENTROPY) {
+        for (int64_t i = 0; i < rows * wide; i++) h[i] = fabsf(out[i]);
+        logistic(h, h, 1.0f, rows * wide);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        float row = 0;
+        const float *o = out + r * wide, *at = x + r * wide, *p = h + r * wide;
+        if (loss == SQUARED) for (int64_t i = 0; i < width; i++) row += (o[i] - at[i]) * (o[i] - at[i]);
+        else for (int64_t i = 0; i < width; i++) row += (o[i] > 0 ? o[i] : 0) - at[i] * o[i];
+        total += row;
+        for (int64_t i = 0; loss == CROSS_ENTROPY && i < width; i += 64) {
+            float many = 1;
+            for (int64_t k = i; k < i + 64 && k < width; k++) many *= p[k];
+            total -= logf(many);
+        }
+    }
+    return total;
+}
+
+/* Return the sum over rows of (mean^2 + e^log-variance - 1 - log-variance) / 2. */
+INLINE double divergence(const float *from, int64_t ld, int64_t units, int64_t rows) {
+    double total = 0;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < units; i++) {
+            const float m = from[r * ld + i], v = from[r * ld + units + i];
+            total += (m * m + expf(v) - 1 - v) / 2;
+        }
+    return total;
+}
+
+/* Write the gradient of means and log-variances, given that of codes, and what a row's divergence counts. */
+INLINE void undraw(float *g, const float *given, const float *from, int64_t ld, const float *code, int64_t units,
+        int64_t rows, float beta) {
+    const int64_t narrow = padded(units);
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t i = 0; i < units; i++) {
+            const float m = from[r * ld + i], v = from[r * ld + units + i], own = given[r * narrow + i];
+            g[r * ld + i] = own + beta * m;
+            g[r * ld + units + i] = (own * (code[r * narrow + i] - m) + beta * (expf(v) - 1)) / 2;
+        }
+    }
+    clear_padding(g, rows, 2 * units, ld);
+}
+
+/* Lay weights of panel n of a layer upright, in squares of 16 units and 16 inputs. */
+INLINE void turn(const layer a, int64_t n, const float *panel, float *to) {
+    for (int64_t i = 0; i < a.in; i += V) {
+        float *square = to + (i / V * panels_of(a.out) + n) * V * V;
+        const int64_t there = a.in - i < V ? a.in - i : V;
+        if (there < V) memset(square, 0, V * V * sizeof(float));
+        for (int64_t k = 0; k < there; k++)
+            for (int64_t u = 0; u < V; u++) square[u * V + k] = panel[(i + k) * V + u];
+    }
+}
+
+/* Write the sum of `rows` vectors that are `ld` floats apart. */
+INLINE void add_up(float *to, const float *from, int64_t ld, int64_t rows) {
+    vec sum = {0};
+    for (int64_t r = 0; r < rows; r++) sum += *(const vec *)(from + r * ld);
+    *(vec *)to = sum;
+}
+
+/* Set the gradient of `rows` rows in x; y has one buffer per layer, g, h and code are as wide as the widest layer. */
+INLINE void gradient(const work *w, double scale, int64_t rows, const float *x, float **y, float *g, float *h, float *code,
+        float *grad, double *value, const float *noise, double beta, double *apart) {
+    const job *j = w->job;
+    const int held = HELD;
+    ahead(held, j->layers, j->depth, w->p, rows, x, y, j->drawn, noise, code);
+    const int64_t wide = padded(j->width);
+    const float by = (float)scale, *out = y[j->depth - 1], *up = w->uprights + w->turned;
+    if (value) *value = term(j->loss, out, x, rows, j->width, wide, h);
+    if (value && j->drawn >= 0) {
+        const int64_t both = j->layers[j->drawn].out;
+        *apart = divergence(y[j->drawn], padded(both), both / 2, rows);
+    }
+    if (j->loss == CROSS_ENTROPY) {
+        logistic(g, out, 1.0f, rows * wide);
+        out = g;
+    }
+    for (int64_t i = 0; i < rows * wide; i++) g[i] = (out[i] - x[i]) * by;
+    clear_padding(g, rows, j->width, wide);
+    grad += w->size;
+    for (int64_t l = j->depth - 1; l >= 0; l--) {
+        const layer a = j->layers[l];
+        const int64_t ld = padded(a.out), below = padded(a.in), units = panels_of(a.out), inputs = panels_of(a.in);
+        const float *from = l ? l - 1 == j->drawn ? code : y[l - 1] : x;
+        grad -= packed(a);
+        if (l) up -= upright(a);
+        slope(a.activation, g, y[l], rows * ld);
+        product(held, a.in, units, rows, from, 1, below, g, V, ld, 0, grad, panel_of(a), V);
+        for (int64_t n = 0; a.bias >= 0 && n < units; n++) add_up(grad + n * panel_of(a) + a.in * V, g + n * V, ld, rows);
+        if (!l) break;
+        product(held, rows, inputs, a.out, g, ld, 1, up, units * V * V, V, 0, h, V, below);
+        clear_padding(h, rows, inputs * V, below);
+        if (l - 1 == j->drawn) {
+            undraw(g, h, y[l - 1], padded(2 * a.in), code, a.in, rows, (float)beta);
+            continue;
+        }
+        float *t = g;
+        g = h;
+        h = t;
+    }
+}
+
+enum { READ, MOVE, WRITE };
+
+/* Do with a thread's share of the panels of every layer: read them from the flat parameters, take step s with them, or
+ * write them back. Weights through which gradients go back are laid upright. */
+INLINE void panels(const work *w, int what, int64_t id, int64_t s) {
+    const job *j = w->job;
+    const pace by = pace_of(j, s);
+    float *up = w->uprights;
+    for (int64_t l = 0, at = 0; l < j->depth; at += packed(j->layers[l]), up += l ? upright(j->layers[l]) : 0, l++) {
+        const layer a = j->layers[l];
+        const int64_t first = panels_of(a.out) * id / j->threads, end = panels_of(a.out) * (id + 1) / j->threads;
+        if (what == MOVE) adam(w, by, at + first * panel_of(a), at + end * panel_of(a));
+        for (int64_t n = first; n < end; n++) {
+            const int64_t here = at + n * panel_of(a);
+            float *own[] = {w->p + here, w->m + here, w->v + here}, *flat[] = {j->p, j->m, j->v};
+            for (int k = 0; what == READ && k < 3; k++) pack(a, n, flat[k], own[k]);
+            for (int k = 0; what == WRITE && k < 3; k++) unpack(a, n, own[k], flat[k]);
+            if (a.bias < 0) memset(own[0] + a.in * V, 0, V * sizeof(float)); /* without eps, 0 / 0 */
+            if (what != WRITE && l) turn(a, n, own[0], up);
+        }
+    }
+}
+
+/* What one thread does in all steps. */
+DISPATCHED
+void isthmus_dense_share(work *w, int64_t id) {
+    const job *j = w->job;
+    const int64_t most = (j->most + j->threads - 1) / j->threads, wide = padded(j->width);
+    float *x = w->rooms + id * w->room, *y[MOST_LAYERS], *rest[3], *grad = w->gradients + id * w->size;
+    lay_out(j->layers, j->depth, most, x, y, rest);
+    memset(x, 0, w->room * sizeof(float));
+    memset(grad, 0, w->size * sizeof(float));
+    panels(w, READ, id, 0);
+    int64_t begin = j->begin, met = 0;
+    for (int64_t s = 0; s < j->steps; begin = j->ends[s++]) {
+        const int64_t rows = j->ends[s] - begin, first = begin + rows * id / j->threads;
+        const int64_t own = begin + rows * (id + 1) / j->threads - first;
+        for (int64_t r = 0; r < own; r++)
+            memcpy(x + r * wide, j->data + j->order[first + r] * j->width, j->width * sizeof(float));
+        double *value = j->values + id * j->steps + s, *apart = 0, beta = 0;
+        const float *noise = 0;
+        if (j->drawn >= 0) {
+            noise = j->noise + (first - j->begin) * (j->layers[j->drawn].out / 2);
+            beta = j->betas[s] / rows;
+            apart = j->divergences + id * j->steps + s;
+        }
+        meet(&w->arrived, j->threads, ++met);
+        gradient(w, j->precision / rows, own, x, y, rest[0], rest[1], rest[2], grad, *value ? value : 0, noise, beta,
+                apart);
+        meet(&w->arrived, j->threads, ++met);
+        panels(w, MOVE, id, s);
+    }
+    panels(w, WRITE, id, 0);
+}
+
+void isthmus_dense(work *w) {
+    const job *j = w->job;
+    w->share = isthmus_dense_share;
+    w->size = of_all(j->layers, j->depth, packed);
+    w->turned = of_all(j->layers + 1, j->depth - 1, upright); /* gradients go back through every layer but the first */
+    w->room = lay_out(j->layers, j->depth, (j->most + j->threads - 1) / j->threads, 0, 0, 0);
+}

@@ -1,0 +1,347 @@
+/* A convolutional net, `LANES` rows side by side: every number of a row is a vector, one lane per row, so that layers of
+ * any width fill registers. Numbers of a row lie as torch has them, [channel][height][width]. Included once per size of
+ * registers. */
+#define T NAME(lanes)
+typedef float T __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef int32_t NAME(masks) __attribute__((vector_size(4 * LANES)));
+#define AT(type, p) (*(type *)(p))
+
+/* Repeat the numbers of `channels` planes `tall` and `wide` times, with a border of zeros of `over` rows and `beside`
+ * columns. */
+INLINE void NAME(spread)(int64_t channels, int64_t height, int64_t width, int64_t tall, int64_t wide, int64_t over,
+        int64_t beside, const float *x, float *to) {
+    const int64_t row = (width * wide + 2 * beside) * LANES, edge = beside * LANES;
+    for (int64_t c = 0; c < channels; c++)
+        for (int64_t i = -over; i < height * tall + over; i++, to += row) {
+            if (i < 0 || i >= height * tall) {
+                memset(to, 0, row * sizeof(float));
+                continue;
+            }
+            const float *from = x + (c * height + i / tall) * width * LANES;
+            memset(to, 0, edge * sizeof(float));
+            memset(to + row - edge, 0, edge * sizeof(float));
+            if (wide == 1) memcpy(to + edge, from, width * LANES * sizeof(float));
+            for (int64_t k = 0; wide == 2 && k < width; k++)
+                AT(T, to + edge + 2 * k * LANES) = AT(T, to + edge + (2 * k + 1) * LANES) = AT(const T, from + k * LANES);
+        }
+}
+
+/* Add up what was repeated. */
+INLINE void NAME(gather)(int64_t channels, int64_t height, int64_t width, int64_t tall, int64_t wide, const float *g,
+        float *to) {
+    for (int64_t r = 0; r < channels * height; r++)
+        for (int64_t k = 0; k < width; k++, to += LANES) {
+            T sum = {0};
+            for (int64_t a = 0; a < tall; a++)
+                for (int64_t b = 0; b < wide; b++)
+                    sum += AT(const T, g + ((r * tall + a) * width * wide + k * wide + b) * LANES);
+            AT(T, to) = sum;
+        }
+}
+
+/* Blocks of `many` units and `wide` places of a row, from place j on while they fit. */
+#define CONVOLVED(many, wide)                                                                                          \
+    for (; j + wide <= width; j += wide) {                                                                             \
+        T sum[many][wide];                                                                                             \
+        for (int u = 0; u < many; u++)                                                                                 \
+            for (int q = 0; q < wide; q++) sum[u][q] = (T){0} + (bias ? bias[o + u] : 0);                              \
+        for (int64_t c = 0; c < inputs; c++)                                                                           \
+            for (int64_t d = 0; d < kh; d++) {                                                                         \
+                const float *from = x + ((c * (height + kh - 1) + i + d) * row + j) * LANES;                           \
+                const float *by = w + o * apart + c * by_input + d * kw * by_place;                                                \
+                for (int64_t e = 0; e < kw; e++)                                                                       \
+                    for (int u = 0; u < many; u++)                                                                     \
+                        for (int q = 0; q < wide; q++)                                                                 \
+                            sum[u][q] += by[u * apart + e * by_place] * AT(const T, from + (e + q) * LANES);                      \
+            }                                                                                                          \
+        for (int u = 0; u < many; u++)                                                                                 \
+            for (int q = 0; q < wide; q++) AT(T, y + (((o + u) * height + i) * width + j + q) * LANES) = sum[u][q];    \
+    }
+
+/* y = W * x + b: `height` x `width` places of `units` planes from planes x that are kh - 1 and kw - 1 larger. */
+INLINE void NAME(convolve)(int64_t units, int64_t inputs, int64_t height, int64_t width, int64_t kh, int64_t kw,
+        const float *w, int64_t by_input, int64_t by_place, const float *bias, const float *x, float *y) {
+    const int64_t row = width + kw - 1, apart = inputs * kh * kw;
+    int64_t o = 0;
+    for (; o + 4 <= units; o += 4)
+        for (int64_t i = 0; i < height; i++) {
+            int64_t j = 0;
+            CONVOLVED(4, 4)
+            CONVOLVED(4, 2)
+            CONVOLVED(4, 1)
+        }
+    for (; o < units; o++)
+        for (int64_t i = 0; i < height; i++) {
+            int64_t j = 0;
+            CONVOLVED(1, 8)
+            CONVOLVED(1, 4)
+            CONVOLVED(1, 1)
+        }
+}
+
+INLINE float NAME(added)(T sum) {
+    float total = 0;
+    for (int u = 0; u < LANES; u++) total += sum[u];
+    return total;
+}
+
+/* Add to the gradients of `many` units by `deep` rows and `wide` columns of their kernels. */
+#define MOVED(many, deep, wide)                                                                                        \
+    {                                                                                                                  \
+        T sum[many][deep][wide];                                                                                       \
+        memset(sum, 0, sizeof(sum));                                                                                   \
+        for (int64_t i = 0; i < height; i++) {                                                                         \
+            const float *slope = g + (o * height + i) * width * LANES;                                                 \
+            const float *from = x + ((c * (height + kh - 1) + i + d) * row + e) * LANES;                               \
+            for (int64_t j = 0; j < width; j++)                                                                        \
+                for (int a = 0; a < deep; a++)                                                                         \
+                    for (int b = 0; b < wide; b++)                                                                     \
+                        for (int u = 0; u < many; u++)                                                                 \
+                            sum[u][a][b] += AT(const T, slope + (u * height * width + j) * LANES)                      \
+                                * AT(const T, from + (a * row + j + b) * LANES);                                       \
+        }                                                                                                              \
+        for (int u = 0; u < many; u++)                                                                                 \
+            for (int a = 0; a < deep; a++)                                                                             \
+                for (int b = 0; b < wide; b++)                                                                         \
+                    to[(o + u) * apart + c * by_input + ((d + a) * kw + e + b) * by_place] += NAME(added)(sum[u][a][b]);               \
+    }
+
+/* Add the gradients of weights and bias, given those of y. */
+INLINE void NAME(weigh)(const place *a, const float *g, const float *x, float *to, float *bias) {
+    const int64_t units = a->units, inputs = a->inputs, height = a->height, width = a->width, kh = a->kh, kw = a->kw;
+    const int64_t row = width + kw - 1, apart = inputs * kh * kw, by_input = a->by_input, by_place = a->by_place;
+    const int three = kh == 3 && kw == 3;
+    for (int64_t o = 0, many; o < units; o += many) {
+        many = three && o + 2 <= units ? 2 : !three && o + 4 <= units ? 4 : 1;
+        for (int64_t c = 0; c < inputs; c++)
+            for (int64_t d = 0; d < kh; d += three ? 3 : 1)
+                for (int64_t e = 0; e < kw; e += three ? 3 : 1) {
+                    if (three && many == 2) MOVED(2, 3, 3)
+                    else if (three) MOVED(1, 3, 3)
+                    else if (many == 4) MOVED(4, 1, 1)
+                    else MOVED(1, 1, 1)
+                }
+    }
+    for (int64_t o = 0; bias && o < units; o++) {
+        T sum = {0};
+        for (int64_t n = 0; n < height * width; n++) sum += AT(const T, g + (o * height * width + n) * LANES);
+        bias[o] += NAME(added)(sum);
+    }
+}
+
+#define LARGER(a, b) (T)((((a) > (b)) & (NAME(masks))(a)) | (~((a) > (b)) & (NAME(masks))(b)))
+
+/* The first and last of a pair of neighbours among n, where the last may stand alone. */
+#define PAIR(i, by, n) for (int64_t i##0 = (i) * (by), i##1 = i##0 + (by) < (n) ? i##0 + (by) : (n), i##s = i##0; i##s < i##1; i##s++)
+
+/* The largest of every tall x wide neighbours. */
+INLINE void NAME(pool)(const place *a, const float *z, float *y) {
+    for (int64_t c = 0; c < a->units; c++)
+        for (int64_t i = 0; i < a->out_height; i++)
+            for (int64_t j = 0; j < a->out_width; j++, y += LANES) {
+                T most = (T){0} - INFINITY;
+                PAIR(i, a->pool_tall, a->height) PAIR(j, a->pool_wide, a->width) {
+                    const T now = AT(const T, z + ((c * a->height + is) * a->width + js) * LANES);
+                    most = LARGER(now, most);
+                }
+                AT(T, y) = most;
+            }
+}
+
+/* Give the gradient of every largest to the first that is as large. */
+INLINE void NAME(unpool)(const place *a, const float *g, const float *z, float *to) {
+    for (int64_t c = 0; c < a->units; c++)
+        for (int64_t i = 0; i < a->out_height; i++)
+            for (int64_t j = 0; j < a->out_width; j++, g += LANES) {
+                T most = (T){0} - INFINITY;
+                NAME(masks) left = (NAME(masks)){0} - 1;
+                PAIR(i, a->pool_tall, a->height) PAIR(j, a->pool_wide, a->width) {
+                    const T now = AT(const T, z + ((c * a->height + is) * a->width + js) * LANES);
+                    most = LARGER(now, most);
+                }
+                PAIR(i, a->pool_tall, a->height) PAIR(j, a->pool_wide, a->width) {
+                    const int64_t at = ((c * a->height + is) * a->width + js) * LANES;
+                    const NAME(masks) here = (AT(const T, z + at) == most) & left;
+                    AT(T, to + at) = (T)(here & (NAME(masks))AT(const T, g));
+                    left &= ~here;
+                }
+            }
+}
+
+/* Where a thread computes: numbers of every stage, before and after its pooling, and scratch. */
+typedef struct { float *x, *z[MOST_LAYERS], *y[MOST_LAYERS], *g, *h, *spread, *turned; } NAME(room);
+
+/* Return how many floats a thread needs of a net with `size` parameters, and share them out where `at` is given. */
+static int64_t NAME(lay_out)(const place *places, int64_t depth, int64_t width, int64_t size, float *at, NAME(room) *r) {
+    NAME(room) unused;
+    float *const start = at;
+    int64_t most = width, spread = 0;
+    if (!r) r = &unused;
+#define TAKE(to, floats) (to) = at, at += ((floats) + V - 1) / V * V
+    TAKE(r->x, width * LANES);
+    for (int64_t s = 0; s < depth; s++) {
+        const place a = places[s];
+        const int64_t before = a.inputs * a.in_height * a.tall * a.in_width * a.wide, after = a.units * a.height * a.width;
+        const int64_t first = a.inputs * (a.height + a.kh - 1) * (a.width + a.kw - 1);
+        const int64_t back = a.units * (a.in_height * a.tall + a.kh - 1) * (a.in_width * a.wide + a.kw - 1);
+        TAKE(r->z[s], after * LANES);
+        r->y[s] = r->z[s];
+        if (pools(&a)) TAKE(r->y[s], a.units * a.out_height * a.out_width * LANES);
+        most = MOST(most, MOST(before, after));
+        spread = MOST(spread, MOST(first, back));
+    }
+    TAKE(r->g, most * LANES);
+    TAKE(r->h, most * LANES);
+    TAKE(r->spread, spread * LANES);
+    TAKE(r->turned, size);
+#undef TAKE
+    return at - start;
+}
+
+static int64_t NAME(needed)(const place *places, int64_t depth, int64_t width, int64_t size) {
+    return NAME(lay_out)(places, depth, width, size, 0, 0);
+}
+
+/* Spread what stage s reads over the places of its kernel. */
+INLINE void NAME(enter)(const place *places, int64_t s, NAME(room) *r) {
+    const place *a = places + s;
+    NAME(spread)(a->inputs, a->in_height, a->in_width, a->tall, a->wide, a->over, a->beside, s ? r->y[s - 1] : r->x,
+        r->spread);
+}
+
+INLINE void NAME(forward)(const place *places, int64_t depth, const float *p, NAME(room) *r) {
+    for (int64_t s = 0; s < depth; s++) {
+        const place *a = places + s;
+        NAME(enter)(places, s, r);
+        NAME(convolve)(a->units, a->inputs, a->height, a->width, a->kh, a->kw, p + a->weight, a->by_input, a->by_place,
+            a->bias < 0 ? 0 : p + a->bias, r->spread, r->z[s]);
+        if (pools(a)) NAME(pool)(a, r->z[s], r->y[s]);
+        activate(a->activation, r->y[s], a->units * a->out_height * a->out_width * LANES);
+    }
+}
+
+/* Add a group's gradients, given that of its outputs in r->g. */
+INLINE void NAME(backward)(const work *w, NAME(room) *r, float *grad) {
+    const job *j = w->job;
+    for (int64_t s = j->depth - 1; s >= 0; s--) {
+        const place *a = j->places + s;
+        slope(a->activation, r->g, r->y[s], a->units * a->out_height * a->out_width * LANES);
+        if (pools(a)) {
+            NAME(unpool)(a, r->g, r->z[s], r->h);
+            SWAP(r->g, r->h);
+        }
+        NAME(enter)(j->places, s, r);
+        NAME(weigh)(a, r->g, r->spread, grad + a->weight, a->bias < 0 ? 0 : grad + a->bias);
+        if (!s) break;
+        NAME(spread)(a->units, a->height, a->width, 1, 1, a->kh - 1 - a->over, a->kw - 1 - a->beside, r->g, r->spread);
+        NAME(convolve)(a->inputs, a->units, a->in_height * a->tall, a->in_width * a->wide, a->kh, a->kw,
+            r->turned + a->weight, a->kh * a->kw, 1, 0, r->spread, r->h);
+        if (a->tall * a->wide > 1) NAME(gather)(a->inputs, a->in_height, a->in_width, a->tall, a->wide, r->h, r->g);
+        else SWAP(r->g, r->h);
+    }
+}
+
+/* Add the loss of every lane; see `term`. Of so many entries at once, as single precision holds. */
+INLINE void NAME(loss)(int64_t loss, int64_t width, const float *out, const float *x, float *h, double *found) {
+    if (loss == CROSS_ENTROPY) {
+        for (int64_t i = 0; i < width * LANES; i++) h[i] = fabsf(out[i]);
+        logistic(h, h, 1.0f, width * LANES);
+    }
+    for (int64_t first = 0; first < width; first += 64) {
+        const int64_t end = first + 64 < width ? first + 64 : width;
+        T sum = {0}, many = (T){0} + 1.0f;
+        for (int64_t i = first; i < end; i++) {
+            const T o = AT(const T, out + i * LANES), at = AT(const T, x + i * LANES), none = {0};
+            if (loss == SQUARED) sum += (o - at) * (o - at);
+            else sum += LARGER(o, none) - at * o, many *= AT(const T, h + i * LANES);
+        }
+        for (int u = 0; u < LANES; u++) found[u] += sum[u] - (loss == CROSS_ENTROPY ? logf(many[u]) : 0);
+    }
+}
+
+/* Lay rows side by side; lanes without a row are zero. */
+INLINE void NAME(read)(const float *data, const int64_t *order, int64_t rows, int64_t width, float *x) {
+    for (int64_t u = 0; u < LANES; u++) {
+        const float *row = u < rows ? data + (order ? order[u] : u) * width : 0;
+        for (int64_t i = 0; i < width; i++) x[i * LANES + u] = row ? row[i] : 0;
+    }
+}
+
+/* Read rows side by side, walk them there and back, and return their loss where it is asked for. */
+INLINE double NAME(group)(const work *w, const int64_t *order, int64_t rows, float scale, int valued, NAME(room) *r,
+        float *grad) {
+    const job *j = w->job;
+    NAME(read)(j->data, order, rows, j->width, r->x);
+    NAME(forward)(j->places, j->depth, w->p, r);
+    const float *out = r->y[j->depth - 1];
+    double each[LANES] = {0}, found = 0;
+    if (valued) NAME(loss)(j->loss, j->width, out, r->x, r->h, each);
+    for (int64_t u = 0; u < rows; u++) found += each[u];
+    if (j->loss == CROSS_ENTROPY) {
+        logistic(r->h, out, 1.0f, j->width * LANES);
+        out = r->h;
+    }
+    T by = {0};
+    for (int64_t u = 0; u < rows; u++) by[u] = scale;
+    for (int64_t i = 0; i < j->width * LANES; i += LANES)
+        AT(T, r->g + i) = (AT(const T, out + i) - AT(const T, r->x + i)) * by;
+    NAME(backward)(w, r, grad);
+    return found;
+}
+
+/* What one thread does in all steps. */
+TARGET
+static void NAME(share)(work *w, int64_t id) {
+    const job *j = w->job;
+    const int64_t low = w->size / V * id / j->threads * V, high = w->size / V * (id + 1) / j->threads * V;
+    float *grad = w->gradients + id * w->size, *flat[] = {j->p, j->m, j->v}, *own[] = {w->p, w->m, w->v};
+    NAME(room) r;
+    NAME(lay_out)(j->places, j->depth, j->width, j->size, w->rooms + id * w->room, &r);
+    memset(w->rooms + id * w->room, 0, w->room * sizeof(float));
+    memset(grad, 0, w->size * sizeof(float));
+    for (int k = 0; k < 3; k++)
+        for (int64_t i = low; i < high; i++) own[k][i] = i < j->size ? flat[k][i] : 0;
+    int64_t begin = j->begin, met = 0;
+    for (int64_t s = 0; s < j->steps; begin = j->ends[s++]) {
+        const int64_t rows = j->ends[s] - begin, first = begin + rows * id / j->threads;
+        const int64_t end = begin + rows * (id + 1) / j->threads;
+        double *value = j->values + id * j->steps + s, total = 0;
+        meet(&w->arrived, j->threads, ++met);
+        memset(grad, 0, j->size * sizeof(float));
+        turn_all(j, w->p, r.turned);
+        for (int64_t i = first; i < end; i += LANES)
+            total += NAME(group)(w, j->order + i, MOST(0, end - i < LANES ? end - i : LANES), (float)(j->precision / rows),
+                *value != 0, &r, grad);
+        *value = total;
+        meet(&w->arrived, j->threads, ++met);
+        adam(w, pace_of(j, s), low, high);
+    }
+    for (int k = 0; k < 3; k++) memcpy(flat[k] + low, own[k] + low, MOST(0, (high < j->size ? high : j->size) - low) * sizeof(float));
+}
+
+/* Answer questions about rows, in groups. */
+TARGET
+static void NAME(answer)(const question *q) {
+    const int64_t depth = q->out || q->sums ? q->depth : q->coded;
+    NAME(room) r;
+    memset(q->room, 0, NAME(lay_out)(q->places, q->depth, q->width, 0, q->room, &r) * sizeof(float));
+    for (int64_t first = 0; first < q->rows; first += LANES) {
+        const int64_t rows = q->rows - first < LANES ? q->rows - first : LANES;
+        NAME(read)(q->data + first * q->width, 0, rows, q->width, r.x);
+        NAME(forward)(q->places, depth, q->packs, &r);
+        const place *code = q->places + q->coded - 1;
+        const int64_t units = code->units * code->out_height * code->out_width;
+        for (int64_t u = 0; q->code && u < rows; u++)
+            for (int64_t i = 0; i < units; i++) q->code[(first + u) * units + i] = r.y[q->coded - 1][i * LANES + u];
+        for (int64_t u = 0; q->out && u < rows; u++)
+            for (int64_t i = 0; i < q->width; i++) q->out[(first + u) * q->width + i] = r.y[depth - 1][i * LANES + u];
+        double each[LANES] = {0};
+        if (q->sums) NAME(loss)(q->loss, q->width, r.y[depth - 1], r.x, r.h, each);
+        for (int64_t u = 0; q->sums && u < rows; u++) q->sums[first + u] = each[u];
+    }
+}
+
+#undef T
+#undef LANES
+#undef TARGET
+#undef NAME

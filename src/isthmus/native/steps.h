@@ -1,0 +1,82 @@
+/* What a call for many steps of Adam is asked to do, and what its threads share. */
+#pragma once
+#include <math.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "dense.h"
+
+/* A stage of a convolutional net: repeat the places of its inputs `tall` and `wide` times, add a border of zeros, convolve,
+ * take the largest of `pool_tall` x `pool_wide` neighbours, activate. A product of plain numbers has one place. Weights of a
+ * unit are one block, in which inputs are `by_input` and places of the kernel `by_place` apart. */
+typedef struct {
+    int32_t inputs, in_height, in_width, tall, wide, over, beside, kh, kw, units, height, width, pool_tall, pool_wide,
+        out_height, out_width, activation, by_input, by_place, reserved;
+    int64_t weight, bias;
+} place;
+
+/* The job, and the flat parameters with Adam's moments. */
+typedef struct {
+    const layer *layers;
+    const place *places; /* null: layers say what the net is */
+    int64_t depth, loss;
+    double precision; /* factor of the loss' slope */
+    const float *data;
+    int64_t width, begin, steps;
+    const int64_t *order, *ends; /* rows of the epoch, and where each batch ends among them */
+    float *p, *m, *v;
+    int64_t size;
+    const double *rates; /* learning rate of each step */
+    double beta1, beta2, eps, decay;
+    int64_t taken, most, threads;
+    double *values; /* of each step: not 0 asks for the sum of the loss over the batch; threads x steps */
+    int64_t drawn; /* the layer whose outputs are means and log-variances of a code; -1: none */
+    const float *noise; /* what a code is drawn by, rows of this call's batches x units */
+    const double *betas; /* of each step: what the divergence from N(0, 1) counts */
+    double *divergences; /* like values: its sum over the batch */
+} job;
+
+/* What threads share: parameters, moments and a gradient per thread as products read them, weights upright, scratch. */
+typedef struct work work;
+struct work {
+    const job *job;
+    void (*share)(work *, int64_t);
+    int64_t size, room, turned;
+    float *p, *m, *v, *gradients, *uprights, *rooms;
+    atomic_long arrived, ready;
+};
+
+/* Wait for all threads; they are few and soon there, unless the machine has given a core to somebody else. */
+static __attribute__((unused)) void meet(atomic_long *arrived, int64_t threads, int64_t meeting) {
+    if (threads == 1) return;
+    atomic_fetch_add(arrived, 1);
+    for (int64_t spins = 0; atomic_load(arrived) < meeting * threads; spins++)
+        if (spins > 4000) sched_yield();
+}
+
+/* What a step of Adam is taken with. */
+typedef struct { float rate, root, keep; } pace;
+
+INLINE pace pace_of(const job *j, int64_t s) {
+    const double t = (double)(j->taken + s + 1), rate = j->rates[s];
+    return (pace){(float)(rate / (1 - pow(j->beta1, t))), (float)sqrt(1 - pow(j->beta2, t)), (float)(1 - rate * j->decay)};
+}
+
+/* Move parameters from `i` to `end`, whole vectors, by the sum of all threads' gradients. */
+INLINE void adam(const work *w, pace by, int64_t i, int64_t end) {
+    const job *j = w->job;
+    const float b1 = (float)(1 - j->beta1), b2 = (float)j->beta2, c2 = (float)(1 - j->beta2), small = (float)j->eps;
+    for (; i < end; i += V) {
+        vec *p = (vec *)(w->p + i), *m = (vec *)(w->m + i), *v = (vec *)(w->v + i), g = {0};
+        for (int64_t k = 0; k < j->threads; k++) g += *(const vec *)(w->gradients + k * w->size + i);
+        *m += b1 * (g - *m);
+        vec square = b2 * *v + c2 * g * g;
+        *v = square;
+        for (int u = 0; u < V; u++) square[u] = sqrtf(square[u]);
+        *p = *p * by.keep - by.rate * *m / (square / by.root + small);
+    }
+}
+
+/* Say how much memory a net needs, and how its steps are taken. */
+void isthmus_dense(work *w);
+void isthmus_places(work *w);

@@ -1,0 +1,190 @@
+"""What nets do, in the words of the native kernel: products of dense ones, stages of convolutional ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from isthmus import native
+from isthmus.layers import words
+from isthmus.objective import Objective
+
+# Numbers of all stages of a row, each in 64 bytes per thread, from which on memory is better left to torch.
+ROOM = 2**20
+
+
+def gaussian(task: Objective) -> bool:
+    """Say whether codes are drawn from normal distributions, whose divergence the kernel knows."""
+    return getattr(task.model.bottleneck, "native", None) == "gaussian"
+
+
+def said(task: Objective) -> list[tuple[Any, ...]] | None:
+    """Return what a network does from rows to outputs, word by word; None where that is more than its layers."""
+    model = task.model
+    code = getattr(model.bottleneck, "native", None)
+    if code is None or task.draws > 1 or model.spec.levels or list(model.memory.parameters()):
+        return None
+    between = ("activation", "identity" if gaussian(task) else code)
+    return [*words(model.encoder), between, *words(model.decoder)]
+
+
+def whole(task: Objective, weights: list[Tensor]) -> bool:
+    """Say whether these are all parameters that are trained, each of them once."""
+    return {id(p) for p in weights} == {id(p) for p in task.trained()} and len(weights) == len(task.trained())
+
+
+def products(task: Objective) -> list[list[Any]] | None:
+    """Return weight, bias and activation of every product, None where the network is anything else."""
+    found: list[list[Any]] = []
+    for name, *given in said(task) or []:
+        if name == "product":
+            found.append([*given, "identity"])
+        elif name == "activation" and (given[0] == "identity" or (found and found[-1][2] == "identity")):
+            found[-1][2] = given[0] if given[0] != "identity" else found[-1][2]
+        elif name != "shape":
+            return None
+    known = all(a in native.ACTIVATIONS for _, _, a in found) and 0 < len(found) <= native.DEEPEST
+    return found if known and whole(task, [p for w, b, _ in found for p in (w, b) if p is not None]) else None
+
+
+@dataclass
+class Stage:
+    """A convolution, or a product as one of a single place, with what stands before and behind it.
+
+    Sizes are (channels, height, width); signals are of height 1.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    inputs: tuple[int, int, int]
+    enlarged: tuple[int, int] = (1, 1)
+    border: tuple[int, int] = (0, 0)
+    kernel: tuple[int, int] = (1, 1)
+    activation: str = "identity"
+    pooled: tuple[int, int] = (1, 1)
+
+    @property
+    def convolved(self) -> tuple[int, int, int]:
+        """The sizes behind the convolution."""
+        each = zip(self.inputs[1:], self.enlarged, self.border, self.kernel, strict=True)
+        height, width = (n * by + 2 * more - kernel + 1 for n, by, more, kernel in each)
+        return len(self.weight), height, width
+
+    @property
+    def outputs(self) -> tuple[int, int, int]:
+        """The sizes behind the pooling."""
+        units, *places = self.convolved
+        height, width = (-(-n // by) for n, by in zip(places, self.pooled, strict=True))
+        return units, height, width
+
+    def place(self, offset: Callable[[Tensor | None], int]) -> native.Place:
+        """Return the stage as the kernel reads it, given where parameters start."""
+        sizes = (*self.inputs, *self.enlarged, *self.border, *self.kernel, *self.convolved)
+        behind = (*self.pooled, *self.outputs[1:], native.ACTIVATIONS.index(self.activation))
+        apart = (self.weight.stride(1), self.weight.stride(-1), 0)
+        return native.Place(*sizes, *behind, *apart, offset(self.weight), offset(self.bias))
+
+    @property
+    def work(self) -> int:
+        """How many products a row takes."""
+        return self.weight.numel() * math.prod(self.convolved[1:])
+
+    @property
+    def room(self) -> int:
+        """How many numbers of a row are written."""
+        return math.prod(self.convolved) + self.inputs[0] * math.prod(self.convolved[1:])
+
+
+class Reader:
+    """Stages of a network, word by word; ``known`` turns false at what is none."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        """Start at the inputs: (channels, *places), or numbers without places."""
+        self.found: list[Stage] = []
+        self.sizes, self.enlarged, self.known = sizes, 1, True
+
+    def shape(self, sizes: tuple[int, ...]) -> None:
+        """Go on with other axes of the same numbers."""
+        self.sizes = tuple(sizes)
+
+    def enlarge(self) -> None:
+        """Repeat every place of what comes next."""
+        self.known &= self.enlarged == 1 and len(self.sizes) in (2, 3)
+        self.enlarged = 2
+
+    def convolution(self, weight: Tensor, bias: Tensor | None, border: tuple[int, ...]) -> None:
+        """Convolve pictures, or signals as pictures of height 1."""
+        axes = len(border)
+        if not 0 < axes < 3 or len(self.sizes) != axes + 1:
+            self.known = False
+            return
+        inputs, height, width = self.sizes[0], *(1,) * (2 - axes), *self.sizes[1:]
+        more, tall, kernel = (border[0] if axes == 2 else 0), (self.enlarged if axes == 2 else 1), weight.shape[2:]
+        self.found.append(
+            Stage(
+                weight,
+                bias,
+                (inputs, height, width),
+                enlarged=(tall, self.enlarged),
+                border=(more, border[-1]),
+                kernel=(kernel[0] if axes == 2 else 1, kernel[-1]),
+            )
+        )
+        self.sizes, self.enlarged = (len(weight), *self.found[-1].outputs[3 - axes :]), 1
+
+    def product(self, weight: Tensor, bias: Tensor | None) -> None:
+        """Multiply numbers, wherever they stand."""
+        self.known &= self.enlarged == 1
+        self.found.append(Stage(weight, bias, (weight.shape[1], 1, 1)))
+        self.sizes = (len(weight),)
+
+    def pool(self) -> None:
+        """Take the largest of neighbours, once per stage."""
+        self.known &= bool(self.found) and self.found[-1].pooled == (1, 1) and self.enlarged == 1
+        if self.known:
+            self.found[-1].pooled = (2 if len(self.sizes) == 3 else 1, 2)
+            self.sizes = (self.sizes[0], *self.found[-1].outputs[4 - len(self.sizes) :])
+
+    def activation(self, name: str) -> None:
+        """Activate: what never falls may as well stand behind the largest of neighbours."""
+        if name == "identity":
+            return
+        self.known &= bool(self.found) and self.found[-1].activation == "identity" and self.enlarged == 1
+        if self.known:
+            self.found[-1].activation = name
+
+    def crop(self, places: tuple[int, ...], outputs: tuple[int, ...]) -> None:
+        """Leave nothing out."""
+        self.known &= (places, outputs) == (self.sizes[1:], self.sizes)
+
+
+def stages(task: Objective) -> list[Stage] | None:
+    """Return the stages of a convolutional network, None where it is anything else."""
+    spoken = said(task)
+    if spoken is None or gaussian(task):
+        return None
+    reader = Reader(task.model.spec.shape)
+    for name, *given in spoken:
+        if name == "unknown" or not reader.known:
+            return None
+        getattr(reader, name)(*given)
+    return reader.found if reader.known and _whole_net(task, reader.found) else None
+
+
+def _whole_net(task: Objective, found: list[Stage]) -> bool:
+    """Say whether stages are all there is, of sizes that follow from each other, and stay in the cache."""
+    sizes = [math.prod(task.model.spec.shape), *(math.prod(stage.outputs) for stage in found)]
+    return (
+        0 < len(found) <= native.DEEPEST
+        and any(stage.weight.dim() > 2 for stage in found)
+        and all(math.prod(stage.inputs) == size for stage, size in zip(found, sizes, strict=False))
+        and sizes[-1] == sizes[0]
+        and min(min(stage.convolved) for stage in found) > 0
+        and all(stage.activation in native.ACTIVATIONS for stage in found)
+        and sum(stage.room for stage in found) <= ROOM
+        and whole(task, [p for stage in found for p in (stage.weight, stage.bias) if p is not None])
+    )
