@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SOURCES = tuple(HERE / name for name in ("steps.c", "dense.c", "places.c", "answers.c", "few.c"))
+SOURCES = tuple(HERE / name for name in ("steps.c", "product.c", "dense.c", "places.c", "answers.c", "few.c"))
 LIBRARY = HERE / "_dense.so"
 # Nothing of -ffast-math but what changes no result: it lets a library change how the whole process rounds.
 FLAGS = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-shared", "-fPIC", "-pthread")

@@ -74,10 +74,9 @@ INLINE void add_up(float *to, const float *from, int64_t ld, int64_t rows) {
 
 /* Set the gradient of `rows` rows in x; y has one buffer per layer, g, h and code are as wide as the widest layer. */
 INLINE void gradient(const work *w, double scale, int64_t rows, const float *x, float **y, float *g, float *h, float *code,
-        float *grad, double *value, const float *noise, double beta, double *apart) {
+        const some *listed, float *grad, double *value, const float *noise, double beta, double *apart) {
     const job *j = w->job;
-    const int held = HELD;
-    ahead(held, j->layers, j->depth, w->p, rows, x, y, j->drawn, noise, code);
+    ahead(j->layers, j->depth, w->p, rows, x, y, listed, j->drawn, noise, code);
     const int64_t wide = padded(j->width);
     const float by = (float)scale, *out = y[j->depth - 1], *up = w->uprights + w->turned;
     if (value) *value = term(j->loss, out, x, rows, j->width, wide, h);
@@ -99,10 +98,11 @@ INLINE void gradient(const work *w, double scale, int64_t rows, const float *x, 
         grad -= packed(a);
         if (l) up -= upright(a);
         slope(a.activation, g, y[l], rows * ld);
-        product(held, a.in, units, rows, from, 1, below, g, V, ld, 0, grad, panel_of(a), V);
+        if (!l && listed) isthmus_list_columns(x, rows, a.in, below, listed + 1);
+        isthmus_product(a.in, units, rows, from, 1, below, g, V, ld, 0, grad, panel_of(a), V, l || !listed ? 0 : listed + 1);
         for (int64_t n = 0; a.bias >= 0 && n < units; n++) add_up(grad + n * panel_of(a) + a.in * V, g + n * V, ld, rows);
         if (!l) break;
-        product(held, rows, inputs, a.out, g, ld, 1, up, units * V * V, V, 0, h, V, below);
+        isthmus_product(rows, inputs, a.out, g, ld, 1, up, units * V * V, V, 0, h, V, below, 0);
         clear_padding(h, rows, inputs * V, below);
         if (l - 1 == j->drawn) {
             undraw(g, h, y[l - 1], padded(2 * a.in), code, a.in, rows, (float)beta);
@@ -145,6 +145,8 @@ void isthmus_dense_share(work *w, int64_t id) {
     float *x = w->rooms + id * w->room, *y[MOST_LAYERS], *rest[3], *grad = w->gradients + id * w->size;
     lay_out(j->layers, j->depth, most, x, y, rest);
     memset(x, 0, w->room * sizeof(float));
+    some lists[2], *listed = j->width >= FEW && HELD == 16 ? lists : 0;
+    lay_out_lists(most, j->width, x + lay_out(j->layers, j->depth, most, 0, 0, 0), lists);
     memset(grad, 0, w->size * sizeof(float));
     panels(w, READ, id, 0);
     int64_t begin = j->begin, met = 0;
@@ -153,6 +155,7 @@ void isthmus_dense_share(work *w, int64_t id) {
         const int64_t own = begin + rows * (id + 1) / j->threads - first;
         for (int64_t r = 0; r < own; r++)
             memcpy(x + r * wide, j->data + j->order[first + r] * j->width, j->width * sizeof(float));
+        if (listed && isthmus_list_rows(x, own, j->width, wide, listed) > MANY) listed = 0;
         double *value = j->values + id * j->steps + s, *apart = 0, beta = 0;
         const float *noise = 0;
         if (j->drawn >= 0) {
@@ -161,7 +164,7 @@ void isthmus_dense_share(work *w, int64_t id) {
             apart = j->divergences + id * j->steps + s;
         }
         meet(&w->arrived, j->threads, ++met);
-        gradient(w, j->precision / rows, own, x, y, rest[0], rest[1], rest[2], grad, *value ? value : 0, noise, beta,
+        gradient(w, j->precision / rows, own, x, y, rest[0], rest[1], rest[2], listed, grad, *value ? value : 0, noise, beta,
                 apart);
         meet(&w->arrived, j->threads, ++met);
         panels(w, MOVE, id, s);
@@ -174,5 +177,6 @@ void isthmus_dense(work *w) {
     w->share = isthmus_dense_share;
     w->size = of_all(j->layers, j->depth, packed);
     w->turned = of_all(j->layers + 1, j->depth - 1, upright); /* gradients go back through every layer but the first */
-    w->room = lay_out(j->layers, j->depth, (j->most + j->threads - 1) / j->threads, 0, 0, 0);
+    const int64_t most = (j->most + j->threads - 1) / j->threads;
+    w->room = lay_out(j->layers, j->depth, most, 0, 0, 0) + lay_out_lists(most, j->width, 0, 0);
 }

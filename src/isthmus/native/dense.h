@@ -43,53 +43,24 @@ INLINE void logistic(float *y, const float *x, float by, int64_t n) {
     }
 }
 
-/* Place of the w-th vector of `type` behind panel p, where panels are `apart` floats apart. */
-#define PLACE(type, w, apart) ((p + (w) * (int)sizeof(type) / 64) * (apart) + (w) * (int)sizeof(type) / 4 % V)
+/* Columns from which on zeros are looked for, and the share of others from which on they are not worth it. */
+#define FEW 64
+#define MANY 0.85
 
-/* Blocks of `high` rows and `wide` vectors of columns, known to the compiler, from row m on while they fit. */
-#define BLOCKS(type, high, wide)                                                                                       \
-    for (; m + high <= rows; m += high) {                                                                              \
-        type sum[high][wide], b[wide];                                                                                 \
-        for (int r = 0; r < high; r++)                                                                                 \
-            for (int w = 0; w < wide; w++) sum[r][w] = bias ? *(const type *)(bias + PLACE(type, w, aside)) : (type){0}; \
-        for (int64_t k = 0; k < inner; k++) {                                                                          \
-            for (int w = 0; w < wide; w++) b[w] = *(const type *)(B + PLACE(type, w, aside) + k * next);               \
-            for (int r = 0; r < high; r++)                                                                             \
-                for (int w = 0; w < wide; w++) sum[r][w] += A[(m + r) * down + k * along] * b[w];                      \
-        }                                                                                                              \
-        for (int r = 0; r < high; r++)                                                                                 \
-            for (int w = 0; w < wide; w++) *(type *)(C + (m + r) * ldc + PLACE(type, w, beside)) = sum[r][w];          \
-    }
+/* Which of A's columns are not zero in each 8 of its rows; null: all may be. */
+typedef struct { int32_t *columns, *counts; int64_t apart; } some;
 
 /* C[m][n] = bias[n] + sum_k A[m][k] B[k][n] for `panels` of 16 columns, which are `aside` floats apart in B and bias,
- * `beside` in C; rows are `next` apart in B, `ldc` in C, and `down` in A, whose columns are `along` apart. Sums stay in
- * registers of `held` floats: of 8 rows and 2 or 3 panels where there are 32 of 16 floats, of 6 rows and a panel where
- * there are 16 of 8, of 3 rows where there are 16 of 4. One panel of 12 rows is slower than two of 8: each number of A is
- * read for a single product. */
-INLINE void product(int held, int64_t rows, int64_t panels, int64_t inner, const float *A, int64_t down, int64_t along,
-        const float *B, int64_t aside, int64_t next, const float *bias, float *C, int64_t beside, int64_t ldc) {
-    for (int64_t p = 0, wide; p < panels; p += wide) {
-        int64_t m = 0;
-        wide = held < 16 || p + 1 == panels ? 1 : p + 3 == panels ? 3 : 2;
-        if (wide == 3) {
-            BLOCKS(vec, 8, 3)
-            BLOCKS(vec, 1, 3)
-        } else if (wide == 2) {
-            BLOCKS(vec, 8, 2)
-            BLOCKS(vec, 1, 2)
-        } else if (held == 16) {
-            BLOCKS(vec, 12, 1)
-            BLOCKS(vec, 4, 1)
-            BLOCKS(vec, 1, 1)
-        } else if (held == 8) {
-            BLOCKS(half, 6, 2)
-            BLOCKS(half, 1, 2)
-        } else {
-            BLOCKS(quarter, 3, 4)
-            BLOCKS(quarter, 1, 4)
-        }
-    }
-}
+ * `beside` in C; rows are `next` apart in B, `ldc` in C, and `down` in A, whose columns are `along` apart. */
+void isthmus_product(int64_t rows, int64_t panels, int64_t inner, const float *A, int64_t down, int64_t along,
+        const float *B, int64_t aside, int64_t next, const float *bias, float *C, int64_t beside, int64_t ldc,
+        const some *listed);
+
+/* List the columns of x that are not zero in each 8 of its rows, and return their share; the rest of rows is not listed. */
+double isthmus_list_rows(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to);
+
+/* List the rows of x that are not zero in each 8 of its columns; the rest of columns is not listed. */
+void isthmus_list_columns(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to);
 
 INLINE void activate(int64_t kind, float *y, int64_t n) {
     if (kind == RELU) for (int64_t i = 0; i < n; i++) y[i] = y[i] > 0 ? y[i] : 0;
@@ -149,15 +120,16 @@ INLINE void draw(const float *from, int64_t ld, const float *noise, int64_t unit
             code[r * padded(units) + i] = from[r * ld + i] + expf(from[r * ld + units + i] / 2) * noise[r * units + i];
 }
 
-/* Walk `rows` rows in x through all layers, whose panels are `at`; y has one buffer per layer. Behind the layer `drawn`
- * codes are drawn. */
-INLINE void ahead(int held, const layer *layers, int64_t depth, const float *at, int64_t rows, const float *x, float **y,
-        int64_t drawn, const float *noise, float *code) {
+/* Walk `rows` rows in x, of which some columns may be listed, through all layers, whose panels are `at`; y has one buffer
+ * per layer. Behind the layer `drawn` codes are drawn. */
+INLINE void ahead(const layer *layers, int64_t depth, const float *at, int64_t rows, const float *x, float **y,
+        const some *listed, int64_t drawn, const float *noise, float *code) {
     const float *from = x;
     for (int64_t l = 0; l < depth; at += packed(layers[l++])) {
         const layer a = layers[l];
         const int64_t ld = padded(a.out);
-        product(held, rows, panels_of(a.out), a.in, from, padded(a.in), 1, at, panel_of(a), V, at + a.in * V, y[l], V, ld);
+        isthmus_product(rows, panels_of(a.out), a.in, from, padded(a.in), 1, at, panel_of(a), V, at + a.in * V, y[l], V, ld,
+            l ? 0 : listed);
         activate(a.activation, y[l], rows * ld);
         if (a.activation == SIGMOID) clear_padding(y[l], rows, a.out, ld);
         from = y[l];
@@ -179,4 +151,17 @@ static int64_t lay_out(const layer *layers, int64_t depth, int64_t rows, float *
     }
     for (int k = 0; room && k < 3; k++) rest[k] = room + at + k * rows * widest;
     return at + 3 * rows * widest;
+}
+
+/* Return how many floats of memory lists of what is not zero need, of columns by rows and of rows by columns, and lay them
+ * out where `room` is given. */
+static int64_t lay_out_lists(int64_t rows, int64_t columns, float *room, some *listed) {
+    const int64_t blocks[] = {rows / 8 + 1, columns / 8 + 1}, apart[] = {padded(columns) + V, rows + V};
+    int64_t at = 0;
+    for (int k = 0; k < 2; k++) {
+        int32_t *lists = (int32_t *)room + at;
+        if (room) listed[k] = (some){lists, lists + blocks[k] * apart[k], apart[k]};
+        at += blocks[k] * (apart[k] + 1);
+    }
+    return (at + V - 1) / V * V;
 }
