@@ -40,6 +40,7 @@ VARIANTS = {
     "silu, 5 draws, 400 epochs": Settings(draws=5),
     "silu, 5 draws, 600 epochs": Settings(draws=5, epochs=600),
     "silu, 10 draws, 200 epochs": Settings(draws=10, epochs=200),
+    "silu, 10 draws, 400 epochs": Settings(draws=10),
     "relu, batch-normalised": Settings(activation="relu", norm="batch", rate=3e-3, epochs=200),
 }
 
