@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -114,6 +116,9 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         self.random_state = random_state
         self.verbose = verbose
 
+    # What the shell asks of the trainer, where none is given: all else is chosen by the rows of a member, as ever.
+    _asked: Mapping[str, Any] = MappingProxyType({})
+
     # -- fitting ------------------------------------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any = None, *, callback: Callback | None = None) -> Self:
@@ -169,7 +174,7 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
     def _recipe(self, spec: Spec, rows: int) -> Recipe:
         """Return what members are: where anomalies may be among the rows, fits are short and leave the worst out."""
         clean = self.contamination == 0
-        trainer = self.default_trainer(rows)
+        trainer = replace(self.default_trainer(rows), **self._asked)
         denoiser = Parts(
             architecture=part_of(self.architecture, Architecture, Dense((WIDTH,), activation="silu"), "architecture"),
             bottleneck=Overcomplete(),
@@ -181,7 +186,8 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         )
         levels = CLEAN_LEVELS if clean else ROBUST_LEVELS
         filler = replace(denoiser, corruption=Hiding(0.3), likelihood=Mixed())
-        if self.trainer is None and any(column.kind != "number" and column.levels != 1 for column in spec.columns):
+        chosen = self.trainer is None and "epochs" not in self._asked
+        if chosen and any(column.kind != "number" and column.levels != 1 for column in spec.columns):
             # It says how strange levels are, any of which may be hidden: there is more to learn than for denoisers.
             filler = replace(filler, trainer=replace(trainer, epochs=2 * trainer.epochs))
         return Recipe(denoiser, filler, levels, 0 if clean else 2, self.reading_.floor)
