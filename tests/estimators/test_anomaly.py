@@ -201,6 +201,23 @@ def test_holes_in_arrays_are_missing_values():
     assert_array_equal(why.contributions[np.isnan(X[:20])], 0)
 
 
+def test_text_in_an_array_is_read_as_its_refusal_says():
+    X = people(120)[["age", "city"]].to_numpy(dtype=object)
+    with pytest.raises(ValueError, match="read X as a table \\(schema='auto'\\)"):
+        AnomalyDetector(**SMALL).fit(X)
+    detector = AnomalyDetector(schema="auto", members=2, random_state=0, **SMALL).fit(X)
+    assert detector.reading_.codec.kinds == ("number", "category")
+    odd = X[:2].copy()
+    odd[0, 1] = "Atlantis"
+    assert detector.explain(odd).reasons(0)[0].startswith("x1 is Atlantis, expected ")
+
+
+@pytest.mark.parametrize(("calibration", "count"), [("cross", 2), ("split", 1)])
+def test_one_member_calibrates_apart_and_two_crosswise(calibration, count):
+    detector = AnomalyDetector(members=1, calibration=calibration, random_state=0, **SMALL).fit(plane(60))
+    assert len(detector.members_.denoisers) == count
+
+
 def test_columns_of_levels_alone_are_scored():
     frame = people(300)[["city", "country"]]
     detector = AnomalyDetector(contamination=0, trainer=SOME, random_state=0).fit(frame)
