@@ -57,9 +57,9 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         calibration: ``split`` keeps a fifth of the rows for p-values, which are then exact; ``cross`` lets every member
             score the fifth it was not fitted on, so that few rows suffice; ``auto`` splits from 1,000 rows on. Series
             are divided in blocks, of which no window lies in two; ``auto`` splits from 100 windows' length on.
-        members: number of autoencoders; None is 5 for ``cross`` and 3 else.
+        members: number of autoencoders, of which ``cross`` needs 2 and then trains no fewer; None is 5 for it, else 3.
         schema: kinds of columns by name, for those of a table that should not be chosen from the rows. Columns of
-            arrays are numbers.
+            arrays are numbers; ``auto`` lets one of objects hold text, too.
         shape: shape of one row for pictures or signals that arrive flat; None takes it from X. ``explain(X).maps`` has
             contributions in that shape.
         window: points of a window, where X is a series in order of time, (time,) or (time, channels), a frame of
