@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -196,7 +196,7 @@ def _measured(
             f"On {len(given):,} rows of {data}, most of which it was trained on (--test DATA measures it on others)",
         )
     return rows.read(
-        test, reading, types=rows.types_of(model), quiet=quiet
+        test, replace(reading, limit=None), types=rows.types_of(model), quiet=quiet
     ), f"On the rows of {test}, which it has not seen"
 
 
