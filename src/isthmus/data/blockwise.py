@@ -15,7 +15,7 @@ from isthmus.data import places, tables
 from isthmus.data.csvlayout import Layout, layout, told
 from isthmus.data.parquetfiles import PARQUET, parquet_file, reading
 from isthmus.data.places import Place
-from isthmus.data.record import Data
+from isthmus.data.record import Data, of_array
 from isthmus.data.streams.opening import stream
 from isthmus.data.together import of_rows
 
@@ -54,7 +54,7 @@ def blocks(
             if label is not None:
                 raise ValueError(f"label is for tables with columns, which {str(place)!r} is not; leave it out")
             for block in stream(place, drop=drop):
-                yield from parts(Data(block, source=str(place)), rows)
+                yield from parts(of_array(block, source=str(place)), rows)
 
 
 def _text(
