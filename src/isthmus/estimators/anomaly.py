@@ -162,9 +162,8 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         """Read the rows of a fit, and divide them among members and calibration."""
         self.reading_: Reading
         if self.window is not None:
-            self.reading_ = series = series_of(self, X)
-            x = series.begin(self, X)
-            return x, series.split(x, self.calibration, self.members, noise)
+            self.reading_, split = series_of(self, X, noise)
+            return self.reading_.begin(self, X), split
         split = plan.split(plan.counted(X), self.calibration, self.members, noise)
         # Rows that calibrate leave no trace in what scores them, not even as a level that would be new else.
         known = plan.without(X, split.calibration)
