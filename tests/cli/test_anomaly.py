@@ -1,12 +1,14 @@
 """A detector in the shell: fitted, saved, and asked about files of any size."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from isthmus import AnomalyDetector, data, load
-from isthmus.cli import scoring
+from isthmus.cli import detecting, scoring
+from isthmus.cli.options import Training
 from isthmus.data import blockwise
 
 NET = ("--architecture", "dense:hidden=(8)", "--epochs", "2", "--task", "anomaly", "--members", "2")
@@ -61,6 +63,22 @@ def test_a_fit_says_what_it_made(fitted):
     assert "denoisers: epoch 2/2" in done.err and "fillers: epoch 2/2" in done.err
     assert sorted(p.name for p in figures.iterdir()) == ["contributions.png", "scores.png", "summary.txt"]
     assert isinstance(load(folder), AnomalyDetector)
+
+
+def test_options_of_training_change_what_they_name_and_nothing_else(orders, monkeypatch):
+    monkeypatch.setattr("isthmus.estimators.anomaly.STEPS", 8)
+    given = data.read(orders, label="group")
+
+    def recipe(**training):
+        asked = detecting.Asked(None, None, 2, (), None, 0, "dense:hidden=(8)", Training(**training))
+        return detecting.detector_of(asked, None).fit(given.rows).members_.recipe
+
+    plain, placed, short = recipe(), recipe(device="cpu"), recipe(epochs=3)
+    assert plain.filler.trainer.epochs == 2 * plain.denoiser.trainer.epochs
+    for part in ("denoiser", "filler"):
+        own = getattr(plain, part).trainer
+        assert getattr(placed, part).trainer == replace(own, device="cpu")
+        assert getattr(short, part).trainer == replace(own, epochs=3)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

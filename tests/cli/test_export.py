@@ -47,4 +47,4 @@ def test_mistakes_are_told_in_one_line(shell, table_model, tmp_path):
     assert done.code == 2 and "decoder" in done.err and done.err.count("\n") == 1
     (tmp_path / "file").write_text("")
     done = shell("export", table_model, "-o", tmp_path / "file", "--graph", "decoder")
-    assert done.code == 2 and "choose another folder" in done.err
+    assert done.code == 2 and "choose another place" in done.err

@@ -133,7 +133,7 @@ def test_other_rows_measure_the_model(shell, wine, tmp_path):
     lines = wine.read_text().splitlines()
     (tmp_path / "train.csv").write_text("\n".join(lines[:120]))
     (tmp_path / "test.csv").write_text("\n".join(lines[:1] + lines[120:]))
-    options = ("--label", "grape", "--units", "2", "--epochs", "1", "--test", tmp_path / "test.csv")
+    options = ("--label", "grape", "--units", "2", "--epochs", "1", "--limit", 40, "--test", tmp_path / "test.csv")
     done = shell("fit", tmp_path / "train.csv", "-o", tmp_path / "model", *options)
     assert done.code == 0, done.err
     assert "which it has not seen" in done.out and f"rows {len(lines) - 120}," in done.out

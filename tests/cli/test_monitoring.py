@@ -42,6 +42,16 @@ def test_a_column_has_moved(shell, fitted, tmp_path):
     assert shell("monitor", fitted, older, "--reference", people(tmp_path / "r.csv", 600, 3, age=50.0)).code == 0
 
 
+def test_a_limit_is_of_data_and_not_of_the_reference(shell, fitted, tmp_path, monkeypatch):
+    from isthmus import Monitor
+
+    seen, own = [], Monitor._compared
+    monkeypatch.setattr(Monitor, "_compared", lambda self, X: seen.append(len(X)) or own(self, X))
+    other = people(tmp_path / "r.csv", 600, 3)
+    done = shell("monitor", fitted, people(tmp_path / "same.csv", 200, 1), "--limit", 50, "--reference", other)
+    assert done.out.startswith("50 rows, ") and seen == [600]
+
+
 def test_today_goes_on_where_yesterday_ended(shell, fitted, tmp_path):
     state = tmp_path / "state.json"
     days = [people(tmp_path / f"{day}.csv", 300, day + 5, age=40.0 + 6 * (day > 1)) for day in range(3)]

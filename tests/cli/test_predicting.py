@@ -171,6 +171,22 @@ def test_an_audit_of_rows_with_labels(people, model, shell, tmp_path):
     assert audit["verdict"]
 
 
+def test_a_limit_is_of_data_and_not_of_rows_beside_it(people, model, shell, tmp_path, monkeypatch):
+    from isthmus import SelfExplainingClassifier
+
+    seen, own = [], SelfExplainingClassifier.audit
+
+    def audit(self, X, y, *, train, **more):
+        seen.append((len(y), len(train[1])))
+        return own(self, X, y, train=train, **more)
+
+    monkeypatch.setattr(SelfExplainingClassifier, "audit", audit)
+    assert shell("evaluate", model, people, "--train", people, "--limit", 70).code == 0
+    told = ("--task", "classify", "--target", "group", "--drop", "score", "--limit", 70, "--test", people, "--quiet")
+    assert shell("fit", people, "-o", tmp_path / "m", *told, *NET).code == 0
+    assert seen == [(70, 160), (160, 70)]
+
+
 def test_numbers_are_predicted_too(people, regressor, shell, tmp_path):
     assert shell("score", regressor, people, "-o", tmp_path / "s.csv").code == 0
     found = read(tmp_path / "s.csv")

@@ -132,6 +132,29 @@ def test_floats_that_are_no_numbers_are_holes_too(shell, tmp_path):
     assert np.isfinite(found).all() and (found == x).sum() == 78
 
 
+def test_an_array_with_holes_is_a_table_from_the_fit_to_its_answers(shell, tmp_path):
+    x, given, out = np.random.default_rng(0).normal(size=(40, 2)), tmp_path / "x.npy", tmp_path / "out.csv"
+    np.save(tmp_path / "whole.npy", x)
+    x[3, 0] = x[7, 1] = np.nan
+    np.save(given, x)
+    assert shell("fit", given, "-o", tmp_path / "m", *NET).code == 0
+    assert len(shell("score", tmp_path / "m", given).out.splitlines()) == 41
+    done = shell("impute", tmp_path / "m", given, "-o", out)
+    assert "2 cells filled in x0, x1" in done.out, done.err
+    detector = ("--task", "anomaly", "--members", "2", *NET[:2], *NET[4:])
+    assert shell("fit", given, "-o", tmp_path / "d", *detector).code == 0
+    assert "40 rows" in shell("score", tmp_path / "d", given, "-o", out).out
+
+
+def test_arrays_are_filled_as_tables_are(shell, tmp_path):
+    given, out = tmp_path / "x.npy", tmp_path / "filled.csv"
+    np.save(given, np.random.default_rng(0).normal(size=(40, 2)))
+    assert shell("fit", given, "-o", tmp_path / "m", "--schema", "auto", *NET).code == 0
+    done = shell("impute", tmp_path / "m", given, "-o", out)
+    assert "40 rows, no cell was missing" in done.out, done.err
+    np.testing.assert_array_equal(data.read(out).X, np.load(given))
+
+
 def test_doubts_stand_beside_the_columns_that_had_holes(people, table, shell, tmp_path):
     out = tmp_path / "filled.parquet"
     assert shell("impute", table, people, "--label", "group", "-o", out, "--uncertainty").code == 0

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from isthmus.data import read, read_arrays, write_arrays
+from isthmus.data import blocks, read, read_arrays, write_arrays
 
 
 def idx_bytes(array, kind=0x08):
@@ -96,6 +96,21 @@ def test_files_by_another_name(tmp_path):
     for name, kind in (("a.npz", "npy"), ("b.npy", "npz")):
         with pytest.raises(ValueError, match=f"it is an {kind} file by another name; rename it$"):
             read(tmp_path / name)
+
+
+def test_rows_with_holes_are_a_table(tmp_path):
+    X = np.array([[1, np.nan], [2, 3], [4, 5]], np.float32)
+    np.save(tmp_path / "a.npy", X)
+    np.save(tmp_path / "b.npy", X[1:])
+    np.savez(tmp_path / "c.npz", X=X, y=[7, 8, 9], names=["u", "v"])
+    assert read(tmp_path / "a.npy").table.to_pydict() == {"x0": [1, 2, 4], "x1": [None, 3, 5]}
+    named = read(tmp_path / "c.npz", limit=2)
+    assert (named.table.to_pydict(), named.y.tolist()) == ({"u": [1, 2], "v": [None, 3]}, [7, 8])
+    assert read(tmp_path / "*.npy").table["x1"].to_pylist() == [None, 3, 5, 3, 5]
+    assert [block.arrow["x1"].to_pylist() for block in blocks(tmp_path / "*.npy")] == [[None, 3, 5], [3, 5]]
+    np.save(tmp_path / "signals.npy", X.reshape(3, 2, 1))
+    with pytest.raises(ValueError, match="missing"):
+        read(tmp_path / "signals.npy")
 
 
 def test_npz_by_its_keys(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from isthmus.data import blocks, read
+from isthmus.data import blocks, blockwise, read
 from isthmus.data.blockwise import _last_end, count, in_blocks, parts
 
 pa = pytest.importorskip("pyarrow")
@@ -83,8 +83,28 @@ def test_a_bad_line_is_named(tmp_path):
 
 
 def test_a_block_ends_where_a_line_does_outside_quotes():
-    assert _last_end('a,"b\nc"\nd,e\nf') == 11
-    assert _last_end('a,"b\nc') == -1
-    assert _last_end("no end") == -1
-    # One stray quote makes the rest one cell, and is looked through once.
-    assert _last_end('5" pipe\n' + "x\n" * 300_000) == -1
+    assert _last_end('a,"b\nc"\nd,e\nf', ",") == (12, 13, False)
+    assert _last_end('a,"b\nc', ",") == (0, 6, True)
+    assert _last_end('a\n"b\nc"', ",") == (2, 6, True)  # a quote that follows would make a letter of the last one
+    assert _last_end("no end", ",") == (0, 6, False)
+    assert _last_end('a;"b,\n', ",") == (6, 6, False)
+
+
+def test_a_quote_within_a_cell_is_a_letter_and_opens_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(blockwise, "BYTES", 64)
+    path = tmp_path / "t.csv"
+    path.write_text('name,x\n5" pipe,0\n' + "".join(f"pipe,{i}\n" for i in range(400)))
+    found = list(blocks(path))
+    assert max(map(len, found)) < 10 and sum(map(len, found)) == 401
+    assert found[0].table["name"][0].as_py() == '5" pipe'
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13])
+def test_text_is_cut_where_lines_end_wherever_a_piece_of_the_file_ends(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(blockwise, "BYTES", size)
+    path = tmp_path / "t.csv"
+    path.write_text('a;b\n0;u\n"x\n;""y""";1\nu" v;"2\n,"\n"";"3"\n5";""""\n"an end, ";"\n\nw"')
+    types = dict.fromkeys("ab", pa.string())
+    found = pa.concat_tables([block.table for block in blocks(path, types=types)]).to_pydict()
+    assert found == read(path, types=types).table.to_pydict()
+    assert found == {"a": ["0", 'x\n;"y"', 'u" v', None, '5"', "an end,"], "b": ["u", "1", "2\n,", "3", '"', "w"]}

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -152,6 +153,25 @@ def test_a_schema_that_does_not_fit_is_refused(schema, message):
 def test_other_columns_than_those_of_the_fit_are_refused(other, message):
     with pytest.raises(ValueError, match=message):
         TableCodec.fit(X).encode(other)
+
+
+def test_names_are_compared_one_by_one_however_many_there_are():
+    asked = []
+
+    class Name(str):
+        def __eq__(self, other):
+            asked.append(other)
+            return str(self) == str(other)
+
+        __hash__ = str.__hash__
+
+    wide = pd.DataFrame(np.zeros((2, 200))).rename(columns=str)
+    codec = TableCodec.fit(wide)
+    codec = replace(codec, columns=tuple(replace(one, name=Name(one.name)) for one in codec.columns))
+    codec.encode(wide)
+    with pytest.raises(ValueError, match="lacks '7'"):
+        codec.encode(wide.drop(columns="7"))
+    assert len(asked) < 5 * 200
 
 
 def test_a_column_without_any_value_has_any_type():

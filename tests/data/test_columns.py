@@ -107,6 +107,11 @@ def test_the_standard_scale_is_that_of_textbooks():
     assert_allclose(codec.log_slope(U), -math.log(math.sqrt(5)))
 
 
+def test_the_unit_of_the_logarithm_is_the_largest_magnitude_of_a_quartile():
+    codec, _ = encoded(Number("log"), pa.array([-100.0] * 40 + [1.0] * 60))
+    assert codec.unit == 100  # where the median of magnitudes is 1
+
+
 @given(st.lists(st.integers(-(2**50), 2**50), min_size=1, max_size=20))
 def test_whole_numbers_come_back_to_the_last_digit(values):
     codec, U = encoded(Number(), pa.array(values))

@@ -12,7 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal as assert_polars_equal
 
 from isthmus.data.codec import TableCodec
-from isthmus.data.frames import framed, restored
+from isthmus.data.frames import filled, framed, restored
 
 INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 Money = decimal.Decimal
@@ -41,6 +41,7 @@ def pandas_columns():
     yield from (
         pd.Series(v, dtype=object) for v in (DAYS, TIMES, [1, 2, None, 5], ["a", 1, 2.5, True], ["a", np.nan, "b"])
     )
+    yield from (pd.Series(v, dtype=object) for v in ([1, pd.NA, 3, 7], ["a", pd.NA, "b"], ["a", 1, pd.NA, True]))
     yield pd.Series([Money("1.25"), None, Money("3.50"), Money("9.75")], dtype=object)
     yield pd.Series(
         [pd.Timestamp("2020-01-01", tz="Europe/Berlin"), pd.Timestamp("2020-06-01", tz="Europe/Berlin")], dtype=object
@@ -133,6 +134,15 @@ def test_arrays_come_back(X):
     back = codec.decode(codec.encode(X), like=X)
     assert back.dtype == X.dtype
     np.testing.assert_array_equal(back, X)
+
+
+def test_what_pandas_calls_na_is_missing_in_arrays_of_objects_too():
+    X = pd.DataFrame({"a": ["u", None, "v"], "b": [1, 2, None]}).convert_dtypes().to_numpy()
+    assert X[1, 0] is X[2, 1] is pd.NA
+    codec = TableCodec.fit(X)
+    back = codec.decode(codec.encode(X), like=X)
+    assert [[cell is pd.NA for cell in row] for row in back.tolist()] == [[False] * 2, [True, False], [False, True]]
+    assert filled(X, np.array([["z", 9]] * 3, dtype=object)).tolist() == [["u", 1], ["z", 2], ["v", 9]]
 
 
 @pytest.mark.parametrize(

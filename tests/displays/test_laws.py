@@ -20,6 +20,7 @@ from isthmus.displays import (
     figures,
 )
 from isthmus.displays.folder import write
+from isthmus.displays.source import picked
 
 DRAW = {
     "reconstruction": lambda model, X, **place: ReconstructionDisplay.from_estimator(model, X, n_rows=2, **place),
@@ -54,6 +55,13 @@ def test_figure_and_axes_are_kept_and_drawn(fitted, name, untouched_generators):
     assert axes and all(ax.figure is display.figure_ for ax in axes)
     assert any(ax.has_data() for ax in axes)
     display.figure_.canvas.draw()
+
+
+def test_rows_are_picked_label_by_label_in_turn():
+    assert picked(7, list("abacbaa"), 5).tolist() == [0, 1, 3, 2, 4]
+    assert picked(7, list("abacbaa"), 9).tolist() == [0, 1, 3, 2, 4, 5, 6]
+    numbers = np.random.default_rng(0).permutation(300_000) / 7  # as many labels as rows are looked through once
+    assert numbers[picked(300_000, numbers, 3)].tolist() == [0, 1 / 7, 2 / 7]
 
 
 @pytest.mark.parametrize("name", DRAW)

@@ -95,6 +95,24 @@ def test_a_number_beyond_all_of_the_fit_takes_its_own_blame_and_no_other(contami
     assert (np.diff(found[:, 2]) > 0).all() and found[2].argmax() == 2
 
 
+@pytest.mark.parametrize("contamination", [0, "unknown"])
+def test_marks_of_missing_values_have_a_finite_score_that_is_theirs(contamination):
+    settings = {"architecture": Dense((64,)), "trainer": FEW, "random_state": 0}  # answered in single precision
+    detector = AnomalyDetector(contamination=contamination, **settings).fit(plane(200))
+    rows = np.repeat(plane(1, seed=4), 4, 0)
+    rows[:, 2] = [1e6, 1e20, -1e38, 1e100]
+    found = detector.explain(rows)
+    assert np.isfinite(found.score).all() and (np.diff(found.score) > 0).all()
+    assert all(found.reasons(i)[0].endswith(": 100 % of the score") for i in range(4))
+
+
+def test_a_score_beyond_all_numbers_is_shared_by_the_columns_that_make_it(fitted):
+    found = fitted.explain(plane(1, seed=4))
+    found.contributions[0, [1, 3]] = np.inf
+    shares = [reason.rsplit(": ", 1)[1] for reason in found.reasons(0)]
+    assert shares == ["50 % of the score", "50 % of the score", "0 % of the score"]
+
+
 def test_levels_contribute_nats_so_that_those_of_a_cell_are_probabilities():
     frame = people(400)
     detector = AnomalyDetector(contamination=0, members=1, trainer=SOME, random_state=0).fit(frame)
@@ -199,6 +217,23 @@ def test_holes_in_arrays_are_missing_values():
     detector = AnomalyDetector(random_state=0, **SMALL).fit(X)
     why = detector.explain(X[:20])
     assert_array_equal(why.contributions[np.isnan(X[:20])], 0)
+
+
+def test_text_in_an_array_is_read_as_its_refusal_says():
+    X = people(120)[["age", "city"]].to_numpy(dtype=object)
+    with pytest.raises(ValueError, match="read X as a table \\(schema='auto'\\)"):
+        AnomalyDetector(**SMALL).fit(X)
+    detector = AnomalyDetector(schema="auto", members=2, random_state=0, **SMALL).fit(X)
+    assert detector.reading_.codec.kinds == ("number", "category")
+    odd = X[:2].copy()
+    odd[0, 1] = "Atlantis"
+    assert detector.explain(odd).reasons(0)[0].startswith("x1 is Atlantis, expected ")
+
+
+@pytest.mark.parametrize(("calibration", "count"), [("cross", 2), ("split", 1)])
+def test_one_member_calibrates_apart_and_two_crosswise(calibration, count):
+    detector = AnomalyDetector(members=1, calibration=calibration, random_state=0, **SMALL).fit(plane(60))
+    assert len(detector.members_.denoisers) == count
 
 
 def test_columns_of_levels_alone_are_scored():

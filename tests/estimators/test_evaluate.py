@@ -11,7 +11,8 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 
 from isthmus import Trainer, recipes
-from isthmus.parts import KL, SGD, Categorical, Dense, Rectified, Variational
+from isthmus.measures import quantise, restore
+from isthmus.parts import KL, SGD, Categorical, Conv, Dense, Rectified, Variational
 
 X, NEW = rows(80, rank=5), rows(30, seed=1, rank=5)
 
@@ -51,6 +52,18 @@ def test_a_code_in_fewer_bits_is_smaller_and_no_better():
     assert sizes[0] == 3 * 4 and sizes == sorted(sizes, reverse=True)
     assert_allclose(errors[:2], found.squared_error, rtol=1e-2)
     assert errors[3] > errors[0]
+
+
+def test_code_maps_are_stored_as_in_a_file_of_codes():
+    """Units of a map have one range for all their places."""
+    x = rows(40, 16).reshape(-1, 4, 4)
+    model = quick(2, architecture=Conv((3,), head="map")).fit(x)
+    codes = model.transform(x)
+    small = restore(quantise(codes.reshape(len(codes), *model.objective_.model.code_shape), 4)).reshape(codes.shape)
+    wanted = np.square(x - model.inverse_transform(small).reshape(x.shape)).sum((1, 2)).mean()
+    assert_allclose(model.evaluate(x).bits[3][2], wanted, rtol=1e-4)
+    places = restore(quantise(codes, 4)).reshape(codes.shape)
+    assert np.abs(places - small).max() > 1e-3
 
 
 def test_the_linear_model_ties_with_pca_and_nothing_is_said_against_it():

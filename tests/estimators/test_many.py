@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from quick import quick, rows
+from quick import START, quick, rows
 from sklearn.base import clone
 from sklearn.model_selection import ShuffleSplit, cross_val_score
 
@@ -49,6 +49,13 @@ def test_subsets_weights_and_frames():
     for i, (model, chosen) in enumerate(zip(together, subsets, strict=True)):
         assert_same(model, quick(random_state=i).fit(frame.iloc[chosen], sample_weight=weight[chosen]), frame)
         assert list(model.feature_names_in_) == list("abcdefgh")
+
+
+def test_subsets_may_be_the_rows_of_an_array():
+    draws = np.random.default_rng(0).integers(90, size=(40, 60))
+    together = fit_many([quick(trainer=START) for _ in draws], X, subsets=draws)
+    for model, chosen in zip(together, draws, strict=True):
+        assert_allclose(model.scaling_.centre, X[chosen].mean(0))
 
 
 @pytest.mark.parametrize("cv", [3, ShuffleSplit(2, random_state=0)], ids=str)

@@ -8,7 +8,15 @@ import pyarrow as pa
 import pytest
 from quick import quick, unit_rows
 
-from isthmus import AnomalyDetector, Autoencoder, Monitor, SelfExplainingClassifier, Trainer, load
+from isthmus import (
+    AnomalyDetector,
+    Autoencoder,
+    FineTunedClassifier,
+    Monitor,
+    SelfExplainingClassifier,
+    Trainer,
+    load,
+)
 from isthmus.estimators.reference import References
 from isthmus.estimators.without_rows import without_rows
 from isthmus.parts import Dense
@@ -158,6 +166,16 @@ def test_models_that_predict_and_those_of_streams():
     assert (report.watched, report.scored, bool(report)) == (3, False, False)
     nothing_held_out = quick(trainer=Trainer(epochs=1, validation=0.0)).fit(numbers)
     assert not Monitor(nothing_held_out).report.scored
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_the_score_of_an_encoder_that_was_trained_on_is_not_compared_with_that_of_before(frozen):
+    X, y = people(600, 0), np.arange(600) % 2
+    start = Autoencoder(2, architecture=Dense((8,)), trainer=FEW, random_state=0).fit(X)
+    tuned = FineTunedClassifier(start, trainer=Trainer(epochs=5), frozen=frozen, random_state=0).fit(X, y)
+    report = Monitor(tuned).update(people(500, 3))
+    assert (report.watched, report.scored, bool(report)) == (5, frozen, False)
+    assert Monitor(start).report.scored
 
 
 def test_what_is_refused(detector, autoencoder, tmp_path):

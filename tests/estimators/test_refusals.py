@@ -183,6 +183,8 @@ PARAMETERS = {
     "a shape in words": ({"shape": "8"}, "shape='8'"),
     "a seed in words": ({"random_state": "zero"}, "random_state='zero' is not a seed", "whole number"),
     "a negative seed": ({"random_state": -1}, "random_state=-1"),
+    "a seed that is too large": ({"random_state": 2**32}, "random_state=4294967296 is not a seed", "to 2**32 - 1"),
+    "a generator of numpy": ({"random_state": np.random.default_rng(0)}, "int(g.integers(2**32)) draws from a numpy"),
     "a device of dreams": ({"trainer": Trainer(device="tpu9")}, "device='tpu9'", "device='auto'"),
 }
 

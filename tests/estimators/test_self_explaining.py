@@ -11,11 +11,13 @@ from quick import quick, rows
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
-from isthmus import Autoencoder, SelfExplainingClassifier, SelfExplainingRegressor, Trainer
+from isthmus import Autoencoder, FineTunedClassifier, SelfExplainingClassifier, SelfExplainingRegressor, Trainer
 from isthmus.estimators import SizeWarning
 from isthmus.estimators.audit import Audit, conciseness
 from isthmus.estimators.audit_baselines import drawn
-from isthmus.parts import Adam, BatchTopK, Conv, Cosine, Dense, JumpReLU, TopK, Variational
+from isthmus.estimators.autoencoder import HIDE
+from isthmus.estimators.imputation import deviations
+from isthmus.parts import Adam, BatchTopK, Conv, Cosine, Dense, Hiding, JumpReLU, TopK, Variational
 
 X = rows(150, seed=3)
 Y = np.array(["ash", "birch", "cedar"])[np.digitize(X[:, 0] - X[:, 1], np.quantile(X[:, 0] - X[:, 1], [0.3, 0.7]))]
@@ -148,6 +150,18 @@ def test_a_table_with_holes_and_words_is_explained():
     assert_allclose(told.contributions.sum(1), told.logits, atol=1e-6)
     assert "adds" in str(told)
     assert list(found.intervene(frame[:5], {0: 1.0}).decoded_after.columns) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("kind", [SelfExplainingClassifier, FineTunedClassifier])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_doubts_of_filled_cells_are_those_of_the_weights_after_the_fit(kind, frozen):
+    frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2]})
+    start = Autoencoder(2, schema="auto", corruption=Hiding(0.2), trainer=SHORT, random_state=0).fit(frame)
+    found = kind(start, trainer=SHORT, frozen=frozen, random_state=0).fit(frame, Y, held_out=(frame[:40], Y[:40]))
+    own, noise = found.autoencoder_, found.autoencoder_._noise.branch(HIDE)
+    expected = start.deviations_ if frozen else deviations(own.answers, own.form_.table.encode(frame[:40]), noise)
+    assert_allclose(own.deviations_, expected, rtol=1e-6)
+    assert np.array_equal(own.deviations_, start.deviations_) == frozen
 
 
 def test_targets_keep_their_units():

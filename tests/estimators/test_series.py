@@ -146,6 +146,16 @@ def test_no_window_lies_in_two_blocks(n, how):
         assert np.array_equal(np.concatenate(split.held), np.arange(n))
 
 
+def test_points_that_calibrate_leave_no_trace_in_the_units():
+    X, soon = waves(200), Trainer(epochs=1)
+    other = X.copy()
+    other[160:] = 50 * X[160:] + 7
+    fits = [detector(calibration="split", trainer=soon).fit(given) for given in (X, other)]
+    units = [[(codec.centre, codec.factor) for codec in fit.reading_.codec.columns] for fit in fits]
+    assert units[0] == units[1]
+    assert np.array_equal(*(fit.anomaly_score(X) for fit in fits))
+
+
 @pytest.mark.parametrize(
     ("settings", "X", "told"),
     [

@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from isthmus import Autoencoder, Trainer, load
+from isthmus import AnomalyDetector, Autoencoder, Trainer, load
 from isthmus.data import stream
 from isthmus.parts import Hiding, Number, Variational
 
@@ -37,6 +37,23 @@ def rows(seed=0, n=N):
 
 X = rows()
 SCHEMA = {"kids": "count", "income": "number:scale=log"}
+
+
+def test_cells_that_pandas_calls_na_are_filled_and_come_back():
+    frame = X[["city", "kids"]].astype(object)
+    frame.iloc[::7, :] = pd.NA
+    frame.iloc[0, 0] = None
+    for given in (frame, frame.to_numpy()):
+        model = Autoencoder(2, schema="auto", trainer=FAST, random_state=0).fit(given)
+        assert not pd.isna(np.asarray(model.impute(given), dtype=object)).any()
+        assert np.asarray(model.reconstruct(given)).shape == frame.shape
+        assert (
+            AnomalyDetector(schema="auto", members=2, trainer=FAST, random_state=0)
+            .fit(given)
+            .explain(given)
+            .values[0, 1]
+            is None
+        )
 
 
 def fitted(X=X, schema=SCHEMA, units=3, **parameters):

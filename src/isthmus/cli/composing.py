@@ -162,11 +162,16 @@ def penalties(given: Sequence[Penalty], texts: Sequence[str]) -> tuple[Penalty, 
 
 def trainer(given: Any, training: Training) -> Any:
     """Return a recipe's trainer with the settings that options give."""
-    from isthmus.training.greedy import Greedy
-    from isthmus.training.optimiser import Optimiser
     from isthmus.training.trainer import Trainer
 
+    return replace(given if given is not None else Trainer(), **overrides(training))
+
+
+def overrides(training: Training) -> dict[str, Any]:
+    """Return the settings of a trainer that options give."""
+    from isthmus.training.greedy import Greedy
+    from isthmus.training.optimiser import Optimiser
+
     kinds: dict[str, type[Part]] = {"optimiser": Optimiser, "pretraining": Greedy}
-    changes = {f.name: value for f in fields(training) if (value := getattr(training, f.name)) is not None}
-    changes |= {name: part(kind, changes[name]) for name, kind in kinds.items() if name in changes}
-    return replace(given if given is not None else Trainer(), **changes)
+    given = {f.name: value for f in fields(training) if (value := getattr(training, f.name)) is not None}
+    return given | {name: part(kind, given[name]) for name, kind in kinds.items() if name in given}

@@ -68,7 +68,7 @@ def fit(data: str, out: Path, asked: Asked, figures: Path | None, reading: Readi
 
     kinds = composing.schema(asked.schema)
     given = rows.read(data, reading, types=None if kinds is None else composing.text_columns(kinds), quiet=quiet)
-    detector = detector_of(asked, kinds, given)
+    detector = detector_of(asked, kinds)
     watch, began = Watch(), time.monotonic()
     detector.fit(given.rows, callback=Members(watch, quiet=quiet))
     seconds = time.monotonic() - began
@@ -90,7 +90,7 @@ def fit(data: str, out: Path, asked: Asked, figures: Path | None, reading: Readi
     return 0
 
 
-def detector_of(asked: Asked, kinds: dict[Any, Any] | None, given: Data) -> AnomalyDetector:
+def detector_of(asked: Asked, kinds: dict[Any, Any] | None) -> AnomalyDetector:
     """Return the detector that the options describe.
 
     Raises:
@@ -110,8 +110,7 @@ def detector_of(asked: Asked, kinds: dict[Any, Any] | None, given: Data) -> Anom
     if asked.alarm_rate is not None:
         detector.set_params(alarm_rate=float(asked.alarm_rate))
     plan.refuse_settings(detector)
-    if asked.training != Training():
-        detector.set_params(trainer=composing.trainer(detector.default_trainer(len(given)), asked.training))
+    detector._asked = composing.overrides(asked.training)
     return detector
 
 

@@ -190,7 +190,7 @@ def evaluate(fitted: Any, data: str, reading: Reading, train: str | None, refits
         raise ValueError(f"{data} has no labels to compare predictions with; {hint}name their column: --label COLUMN")
     known = None
     if train is not None:
-        of_fit = read(fitted, train, reading)
+        of_fit = read(fitted, train, replace(reading, limit=None))
         known = (taken(fitted, of_fit), of_fit.y)
     audit = fitted.audit(taken(fitted, given), given.y, train=known, refits=refits)
     if json_file is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -67,7 +67,8 @@ def fit(
         contamination: of a detector, how many rows of DATA may be anomalies: unknown (the default), 0 where all are
             normal, or their share, as 0.05, which is then the share of them that it names.
         alarm_rate: of a detector, the rate of false alarms on normal rows; 0.05 where not given.
-        members: of a detector, the number of its autoencoders; 5 for fewer than 1,000 rows, else 3 where not given.
+        members: of a detector, the number of its autoencoders; 5 for fewer than 1,000 rows, which calibrate crosswise
+            and need 2 or more, else 3 where not given.
         recipe: where the parts start from (isthmus parts recipe).
         units: numbers per code, or auto to measure the dimension of the data; 32 if not given, fewer for narrow data.
         shape: shape of a row for pictures in tables, CHANNELSxHEIGHTxWIDTH.
@@ -195,7 +196,7 @@ def _measured(
             f"On {len(given):,} rows of {data}, most of which it was trained on (--test DATA measures it on others)",
         )
     return rows.read(
-        test, reading, types=rows.types_of(model), quiet=quiet
+        test, replace(reading, limit=None), types=rows.types_of(model), quiet=quiet
     ), f"On the rows of {test}, which it has not seen"
 
 

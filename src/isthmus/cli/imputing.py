@@ -32,7 +32,7 @@ def impute(
 
     Args:
         model: folder of a saved model of a table.
-        data: a csv or Parquet file with the columns of the fit.
+        data: a csv or Parquet file with the columns of the fit, or an npy or npz file of a fit without names.
         out: csv or Parquet file.
         uncertainty: add, beside every column that had holes, how far the filled cells may be off: the root mean squared
             error at cells hidden from the model (of dates in seconds), or the chance of another level.
@@ -42,9 +42,10 @@ def impute(
     fitted, reading = rows.autoencoder_of(whole_model, model), rows.labelled(whole_model, data, reading)
     types = rows.types_of(fitted)
     given = rows.read(data, reading, types=types)
-    made, doubts = fitted.impute(given.rows, return_std=True)
-    whole = given if not (reading.drop or reading.label) else _whole(data, reading, types)
-    table, counts = filled(whole.table, given.table, made, doubts if uncertainty else None)
+    before = given.arrow
+    made, doubts = fitted.impute(before, return_std=True)
+    whole = before if not (reading.drop or reading.label) else _whole(data, reading, types).arrow
+    table, counts = filled(whole, before, made, doubts if uncertainty else None)
     rows.write(out, table, None, given)
     total = sum(counts.values())
     told = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -74,7 +75,7 @@ def begun(
 
     given = None
     if reference is not None:
-        blocks = list(compared(fitted, reference, reading))
+        blocks = list(compared(fitted, reference, replace(reading, limit=None)))
         given = blocks[0] if len(blocks) == 1 else together(blocks)
     if state is None or not state.exists():
         return Monitor(fitted, alpha=0.01 if alpha is None else alpha, reference=given, ignore=ignore)

@@ -24,7 +24,7 @@ class Reading:
     """Column to leave out; may be repeated."""
 
     limit: int | None = None
-    """Read the first so many rows."""
+    """Read the first so many rows of DATA."""
 
     size: str | None = None
     """Stretch pictures to HEIGHTxWIDTH."""

@@ -67,10 +67,11 @@ def fit(
     types = None if kinds is None else composing.text_columns(kinds)
     model = model_of(task, explaining, made)
     model._settings()  # a mistake is told before anything is fitted
-    read = partial(rows.read, reading=reading, types=types, quiet=quiet)
-    given = read(data)
+    read = partial(rows.read, types=types, quiet=quiet)
+    given = read(data, reading)
     refuse_targets(given, task, explaining)
-    learnt, held, numbers = divided(given, task, made.seed) if test is None else (given, *numbered(read(test)))
+    others = None if test is None else read(test, replace(reading, limit=None))
+    learnt, held, numbers = divided(given, task, made.seed) if others is None else (given, *numbered(others))
     began = time.monotonic()
     model, interrupted = fitted(model, made, kinds, learnt, quiet=quiet)
     seconds = time.monotonic() - began

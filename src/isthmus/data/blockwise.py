@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from isthmus.data import places, tables
 from isthmus.data.csvlayout import Layout, layout, told
 from isthmus.data.parquetfiles import PARQUET, parquet_file, reading
 from isthmus.data.places import Place
-from isthmus.data.record import Data
+from isthmus.data.record import Data, of_array
 from isthmus.data.streams.opening import stream
 from isthmus.data.together import of_rows
 
@@ -53,7 +54,7 @@ def blocks(
             if label is not None:
                 raise ValueError(f"label is for tables with columns, which {str(place)!r} is not; leave it out")
             for block in stream(place, drop=drop):
-                yield from parts(Data(block, source=str(place)), rows)
+                yield from parts(of_array(block, source=str(place)), rows)
 
 
 def _text(
@@ -137,23 +138,32 @@ def _lines(path: Path, found: Layout) -> Iterator[str]:
     ):
         for _ in range(found.skip):
             file.readline()
-        rest = ""
+        rest, seen, quoted = "", 0, False
         while text := file.read(BYTES):
             rest += text
-            end = _last_end(rest)
-            if rest[: end + 1].strip():
-                yield rest[: end + 1]
-            rest = rest[end + 1 :]
+            end, seen, quoted = _last_end(rest, found.delimiter, seen, quoted)
+            if rest[:end].strip():
+                yield rest[:end]
+            rest, seen = rest[end:], seen - end
         if rest.strip():
             yield f"{rest}\n"
 
 
-def _last_end(text: str) -> int:
-    """Return where the last line that ends outside quotes ends, -1 where none does; in one pass over the text."""
-    pieces, end = text.split('"'), len(text)
-    for i in reversed(range(len(pieces))):
-        start = end - len(pieces[i])
-        if i % 2 == 0 and (at := pieces[i].rfind("\n")) >= 0:
-            return start + at
-        end = start - 1
-    return -1
+def _last_end(text: str, delimiter: str, seen: int = 0, quoted: bool = False) -> tuple[int, int, bool]:
+    """Return behind which letter the last line ends outside quotes, 0 for none, how far it was looked, and into quotes?
+
+    As for Arrow, a quote opens a cell at its start alone, and two of them within are one letter of it: that of
+    ``5" pipe`` is a letter too. ``seen`` letters were looked at before, up to within quotes where ``quoted`` says so.
+    """
+    rest = r'[^"]*+(?:""[^"]*+)*+("?)'
+    # The letter before is looked at last: a pattern that begins with a letter is looked for as fast as that.
+    opened, inside = re.compile(rf'"(?<![^{re.escape(delimiter)}\n]"){rest}'), re.compile(rest)
+    end, cell = 0, inside.match(text, seen) if quoted else None
+    seen = cell.end() if cell else seen
+    for cell in opened.finditer(text, seen):
+        end = text.rfind("\n", seen, cell.start()) + 1 or end
+        seen = cell.end()
+    end = text.rfind("\n", seen) + 1 or end
+    if cell and cell.end() == len(text):  # it is open, or the letter that follows makes its last quote one of two
+        return end, len(text) - len(cell[1]), True
+    return end, len(text), False

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -248,26 +248,28 @@ class TableCodec:
             ValueError: columns that are missing, new, in another order, or of another type.
         """
         names = self.names
-        if not frame.named:
-            if len(frame.names) != len(names):
-                raise ValueError(f"X has {len(frame.names)} features, but the fit had {len(names)}; give the same ones")
-            self._refuse_types(frame)
-            return
-        missing = [name for name in names if name not in frame.names]
-        extra = [name for name in frame.names if name not in names]
+        if frame.named and frame.names != names:
+            self._refuse_names(frame.names)
+        if len(frame.names) != len(names):
+            raise ValueError(f"X has {len(frame.names)} features, but the fit had {len(names)}; give the same ones")
+        for codec, kind, (_, values) in zip(self.columns, self.kinds, frame.columns(), strict=True):
+            _refuse_type(codec, kind, codec.name, values)
+
+    def _refuse_names(self, given: Sequence[str]) -> NoReturn:
+        """Refuse names that are not those of the fit in their order.
+
+        Raises:
+            ValueError: always with the first of them.
+        """
+        names, known, here = self.names, set(self.names), set(given)
+        missing = [name for name in names if name not in here]
+        extra = [name for name in given if name not in known]
         if missing or extra:
             told = [f"{what} {_listed(which)}" for what, which in (("lacks", missing), ("adds", extra)) if which]
             raise ValueError(f"the table {' and '.join(told)}; give the columns of the fit: {_listed(names)}")
-        moved = [(now, fit) for now, fit in zip(frame.names, names, strict=True) if now != fit]
-        if moved:
-            now, fit = moved[0]
-            remedy = "give them in its order: X[list(model.feature_names_in_)]"
-            raise ValueError(f"the table has {now!r} where the fit had {fit!r}; {remedy}")
-        self._refuse_types(frame)
-
-    def _refuse_types(self, frame: Frame) -> None:
-        for codec, kind, (_, values) in zip(self.columns, self.kinds, frame.columns(), strict=True):
-            _refuse_type(codec, kind, codec.name, values)
+        now, fit = next((now, fit) for now, fit in zip(given, names, strict=True) if now != fit)
+        remedy = "give them in its order: X[list(model.feature_names_in_)]"
+        raise ValueError(f"the table has {now!r} where the fit had {fit!r}; {remedy}")
 
 
 def _refuse_type(codec: Codec, kind: str, name: str, values: Any) -> None:

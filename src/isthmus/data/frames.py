@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -112,6 +113,14 @@ def _twice(names: list[str]) -> str | None:
     return None if len(set(names)) == len(names) else next(n for i, n in enumerate(names) if n in names[:i])
 
 
+def is_missing(value: Any) -> bool:
+    """Say whether a cell holds nothing: None, NaN or NaT, which are not themselves, or what pandas calls NA.
+
+    A comparison with NA is NA, which is neither true nor false; where pandas was not imported there is none.
+    """
+    return value is None or value is getattr(sys.modules.get("pandas"), "NA", None) or bool(value != value)
+
+
 def _arrow(name: str, values: list[Any]) -> Any:
     """Return Python values as an Arrow array: numbers, or text where they are mixed.
 
@@ -120,7 +129,7 @@ def _arrow(name: str, values: list[Any]) -> Any:
     """
     import pyarrow as pa
 
-    values = [None if v is None or v != v else v for v in values]  # NaN and NaT are not themselves
+    values = [None if is_missing(v) else v for v in values]
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):
@@ -274,8 +283,9 @@ def _objects(arrow: Any, like: list[Any]) -> list[Any]:
     """Return values as Python objects of the types of those of ``like``, and missing as they have it."""
     import pyarrow as pa
 
-    here = [value for value in like if value is not None and value == value]
-    hole = None if len(here) == len(like) or None in like else np.nan
+    here = [value for value in like if not is_missing(value)]
+    holes = [value for value in like if is_missing(value)]
+    hole = None if any(value is None for value in holes) else next(iter(holes), None)
     try:
         arrow = _cast(arrow, pa.array(here).type) if here else arrow
     except (pa.ArrowException, OverflowError):
@@ -287,7 +297,7 @@ def _objects(arrow: Any, like: list[Any]) -> list[Any]:
 def filled(X: Any, made: Any) -> Any:
     """Return X with the values of ``made`` where it has none."""
     if isinstance(X, np.ndarray):
-        missing = np.array([[cell is None or cell != cell for cell in row] for row in X.tolist()])
+        missing = np.array([[is_missing(cell) for cell in row] for row in X.tolist()])
         return np.where(missing, made, X).astype(X.dtype)
     import narwhals.stable.v2 as nw
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data.record import Array, Data
+from isthmus.data.record import Array, Data, of_array
 
 
 def mapped(path: Path) -> Array:
@@ -47,7 +47,7 @@ def read_npy(path: Path, limit: int | None) -> Data:
     """Read an array of rows; unsigned bytes with three or four axes are pictures."""
     array = mapped(path)
     X = as_rows(array[:limit] if array.ndim else array, str(path))
-    return Data(X, source=str(path), itemsize=array.dtype.itemsize)
+    return of_array(X, source=str(path), itemsize=array.dtype.itemsize)
 
 
 def read_npz(path: Path, label: str | None, limit: int | None) -> Data:
@@ -62,7 +62,7 @@ def read_npz(path: Path, label: str | None, limit: int | None) -> Data:
         raise ValueError(f"{str(path)!r} has no array called 'X' (it has {found}); save the rows as X, the labels as y")
     X = arrays["X" if "X" in rest else rest[0]]
     names = arrays.get("names")
-    return Data(
+    return of_array(
         as_rows(X[:limit] if X.ndim else X, str(path)),
         y=arrays[key][:limit] if key in arrays else None,
         names=None if names is None else tuple(str(name) for name in names),

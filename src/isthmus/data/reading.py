@@ -41,9 +41,10 @@ def read(
     for the file. A pattern (``rows/*.csv``) stands for all files that match, and a URL (``s3://bucket/rows.csv``) for
     what a store has, as for :func:`isthmus.data.stream`.
 
-    Complete numbers become an array, ``X``. A csv or Parquet file that holds more (text, dates, missing cells) becomes
-    an Arrow ``table``, whose columns are called x0, x1, ... by their places where the file has no names. In a text
-    file empty cells, ``?``, NA and their like are missing, and blanks around a text do not belong to it.
+    Complete numbers become an array, ``X``. A csv or Parquet file that holds more (text, dates, missing cells), or an
+    npy or npz file with NaN in its rows, becomes an Arrow ``table``, whose columns are called x0, x1, ... by their
+    places where the file has no names. In a text file empty cells, ``?``, NA and their like are missing, and blanks
+    around a text do not belong to it.
 
     Args:
         source: A path or a built-in name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,23 @@ class Data:
         if self.X is None:
             raise ValueError(f"{self.source!r} holds text, dates or missing cells, no plain numbers; give such numbers")
         return self.X.reshape(len(self.X), -1)
+
+
+def of_array(X: Array, *, names: tuple[str, ...] | None = None, source: str, **told: Any) -> Data:
+    """Return an array's rows; with missing cells they are a table, as those of a text file are."""
+    own = names or tuple(f"x{i}" for i in range(X.shape[-1]))
+    if X.shape[1:] != (len(own),) or not np.isnan(X).any() or np.isinf(X).any():
+        return Data(X, names=names, source=source, **told)  # which refuses what it cannot hold
+    import pyarrow as pa
+
+    columns = [pa.array(np.ascontiguousarray(column), from_pandas=True) for column in X.T]
+    return Data(None, names=own, source=source, table=pa.Table.from_arrays(columns, names=list(own)), **told)
+
+
+def as_table(data: Data) -> Data:
+    """Return rows as a table."""
+    table = data.arrow
+    return replace(data, X=None, names=tuple(table.column_names), table=table)
 
 
 def refuse_holes(X: Array, names: tuple[str, ...] | None, source: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from isthmus.data import idx, images
 from isthmus.data.parquetfiles import PARQUET
 from isthmus.data.places import Place, found, located
-from isthmus.data.record import Data
+from isthmus.data.record import Data, as_table, of_array
 from isthmus.data.streams.opening import stream
 from isthmus.data.tables import Types
 
@@ -34,7 +34,8 @@ def read_together(source: str, reader: Reader, limit: int | None, types: Types |
         raise ValueError(f"{str(place)!r} has no Parquet file; give a folder that has, or a pattern of other files")
     parts = _read(files, reader, limit, types)
     if types is None and len(parts) > 1 and any(part.table is not None for part in parts):
-        parts = _read(files, reader, limit, {})
+        # Text files are read as tables anew; arrays, which have no types to lose, become such.
+        parts = [part if part.table is not None else as_table(part) for part in _read(files, reader, limit, {})]
     return replace(_joined(parts), source=str(place))
 
 
@@ -61,7 +62,7 @@ def _read(files: Sequence[Place], reader: Reader, limit: int | None, types: Type
 def _one(file: Place, reader: Reader, limit: int | None, types: Types | None) -> Data:
     if file.suffix == ".zarr" or (not file.suffix and file.zarr()):
         rows = stream(file)
-        return Data(rows.take(np.arange(len(rows))[:limit]), source=str(file))
+        return of_array(rows.take(np.arange(len(rows))[:limit]), source=str(file))
     with file.local() as path:
         return reader(path, limit, types)
 

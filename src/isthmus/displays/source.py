@@ -43,10 +43,12 @@ def picked(n: int, y: Any, count: int) -> Array:
     """Return which rows of ``n`` to show: evenly spaced ones, and with labels one of each in turn."""
     if y is None:
         return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(int))
-    labels = np.asarray(y)
-    of_each = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    rounds = [places[k] for k in range(count) for places in of_each if k < len(places)]
-    return np.array(rounds[:count])
+    _, labels = np.unique(np.asarray(y), return_inverse=True)
+    by_label = np.argsort(labels, kind="stable")
+    in_order = labels[by_label]
+    turn = np.arange(len(labels)) - np.searchsorted(in_order, in_order)  # how many of its label are before a row
+    found: Array = by_label[np.argsort(turn, kind="stable")][:count]
+    return found
 
 
 def row_look(model: Autoencoder, rows: Array, shape: tuple[int, ...] | None) -> Look:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -55,9 +57,9 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         calibration: ``split`` keeps a fifth of the rows for p-values, which are then exact; ``cross`` lets every member
             score the fifth it was not fitted on, so that few rows suffice; ``auto`` splits from 1,000 rows on. Series
             are divided in blocks, of which no window lies in two; ``auto`` splits from 100 windows' length on.
-        members: number of autoencoders; None is 5 for ``cross`` and 3 else.
+        members: number of autoencoders, of which ``cross`` needs 2 and then trains no fewer; None is 5 for it, else 3.
         schema: kinds of columns by name, for those of a table that should not be chosen from the rows. Columns of
-            arrays are numbers.
+            arrays are numbers; ``auto`` lets one of objects hold text, too.
         shape: shape of one row for pictures or signals that arrive flat; None takes it from X. ``explain(X).maps`` has
             contributions in that shape.
         window: points of a window, where X is a series in order of time, (time,) or (time, channels), a frame of
@@ -114,6 +116,9 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         self.random_state = random_state
         self.verbose = verbose
 
+    # What the shell asks of the trainer, where none is given: all else is chosen by the rows of a member, as ever.
+    _asked: Mapping[str, Any] = MappingProxyType({})
+
     # -- fitting ------------------------------------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any = None, *, callback: Callback | None = None) -> Self:
@@ -157,9 +162,8 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         """Read the rows of a fit, and divide them among members and calibration."""
         self.reading_: Reading
         if self.window is not None:
-            self.reading_ = series = series_of(self, X)
-            x = series.begin(self, X)
-            return x, series.split(x, self.calibration, self.members, noise)
+            self.reading_, split = series_of(self, X, noise)
+            return self.reading_.begin(self, X), split
         split = plan.split(plan.counted(X), self.calibration, self.members, noise)
         # Rows that calibrate leave no trace in what scores them, not even as a level that would be new else.
         known = plan.without(X, split.calibration)
@@ -169,7 +173,7 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
     def _recipe(self, spec: Spec, rows: int) -> Recipe:
         """Return what members are: where anomalies may be among the rows, fits are short and leave the worst out."""
         clean = self.contamination == 0
-        trainer = self.default_trainer(rows)
+        trainer = replace(self.default_trainer(rows), **self._asked)
         denoiser = Parts(
             architecture=part_of(self.architecture, Architecture, Dense((WIDTH,), activation="silu"), "architecture"),
             bottleneck=Overcomplete(),
@@ -181,7 +185,8 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         )
         levels = CLEAN_LEVELS if clean else ROBUST_LEVELS
         filler = replace(denoiser, corruption=Hiding(0.3), likelihood=Mixed())
-        if self.trainer is None and any(column.kind != "number" and column.levels != 1 for column in spec.columns):
+        chosen = self.trainer is None and "epochs" not in self._asked
+        if chosen and any(column.kind != "number" and column.levels != 1 for column in spec.columns):
             # It says how strange levels are, any of which may be hidden: there is more to learn than for denoisers.
             filler = replace(filler, trainer=replace(trainer, epochs=2 * trainer.epochs))
         return Recipe(denoiser, filler, levels, 0 if clean else 2, self.reading_.floor)

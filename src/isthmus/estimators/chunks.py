@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.training import backend
+from isthmus.training.threads import join, one_thread
 
 # Numbers of a model's widest layer per chunk, 4 MiB in float32: an L2 cache and some of the L3.
 NUMBERS = 2**20
@@ -86,19 +87,15 @@ def each(work: Callable[[Iterator[slice]], None], chunks: list[slice]) -> None:
 
     A core per chunk has no barrier after every product, at which cores that others use too would wait for each other.
     """
-    before = torch.get_num_threads()
-    workers = min(before, len(chunks))
-    torch.set_num_threads(1)
-    try:
+    workers = min(torch.get_num_threads(), len(chunks))
+    with one_thread():
         if workers < 2:
             work(iter(chunks))
             return
         left = iter(chunks)  # shared: whoever is free takes the next
-        with ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(workers, initializer=join) as pool:
             for done in [pool.submit(work, left) for _ in range(workers)]:
                 done.result()
-    finally:
-        torch.set_num_threads(before)
 
 
 def suits_onednn(model: nn.Module, rows: int) -> bool:

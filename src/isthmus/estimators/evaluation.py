@@ -169,8 +169,10 @@ def _bytes_per_row(X: Any, x: Array) -> float:
 
 
 def _stored(model: Autoencoder, seen: Array, codes: Array, bits: int) -> tuple[int, float, float]:
-    stored = quantise(codes, bits)
-    decoded = model.scaling_.comparable(model.answers.decode(restore(stored).astype(codes.dtype)))
+    # The places of a code map share their unit's steps, as in a file of codes.
+    stored = quantise(codes.reshape(len(codes), *model.objective_.model.code_shape), bits)
+    back = restore(stored).reshape(codes.shape).astype(codes.dtype)
+    decoded = model.scaling_.comparable(model.answers.decode(back))
     return bits, float(stored.bytes_per_row), float(squared_error(seen, decoded).mean())
 
 

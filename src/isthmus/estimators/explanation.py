@@ -53,10 +53,12 @@ class Explanation:
     def reasons(self, row: int = 0, most: int = 3) -> list[str]:
         """Return the columns that add most to a row's score, each with what is there and what was expected."""
         order = np.argsort(-self.contributions[row], kind="stable")[:most]
-        total = max(float(self.score[row]), 1e-12)
+        added = self.contributions[row]
+        added = np.isinf(added).astype(float) if np.isinf(added).any() else added  # these are all of the score
+        total = max(float(added.sum()), 1e-12)
         told = []
         for j in order:
-            share = 100 * self.contributions[row, j] / total
+            share = 100 * added[j] / total
             told.append(f"{self.cell(row, int(j))}: {share:.0f} % of the score")
         return told
 

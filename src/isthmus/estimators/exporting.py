@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from isthmus import export
 from isthmus.component import suggest
+from isthmus.data.writing import atomic
 from isthmus.estimators.inputs import Array, gather
 from isthmus.export import Traced
 
@@ -85,7 +86,7 @@ class Exported:
 
         Raises:
             ImportError: the extra ``isthmus[onnx]`` is not installed.
-            ValueError: there is no such graph, or a part of it cannot be one.
+            ValueError: there is no such graph, a part of it cannot be one, or the file cannot be written.
         """
         return self._kept("onnx", graph, path)
 
@@ -100,7 +101,7 @@ class Exported:
             path: a file to write it to, too.
 
         Raises:
-            ValueError: there is no such graph, or a part of it cannot be one.
+            ValueError: there is no such graph, a part of it cannot be one, or the file cannot be written.
         """
         return self._kept("pt2", graph, path)
 
@@ -119,15 +120,12 @@ class Exported:
         if format not in FORMATS:
             raise ValueError(f"format={format!r} is unknown; {suggest(str(format), FORMATS)}")
         made = {name: self._kept(format, name, None) for name in graphs or self.graphs()}
-        folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, graph in made.items():
-                (folder / f"{name}.{format}").write_bytes(graph)
-            text = json.dumps(self.describe_columns(), indent=1, ensure_ascii=False)
-            (folder / COLUMNS).write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ValueError(f"cannot write graphs to {folder} ({error.strerror}); choose another folder") from error
+        folder, text = Path(folder), json.dumps(self.describe_columns(), indent=1, ensure_ascii=False)
+        # First what cells mean: whoever waits for a graph finds it there.
+        files = {COLUMNS: f"{text}\n".encode()} | {f"{name}.{format}": graph for name, graph in made.items()}
+        for name, content in files.items():
+            with atomic(folder / name) as fresh:
+                fresh.write_bytes(content)
         return folder
 
     def _kept(self, format: str, graph: str | None, path: str | Path | None) -> bytes:
@@ -136,7 +134,8 @@ class Exported:
             export.refuse_without_onnx()
         found = self._written(format, self._traced(graph))
         if path is not None:
-            Path(path).write_bytes(found)
+            with atomic(path) as fresh:
+                fresh.write_bytes(found)
         return found
 
     def _traced(self, graph: str | None = None) -> Traced:

@@ -12,6 +12,7 @@ from isthmus.estimators.exporting_on_code import ExportedOnCode
 from isthmus.estimators.inputs import gather
 from isthmus.estimators.on_code import ClassifierOnCode, refuse_no_switch, refuse_weight
 from isthmus.estimators.parameters import whole
+from isthmus.estimators.reference import of_autoencoder
 from isthmus.noise import Noise
 from isthmus.training.callbacks import Callback
 from isthmus.training.supervised import FineTuning
@@ -88,5 +89,9 @@ class FineTunedClassifier(ExportedOnCode, ClassifierOnCode):
             self.task_, self._rows(x, labels), noise, held_out=held, callbacks=callbacks, phase="fine-tuning"
         )
         self._answer_anew()
+        if not frozen:
+            self._measure_anew(loop)
+            # The rows that the autoencoder held out had their scores of the encoder as it was.
+            self.autoencoder_._references = of_autoencoder(self.autoencoder_, x, None)
         self.history_, self.n_iter_ = loop.history, loop.epoch
         return self

@@ -120,7 +120,7 @@ class Table(Plain):
             warnings.warn(
                 f"X does not have valid feature names, but {name} was fitted with feature names", stacklevel=3
             )
-        elif isinstance(self.table.template, np.ndarray) and _numeric(X):
+        elif isinstance(self.table.template, np.ndarray) and numeric(X):
             X = validated(estimator, X, reset=False, finite=False)
         return self.table.encode(X)
 
@@ -161,10 +161,10 @@ def form_of(estimator: Any, X: Any) -> Plain:
     schema = schema_of(estimator)
     if schema is None and not _more_than_numbers(X):
         return Plain()
-    return Table(TableCodec.fit(validated(estimator, X, reset=True, finite=False) if _numeric(X) else X, schema))
+    return Table(TableCodec.fit(validated(estimator, X, reset=True, finite=False) if numeric(X) else X, schema))
 
 
-def _numeric(X: Any) -> bool:
+def numeric(X: Any) -> bool:
     """Say whether X is an array of numbers, which scikit-learn checks."""
     return not hasattr(X, "columns") and not (isinstance(X, np.ndarray) and X.dtype.kind in "OSU")
 

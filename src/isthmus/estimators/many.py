@@ -66,6 +66,8 @@ def fit_many(
     True
     """
     estimators = list(estimators)
+    # What is made of a subset is found again by its identity, which rows of an array have only while they are kept.
+    subsets = None if subsets is None else list(subsets)
     _refuse_unusable(estimators, subsets)
     with ExitStack() as stack:
         for estimator in estimators:

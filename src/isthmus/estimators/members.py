@@ -140,16 +140,17 @@ class Members:
 
     def surprises(self, x: Array, which: Sequence[int]) -> Array:
         """Return the surprise of every cell, (members, asked, rows, variables); 0 where a value is missing."""
-        found = np.zeros((len(which), self.asked, len(x), self.spec.size))
+        found, levels = np.zeros((len(which), self.asked, len(x), self.spec.size)), len(self.recipe.levels)
         for place, m in enumerate(which):
             if len(self.places):
                 write = [partial(_into, found[place, i], self.places) for i in range(self.asked)]
                 ends = torch.from_numpy(self.ends[:, self.places])
                 asked = partial(denoised, self.recipe, self._probes(m), ends)
                 self.reading[m].each(x[:, self.places], asked, write)
+                # In float64: in single precision squares end at those of 1.8e19, and a mark may say missing by 1e20.
+                np.square(found[place, :levels], out=found[place, :levels])
             beside = self.within(x) if self.hidden else x
             for group in self.hidden:
-                levels = len(self.recipe.levels)
                 self.filling[m].each(beside, partial(filled, group), [partial(_into, found[place, :levels], group)])
         return found
 
@@ -216,7 +217,7 @@ def told(spec: Spec, parts: Parts) -> Spec:
 
 
 def denoised(recipe: Recipe, probes: Tensor, ends: Tensor, objective: Objective, x: Tensor) -> list[Tensor]:
-    """Return squared residuals of numbers at each noise level, then absolute ones of noisy copies."""
+    """Return residuals of numbers at each noise level, then means of absolute ones of noisy copies."""
     inside = x.clamp(*ends.to(x))
     batch, beyond = batch_of(objective.model.spec, inside), (x - inside).nan_to_num(0.0)
     if batch.seen is not None and bool(batch.seen.all()):
@@ -227,12 +228,13 @@ def denoised(recipe: Recipe, probes: Tensor, ends: Tensor, objective: Objective,
         away = batch.x - objective.model.forward(batch, corrupted).output + min(level, 1.0) * beyond
         return away if batch.seen is None else away * batch.seen
 
-    clean = [residual(batch.x, level).square() for level in recipe.levels]
+    clean = [residual(batch.x, level) for level in recipe.levels]
     if not len(probes):
         return clean
     both = [e.to(x) for e in (*probes, *-probes)]
     copies = ([residual(batch.x + level * e, level).abs() for e in both] for level in recipe.levels)
-    return [*clean, *(torch.stack(each).mean(0) for each in copies)]
+    # Divided first, so that no sum is larger than what single precision holds.
+    return [*clean, *((torch.stack(each) / len(both)).sum(0) for each in copies)]
 
 
 def filled(group: Array, objective: Objective, x: Tensor) -> list[Tensor]:

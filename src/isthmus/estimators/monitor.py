@@ -28,11 +28,11 @@ class Monitor:
     2021, "Testing randomness online"; Ville's inequality), and so is the expected share of false names.
 
     Scores are compared with those of rows that the fit held out; columns with all rows of the fit. Of pictures, and
-    where there are more than 1,000 columns, the score alone is watched; of autoencoders that held nothing out, and of
-    self-explaining models, the columns alone.
+    where there are more than 1,000 columns, the score alone is watched; of autoencoders that held nothing out, of
+    self-explaining models, and of classifiers that trained their encoder on, the columns alone.
 
     Args:
-        model: a fitted autoencoder, detector or self-explaining model; it is not changed.
+        model: a fitted autoencoder, detector, self-explaining model or classifier; it is not changed.
         alpha: the chance of a false alarm.
         reference: rows to compare with instead of the fit's: some that are known to be as they should, and that the
             model was not fitted to.

@@ -20,6 +20,7 @@ from isthmus.estimators.inference import batch_of
 from isthmus.estimators.inputs import Array, gather, tensor
 from isthmus.estimators.parameters import PartParameters
 from isthmus.records import Batch, Rows, Spec
+from isthmus.training.loop import Loop
 from isthmus.training.trainer import Trainer
 
 CHUNK = 1024
@@ -113,6 +114,10 @@ class OnCode(PartParameters):
         """Forget what depends on the weights as they were."""
         self.autoencoder_._answer_anew()
         self._copies: dict[torch.dtype, Any] = {}
+
+    def _measure_anew(self, loop: Loop) -> None:
+        """Keep how far a table's hidden cells are from what is expected of them by the weights as they are now."""
+        self.autoencoder_._hide(loop.held_out if loop.held_out is not None else loop.rows)
 
     def _part(self, name: str) -> Any:
         value = getattr(self, name)

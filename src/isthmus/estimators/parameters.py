@@ -128,5 +128,7 @@ def seed_of(random_state: Any) -> int:
     try:
         return int(check_random_state(random_state).randint(2**31 - 1))
     except ValueError:
-        remedy = "give a whole number from 0 up, a numpy.random.RandomState or None"
-        raise ValueError(f"random_state={random_state!r} is not a seed; {remedy}") from None
+        remedy = "give a whole number from 0 to 2**32 - 1, which int(g.integers(2**32)) draws from a numpy Generator g"
+        raise ValueError(
+            f"random_state={random_state!r} is not a seed; {remedy}, a numpy.random.RandomState or None"
+        ) from None

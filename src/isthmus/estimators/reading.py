@@ -10,10 +10,10 @@ import numpy as np
 from isthmus import export
 from isthmus.data.codec import TableCodec, declared, facts_of
 from isthmus.data.columns.number import Number
-from isthmus.data.frames import framed
+from isthmus.data.frames import framed, is_missing
 from isthmus.estimators import plan
 from isthmus.estimators.explanation import hidden_expectations, nearest, ranges
-from isthmus.estimators.forms import keep_columns, schema_of
+from isthmus.estimators.forms import keep_columns, numeric, schema_of
 from isthmus.estimators.inputs import Array, validated
 from isthmus.estimators.members import FLOOR, Members
 from isthmus.noise import Noise
@@ -138,12 +138,13 @@ def reading_of(detector: Any, X: Any) -> Reading:
         ValueError: no rows, text in an array without a schema, or a column that its kind cannot hold.
     """
     schema = schema_of(detector)
-    plain = not schema and not hasattr(X, "columns")
+    plain = not schema and (numeric(X) or (schema is None and not hasattr(X, "columns")))
     frame = framed(validated(detector, X, reset=True, finite=False) if plain else X)
     facts = facts_of(frame, schema)
     kinds: dict[Any, Any] = dict(declared(frame.names, schema))
     if not frame.named:  # whether zeros and ones of an array are levels, nobody said
-        several = {name: Number() for name, known in facts.items() if known.levels is None or len(known.levels) > 1}
+        of_numbers = {name: known.levels for name, known in facts.items() if known.type == "number"}
+        several = {name: Number() for name, levels in of_numbers.items() if levels is None or len(levels) > 1}
         kinds = several | kinds
     return Reading(TableCodec.of(facts, frame.template(), kinds), plain=plain)
 
@@ -159,4 +160,4 @@ def _listed(values: Any) -> list[Any]:
     """Return a column's cells as Python objects; None where one is missing."""
     listed = values.tolist() if isinstance(values, np.ndarray) and values.dtype.kind != "M" else values
     listed = listed.to_pylist() if hasattr(listed, "to_pylist") else list(listed)
-    return [None if v is None or v != v else v for v in listed]
+    return [None if is_missing(v) else v for v in listed]

@@ -86,6 +86,8 @@ class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
         self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
         self._answer_anew()
         self.autoencoder_._seen.look(x, weight, self.autoencoder_.answers)
+        if not self.frozen:
+            self._measure_anew(loop)
         # Rows that this fit holds out may have been the autoencoder's own, whose score is then no stranger's.
         self.autoencoder_._references = of_autoencoder(self.autoencoder_, x, None)
         self._remember(x, kept, noise.branch(SAMPLE))

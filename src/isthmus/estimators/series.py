@@ -86,10 +86,6 @@ class Series(Reading):
 
     # -- fitting ------------------------------------------------------------------------------------------------------
 
-    def split(self, x: Array, how: str, members: int | None, noise: Noise) -> plan.Split:
-        """Divide the points of time, in blocks."""
-        return plan.split_in_time(len(x), self.windows.size, how, members, noise)
-
     def cut(self, x: Array, split: plan.Split) -> tuple[Array, list[Array], list[Array]]:
         """Return the windows of a fit, and by member those that lie within its points and within those held out."""
         size = self.windows.size
@@ -171,8 +167,8 @@ class Series(Reading):
         return alike[np.minimum(np.arange(len(x)) // size, len(starts) - 1)]
 
 
-def series_of(detector: Any, X: Any) -> Series:
-    """Return how a series is read.
+def series_of(detector: Any, X: Any, noise: Noise) -> tuple[Series, plan.Split]:
+    """Return how a series is read, and its points of time divided in blocks.
 
     Raises:
         ValueError: settings of no meaning, something else than numbers in order of time, or too few points.
@@ -183,14 +179,17 @@ def series_of(detector: Any, X: Any) -> Series:
         windows = replace(windows, stride=max(1, size // PER_WINDOW))
     if detector.shape is not None:
         raise ValueError(f"shape={detector.shape} is of rows, and window={size} of a series; give one of them")
-    frame = framed(channels(X))
+    x = channels(X)
+    split = plan.split_in_time(x.shape[0], size, detector.calibration, detector.members, noise)
+    # Points that calibrate leave no trace in what scores them, not even in its units.
+    frame = framed(plan.without(x, split.calibration))
     schema = declared(frame.names, schema_of(detector))
     kinds = {name: schema.get(name, Number()) for name in frame.names}
     codec = TableCodec.of(facts_of(frame, schema), frame.template(), kinds)
     for column in codec.variables:
         if column.kind != "number":
             raise ValueError(f"column {column.name!r} is a {column.kind}, and series are read as numbers; drop it")
-    return Series(codec, windows)
+    return Series(codec, windows), split
 
 
 def channels(X: Any) -> Any:

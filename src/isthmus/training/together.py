@@ -21,7 +21,7 @@ from isthmus.training.loop import HELD_OUT, ORDER, STEP, Loop, chunk_for, summed
 from isthmus.training.native import ALONE
 from isthmus.training.stacked import Noises, Pool
 from isthmus.training.structure import groups, shape
-from isthmus.training.threads import given_threads, threads_for
+from isthmus.training.threads import given_threads, join, threads_for
 
 if TYPE_CHECKING:
     from isthmus.training.history import Row
@@ -226,7 +226,7 @@ def _side_by_side(trainer: Trainer, fits: dict[int, Any], callback: Callback | N
         told = [halt, callback] if callback is not None and i == first else [halt]
         return trainer.fit(task, rows, noise, held_out=held, callbacks=told)
 
-    with threads_for(0), ThreadPoolExecutor(given_threads(), "isthmus-fit") as pool:
+    with threads_for(0), ThreadPoolExecutor(given_threads(), "isthmus-fit", join) as pool:
         futures = {i: pool.submit(fit, i) for i in fits}
         try:
             return {i: future.result() for i, future in futures.items()}

@@ -25,8 +25,9 @@ class Number(Kind):
 
     ``standard`` subtracts the mean and divides by the standard deviation; ``robust`` takes the median and the
     interquartile range over 1.349, which outliers do not move; ``log`` takes
-    :math:`\operatorname{arsinh}(x / m)` first, m the median of \|x\|: a logarithm that takes zero and negative
-    numbers too; ``quantile`` maps 101 quantiles to those of the normal distribution, and goes on linearly outside.
+    :math:`\operatorname{arsinh}(x / m)` first, a logarithm that takes zero and negative numbers too; m is the largest
+    of the magnitudes of the three quartiles, which a sketch of x tells, as it does not the median of \|x\|.
+    ``quantile`` maps 101 quantiles to those of the normal distribution, and goes on linearly outside.
 
     >>> Number("log")
     Number(scale='log')
