@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
@@ -100,26 +101,41 @@ class Reference:
         return made
 
 
-@dataclass(frozen=True, eq=False)
 class References:
-    """What a model keeps to compare rows with: its columns, where they can be told one by one, and its score."""
+    """What a model keeps to compare rows with: its columns, where they can be told one by one, and its score.
 
-    columns: Reference | None = None
-    score: Reference | None = None
+    Columns may be looked at later, when somebody asks: until then some rows are kept of them.
+    """
+
+    def __init__(
+        self, columns: Reference | Callable[[], Reference] | None = None, score: Reference | None = None
+    ) -> None:
+        """Keep both; columns may be what will look at them."""
+        self._columns, self.score = columns, score
+
+    @cached_property
+    def columns(self) -> Reference | None:
+        """The columns of the rows of the fit."""
+        return self._columns() if callable(self._columns) else self._columns
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel without rows."""
+        return {"_columns": self.columns, "score": self.score}
 
     @classmethod
     def of(cls, cells: Array | None, ordered: Array, scores: Array | None, noise: Noise) -> Self:
         """Look at cells of rows of a fit, and at scores of rows held out of it; too few, or too many columns, are none.
 
         Args:
-            cells: (rows, columns); None of pictures, whose entries are no columns.
+            cells: (rows, columns), nobody else's; None of pictures, whose entries are no columns.
             ordered: whether a column holds numbers, not levels.
             scores: (rows,), high where rows are strange.
             noise: draws the rows that edges are taken from.
         """
-        columns = score = None
+        columns: Callable[[], Reference] | None = None
+        score = None
         if cells is not None and cells.shape[1] <= COLUMNS and len(cells) > 1:
-            columns = Reference.of(cells, ordered, noise)
+            columns = partial(Reference.of, cells, ordered, noise)
         if scores is not None and len(scores) > 1:
             score = Reference.of(scores[:, None].astype(float), np.ones(1, bool), noise)
         return cls(columns, score)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -111,12 +112,18 @@ def principal_axes(
 
 
 def covariance(X: Array, weight: Array | None = None, *, products: Any = np.float64) -> tuple[Array, Array]:
-    """Return the mean of rows and their covariance (over rows, not rows - 1), collected chunk by chunk in float64."""
+    """Return the mean of rows and their covariance (over rows, not rows - 1), collected chunk by chunk in float64.
+
+    Products are torch's: it is told how many threads suit them, where numpy's wait for each other over small ones.
+    """
     rows = _flat(X)
     share, centre = _shares(rows, weight)
     root, middle = np.sqrt(share)[:, None].astype(products), centre.astype(products)
-    pieces = ((chunk - middle) * part for chunk, part in zip(_chunks(rows), _chunks(root), strict=True))
-    return centre, sum((piece.T @ piece for piece in pieces), np.zeros(2 * centre.shape))
+    found = torch.zeros(2 * centre.shape, dtype=torch.float64, device="cpu")
+    for chunk, part in zip(_chunks(rows), _chunks(root), strict=True):
+        piece = torch.from_numpy((chunk - middle) * part)
+        found += piece.T @ piece
+    return centre, found.numpy()
 
 
 def axes_of(centre: Array, covariance: Array, k: int | None = None) -> PrincipalAxes:
