@@ -19,7 +19,7 @@ from isthmus.selected import Selected
 def only(network: nn.Module) -> Any:
     """Return the one layer of a network that does more than give rows another shape; None where there are others."""
     leaves = [layer for layer in network.modules() if not [*layer.children()] and not isinstance(layer, nn.ModuleList)]
-    found = [layer for layer in leaves if words(layer) != []]
+    found = [layer for layer in leaves if any(name != "shape" for name, *_ in words(layer))]
     return found[0] if len(found) == 1 else None
 
 
