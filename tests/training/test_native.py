@@ -113,6 +113,47 @@ def test_a_fit_is_that_of_torchs_calls(n, optimiser):
 
 
 @built
+def test_without_threads_one_does_it_and_without_memory_the_fit_says_so(monkeypatch):
+    monkeypatch.setattr("isthmus.training.native.ALONE", 0)
+    monkeypatch.setattr("isthmus.training.native.given_threads", lambda: 3)
+    steps, most = native.steps, [1]
+    monkeypatch.setattr(native, "steps", lambda job: job.threads <= most[0] and steps(job))
+    (one, a), (other, b) = (fitted(engine, logistic, rows(100), epochs=2) for engine in ("native", "explicit"))
+    close(one, other, by=2e-4)
+    assert a.history.curve() == pytest.approx(b.history.curve(), rel=1e-5)
+    most[0] = 0
+    with pytest.raises(MemoryError, match="use engine='explicit'"):
+        fitted("native", logistic, rows(100))
+
+
+@built
+def test_steps_without_eps_leave_no_hole_where_layers_have_no_bias():
+    settings = {"epochs": 3, "optimiser": Adam(1e-3, eps=0.0)}
+    net = Dense((9,), activation="tanh", bias=False)
+    (one, _), (other, _) = (fitted(e, lambda: logistic(net), rows(100), **settings) for e in ("native", "explicit"))
+    close(one, other, by=2e-3)
+
+
+@built
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.7])
+def test_zeros_are_left_out_without_a_trace(share):
+    """Whether columns are listed or not, sums are the same; blocks of 8 rows and columns, and what is left beside them."""
+    x = torch.rand(131, 83, generator=torch.Generator().manual_seed(0))
+    x = x * (torch.rand(131, 83, generator=torch.Generator().manual_seed(1)) < share)
+    x[:, :40] *= torch.arange(131)[:, None] % 16 < 8
+    found = []
+    for engine in ("native", "autograd"):
+        spec = Spec((83,), rows=131, provides=WORDS)
+        task = Objective(Autoencoder(spec, Dense((17,)), Sigmoid(), 5, (83,), Noise(0)), Bernoulli())
+        before = torch.cat([p.detach().flatten() for p in task.trained()])
+        optimiser = AdamW(learning_rate=1e4, eps=1e4, weight_decay=0.0, beta1=0.0, beta2=0.0)
+        settings = {"epochs": 1, "batch_size": 131, "validation": 0.0, "optimiser": optimiser}
+        Trainer(engine=engine, **settings).fit(task, Rows(x), Noise(0), start=False)
+        found.append(before - torch.cat([p.detach().flatten() for p in task.trained()]))
+    assert float((found[0] - found[1]).norm()) <= 2e-6 * float(found[1].norm())
+
+
+@built
 def test_pictures_are_rows_of_their_numbers():
     """The net reads a picture as a row: so does the kernel, whatever axes the rows have."""
     x = rows(90).x.reshape(90, 1, 3, 4)
