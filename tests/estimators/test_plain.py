@@ -48,6 +48,11 @@ CONVOLVED = {
         "likelihood": Bernoulli(),
         "shape": (1, 6, 6),
     },
+    "strides": {
+        "architecture": Conv((4, 3), down="stride", head="direct"),
+        "bottleneck": Rectified(),
+        "shape": (1, 7, 7),
+    },
     "signals": {"architecture": Conv((4, 6), activation="tanh"), "bottleneck": Tanh(), "shape": (2, 16)},
 }
 UNKNOWN = {

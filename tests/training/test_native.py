@@ -137,7 +137,7 @@ def test_steps_without_eps_leave_no_hole_where_layers_have_no_bias():
 @built
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.7])
 def test_zeros_are_left_out_without_a_trace(share):
-    """Whether columns are listed or not, sums are the same; blocks of 8 rows and columns, and what is left beside them."""
+    """Whether columns are listed or not, sums are the same, in blocks of 8 rows and columns and beside them."""
     x = torch.rand(131, 83, generator=torch.Generator().manual_seed(0))
     x = x * (torch.rand(131, 83, generator=torch.Generator().manual_seed(1)) < share)
     x[:, :40] *= torch.arange(131)[:, None] % 16 < 8

@@ -24,6 +24,10 @@ NETS = {
     "direct": Conv((6, 4, 2), head="direct"),
     "without bias": Conv((3, 8), head="direct", bias=False, activation="sigmoid"),
     "wide kernel": Conv((9,), kernel=5, head="map", activation="tanh"),
+    "strides": Conv((5, 3), down="stride"),
+    "strides, a map": Conv((4, 6), down="stride", head="map", activation="leaky_relu"),
+    "strides, direct": Conv((9, 4), down="stride", head="direct", bias=False),
+    "strides, wide kernel": Conv((3, 4), kernel=5, down="stride", head="direct"),
     "kernel of one": Conv((2, 2), kernel=1, activation="identity"),
 }
 SHAPES = {"pictures": (1, 8, 8), "odd": (2, 7, 5), "signals": (3, 12), "thin": (1, 9, 2)}
@@ -65,7 +69,7 @@ def test_gradients_are_those_of_autograd(net, shape, likelihood):
     assert value == pytest.approx(other, rel=1e-6)
 
 
-@pytest.mark.parametrize("net", ["vector", "direct"])
+@pytest.mark.parametrize("net", ["vector", "direct", "strides"])
 def test_registers_of_every_size_hold_the_rows(registers, net):
     test_gradients_are_those_of_autograd(NETS[net], (1, 8, 8), Bernoulli())
 
@@ -95,7 +99,12 @@ def test_the_kernel_is_taken_where_it_knows_every_layer(monkeypatch):
         return Trainer().runs(objective(shape, net, Sigmoid(), Bernoulli()))
 
     assert runs(NETS["direct"]) == runs(NETS["vector"]) == runs(Conv((4, 2)), shape=(2, 16)) == "native"
-    for net in (Conv((4,), down="stride"), Conv((4,), norm="batch"), Conv((4,), dropout=0.1), Conv((4,), kernel=2)):
+    for net in (
+        Conv((4,), down="stride", tied=True),
+        Conv((4,), norm="batch"),
+        Conv((4,), dropout=0.1),
+        Conv((4,), kernel=2),
+    ):
         assert "a layer" in runs(net)
     assert "a layer" in runs(Conv((4,)), shape=(1, 8, 8, 8))  # volumes
     monkeypatch.setattr("isthmus.training.stages.ROOM", 100)

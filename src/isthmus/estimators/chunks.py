@@ -14,7 +14,7 @@ from isthmus.training.threads import join, one_thread
 
 # Numbers of a model's widest layer per chunk, 4 MiB in float32: an L2 cache and some of the L3.
 NUMBERS = 2**20
-MOST, LEAST = 4096, 16
+MOST, LEAST = 16_384, 16
 # The same on a GPU, which has more to do at once.
 NUMBERS_THERE, MOST_THERE = 2**24, 65536
 # A number of rows that no kernel's block size divides, so that each row meets every place in a block.

@@ -66,9 +66,9 @@ class Convolution(Layer):
         return y
 
     def native(self) -> list[Any]:
-        """Give weight, bias and border, where places are neither left out nor added on one side alone."""
-        plain = self.stride == 1 and not any(self.behind)
-        return [("convolution", self.weight, self.bias, self.padding) if plain else ("unknown",)]
+        """Give weight, bias, border and stride, where the border is the same on both sides."""
+        even = any(self.behind)
+        return [("unknown",) if even else ("convolution", self.weight, self.bias, self.padding, self.stride)]
 
     def reset(self, noise: Noise) -> None:
         """Draw W by its rule, fan-in being units times kernel; b is zero, or uniform where the rule is ``torch``."""
@@ -112,6 +112,10 @@ class Transposed(Layer):
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
         """Spread every place over the kernel's reach."""
         return adjoint(x, self.weight, self.bias, self.stride, self.places)
+
+    def native(self) -> list[Any]:
+        """Give weight, bias, stride and the places that come out."""
+        return [("transposed", self.weight, self.bias, self.stride, self.places)]
 
     def reset(self, noise: Noise) -> None:
         """Draw W by its rule, fan-in being units times kernel; b is zero, or uniform where the rule is ``torch``."""

@@ -58,10 +58,10 @@ class Place(ctypes.Structure):
     """A stage of a convolutional net; the fields are explained in ``steps.h``."""
 
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("inputs", "in_height", "in_width", "tall", "wide", "over", "beside")),
-        *((name, ctypes.c_int32) for name in ("kh", "kw", "units", "height", "width", "pool_tall", "pool_wide")),
-        *((name, ctypes.c_int32) for name in ("out_height", "out_width", "activation")),
-        *((name, ctypes.c_int32) for name in ("by_input", "by_place", "reserved")),
+        *((name, ctypes.c_int32) for name in ("inputs", "in_height", "in_width", "tall", "wide", "apart", "over")),
+        *((name, ctypes.c_int32) for name in ("beside", "kh", "kw", "down", "along", "units", "height", "width")),
+        *((name, ctypes.c_int32) for name in ("pool_tall", "pool_wide", "out_height", "out_width", "activation")),
+        *((name, ctypes.c_int32) for name in ("by_unit", "by_input", "by_place", "reserved")),
         ("weight", _LONG),
         ("bias", _LONG),
     )

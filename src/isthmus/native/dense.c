@@ -54,13 +54,46 @@ INLINE void undraw(float *g, const float *given, const float *from, int64_t ld, 
     clear_padding(g, rows, 2 * units, ld);
 }
 
+#ifdef TARGETED
+/* Exchange rows and columns whose numbers differ by `s` alone. */
+#define EXCHANGED(s)                                                                                                   \
+    {                                                                                                                  \
+        whole low, high;                                                                                               \
+        for (int u = 0; u < V; u++) low[u] = u & s ? V + u - s : u, high[u] = u & s ? V + u : u + s;                   \
+        for (int k = 0; k < V; k++) {                                                                                  \
+            if (k & s) continue;                                                                                       \
+            const vec one = t[k], other = t[k + s];                                                                    \
+            t[k] = __builtin_shuffle(one, other, low);                                                                 \
+            t[k + s] = __builtin_shuffle(one, other, high);                                                            \
+        }                                                                                                              \
+    }
+
+INLINE void transposed(const float *from, float *to) {
+    vec t[V];
+    for (int k = 0; k < V; k++) t[k] = *(const vec *)(from + k * V);
+    EXCHANGED(1)
+    EXCHANGED(2)
+    EXCHANGED(4)
+    EXCHANGED(8)
+    for (int k = 0; k < V; k++) *(vec *)(to + k * V) = t[k];
+}
+#else
+INLINE void transposed(const float *from, float *to) {
+    for (int k = 0; k < V; k++)
+        for (int u = 0; u < V; u++) to[u * V + k] = from[k * V + u];
+}
+#endif
+
 /* Lay weights of panel n of a layer upright, in squares of 16 units and 16 inputs. */
 INLINE void turn(const layer a, int64_t n, const float *panel, float *to) {
     for (int64_t i = 0; i < a.in; i += V) {
         float *square = to + (i / V * panels_of(a.out) + n) * V * V;
-        const int64_t there = a.in - i < V ? a.in - i : V;
-        if (there < V) memset(square, 0, V * V * sizeof(float));
-        for (int64_t k = 0; k < there; k++)
+        if (a.in - i >= V) {
+            transposed(panel + i * V, square);
+            continue;
+        }
+        memset(square, 0, V * V * sizeof(float));
+        for (int64_t k = 0; k < a.in - i; k++)
             for (int64_t u = 0; u < V; u++) square[u * V + k] = panel[(i + k) * V + u];
     }
 }

@@ -8,18 +8,26 @@
 
 INLINE int pools(const place *a) { return a->pool_tall * a->pool_wide > 1; }
 
-/* Turn the kernels of all stages but the first, as gradients go back through them. */
+INLINE int64_t weights_of(const place *a) { return (int64_t)a->units * a->inputs * a->kh * a->kw; }
+
+/* Turn the kernels of all stages but the first, as gradients go back through them: [input][unit][place], from the end. */
 static void turn_all(const job *j, const float *p, float *to) {
-    for (int64_t s = 1; s < j->depth; s++) {
+    for (int64_t s = 1; s < j->depth; to += weights_of(j->places + s++)) {
         const place a = j->places[s];
         const int64_t kernel = a.kh * a.kw;
-        const float *w = p + a.weight;
         for (int64_t o = 0; o < a.units; o++)
             for (int64_t c = 0; c < a.inputs; c++)
                 for (int64_t k = 0; k < kernel; k++)
-                    to[a.weight + (c * a.units + o) * kernel + kernel - 1 - k] =
-                        w[o * a.inputs * kernel + c * a.by_input + k * a.by_place];
+                    to[(c * a.units + o) * kernel + kernel - 1 - k] =
+                        p[a.weight + o * a.by_unit + c * a.by_input + k * a.by_place];
     }
+}
+
+/* Where the turned kernels of the last stage end. */
+static int64_t turned_all(const job *j) {
+    int64_t total = 0;
+    for (int64_t s = 1; s < j->depth; s++) total += weights_of(j->places + s);
+    return total;
 }
 
 #ifdef TARGETED

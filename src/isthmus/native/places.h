@@ -6,23 +6,24 @@ typedef float T __attribute__((vector_size(4 * LANES), aligned(4)));
 typedef int32_t NAME(masks) __attribute__((vector_size(4 * LANES)));
 #define AT(type, p) (*(type *)(p))
 
-/* Repeat the numbers of `channels` planes `tall` and `wide` times, with a border of zeros of `over` rows and `beside`
- * columns. */
-INLINE void NAME(spread)(int64_t channels, int64_t height, int64_t width, int64_t tall, int64_t wide, int64_t over,
-        int64_t beside, const float *x, float *to) {
-    const int64_t row = (width * wide + 2 * beside) * LANES, edge = beside * LANES;
-    for (int64_t c = 0; c < channels; c++)
-        for (int64_t i = -over; i < height * tall + over; i++, to += row) {
-            if (i < 0 || i >= height * tall) {
-                memset(to, 0, row * sizeof(float));
+/* How numbers of planes are laid out before they are convolved; see `place`. `rows` x `columns` is what is written. */
+typedef struct { int64_t tall, wide, apart, over, beside, rows, columns; } NAME(layout);
+
+INLINE void NAME(spread)(int64_t channels, int64_t height, int64_t width, NAME(layout) l, const float *x, float *to) {
+    for (int64_t c = 0; c < channels; c++, x += height * width * LANES)
+        for (int64_t i = 0; i < l.rows; i++, to += l.columns * LANES) {
+            const int64_t r = i - l.over, end = l.beside + width * l.wide < l.columns ? l.beside + width * l.wide : l.columns;
+            if (r < 0 || r / l.tall >= height || (l.apart && r % l.tall)) {
+                memset(to, 0, l.columns * LANES * sizeof(float));
                 continue;
             }
-            const float *from = x + (c * height + i / tall) * width * LANES;
-            memset(to, 0, edge * sizeof(float));
-            memset(to + row - edge, 0, edge * sizeof(float));
-            if (wide == 1) memcpy(to + edge, from, width * LANES * sizeof(float));
-            for (int64_t k = 0; wide == 2 && k < width; k++)
-                AT(T, to + edge + 2 * k * LANES) = AT(T, to + edge + (2 * k + 1) * LANES) = AT(const T, from + k * LANES);
+            const float *from = x + r / l.tall * width * LANES;
+            memset(to, 0, l.beside * LANES * sizeof(float));
+            memset(to + end * LANES, 0, (l.columns - end) * LANES * sizeof(float));
+            if (l.wide == 1) memcpy(to + l.beside * LANES, from, (end - l.beside) * LANES * sizeof(float));
+            for (int64_t j = l.beside; l.wide > 1 && j < end; from += LANES)
+                for (int64_t b = 0; b < l.wide && j < end; b++, j++)
+                    AT(T, to + j * LANES) = b && l.apart ? (T){0} : AT(const T, from);
         }
 }
 
@@ -39,44 +40,53 @@ INLINE void NAME(gather)(int64_t channels, int64_t height, int64_t width, int64_
         }
 }
 
+/* What is convolved: `units` planes of height x width places of `inputs` planes of rows x columns; see `place`. */
+typedef struct {
+    int64_t units, inputs, height, width, rows, columns, kh, kw, down, along, by_unit, by_input, by_place;
+} NAME(kernel);
+
 /* Blocks of `many` units and `wide` places of a row, from place j on while they fit. */
 #define CONVOLVED(many, wide)                                                                                          \
-    for (; j + wide <= width; j += wide) {                                                                             \
+    for (; j + wide <= k.width; j += wide) {                                                                           \
         T sum[many][wide];                                                                                             \
         for (int u = 0; u < many; u++)                                                                                 \
             for (int q = 0; q < wide; q++) sum[u][q] = (T){0} + (bias ? bias[o + u] : 0);                              \
-        for (int64_t c = 0; c < inputs; c++)                                                                           \
-            for (int64_t d = 0; d < kh; d++) {                                                                         \
-                const float *from = x + ((c * (height + kh - 1) + i + d) * row + j) * LANES;                           \
-                const float *by = w + o * apart + c * by_input + d * kw * by_place;                                                \
-                for (int64_t e = 0; e < kw; e++)                                                                       \
+        for (int64_t c = 0; c < k.inputs; c++)                                                                         \
+            for (int64_t d = 0; d < k.kh; d++) {                                                                       \
+                const float *from = x + ((c * k.rows + i * k.down + d) * k.columns + j * along) * LANES;               \
+                const float *by = w + o * k.by_unit + c * k.by_input + d * k.kw * k.by_place;                          \
+                for (int64_t e = 0; e < k.kw; e++)                                                                     \
                     for (int u = 0; u < many; u++)                                                                     \
                         for (int q = 0; q < wide; q++)                                                                 \
-                            sum[u][q] += by[u * apart + e * by_place] * AT(const T, from + (e + q) * LANES);                      \
+                            sum[u][q] += by[u * k.by_unit + e * k.by_place] * AT(const T, from + (e + q * along) * LANES); \
             }                                                                                                          \
         for (int u = 0; u < many; u++)                                                                                 \
-            for (int q = 0; q < wide; q++) AT(T, y + (((o + u) * height + i) * width + j + q) * LANES) = sum[u][q];    \
+            for (int q = 0; q < wide; q++)                                                                             \
+                AT(T, y + (((o + u) * k.height + i) * k.width + j + q) * LANES) = sum[u][q];                           \
     }
 
-/* y = W * x + b: `height` x `width` places of `units` planes from planes x that are kh - 1 and kw - 1 larger. */
-INLINE void NAME(convolve)(int64_t units, int64_t inputs, int64_t height, int64_t width, int64_t kh, int64_t kw,
-        const float *w, int64_t by_input, int64_t by_place, const float *bias, const float *x, float *y) {
-    const int64_t row = width + kw - 1, apart = inputs * kh * kw;
+/* y = W * x + b, `along` known to the compiler. */
+INLINE void NAME(rows)(NAME(kernel) k, int64_t along, const float *w, const float *bias, const float *x, float *y) {
     int64_t o = 0;
-    for (; o + 4 <= units; o += 4)
-        for (int64_t i = 0; i < height; i++) {
+    for (; o + 4 <= k.units; o += 4)
+        for (int64_t i = 0; i < k.height; i++) {
             int64_t j = 0;
             CONVOLVED(4, 4)
             CONVOLVED(4, 2)
             CONVOLVED(4, 1)
         }
-    for (; o < units; o++)
-        for (int64_t i = 0; i < height; i++) {
+    for (; o < k.units; o++)
+        for (int64_t i = 0; i < k.height; i++) {
             int64_t j = 0;
             CONVOLVED(1, 8)
             CONVOLVED(1, 4)
             CONVOLVED(1, 1)
         }
+}
+
+INLINE void NAME(convolve)(NAME(kernel) k, const float *w, const float *bias, const float *x, float *y) {
+    if (k.along == 1) NAME(rows)(k, 1, w, bias, x, y);
+    else NAME(rows)(k, k.along, w, bias, x, y);
 }
 
 INLINE float NAME(added)(T sum) {
@@ -90,43 +100,66 @@ INLINE float NAME(added)(T sum) {
     {                                                                                                                  \
         T sum[many][deep][wide];                                                                                       \
         memset(sum, 0, sizeof(sum));                                                                                   \
-        for (int64_t i = 0; i < height; i++) {                                                                         \
-            const float *slope = g + (o * height + i) * width * LANES;                                                 \
-            const float *from = x + ((c * (height + kh - 1) + i + d) * row + e) * LANES;                               \
-            for (int64_t j = 0; j < width; j++)                                                                        \
+        for (int64_t i = 0; i < k.height; i++) {                                                                       \
+            const float *slope = g + (o * k.height + i) * k.width * LANES;                                             \
+            const float *from = x + ((c * k.rows + i * k.down + d) * k.columns + e) * LANES;                           \
+            for (int64_t j = 0; j < k.width; j++)                                                                      \
                 for (int a = 0; a < deep; a++)                                                                         \
                     for (int b = 0; b < wide; b++)                                                                     \
                         for (int u = 0; u < many; u++)                                                                 \
-                            sum[u][a][b] += AT(const T, slope + (u * height * width + j) * LANES)                      \
-                                * AT(const T, from + (a * row + j + b) * LANES);                                       \
+                            sum[u][a][b] += AT(const T, slope + (u * k.height * k.width + j) * LANES)                  \
+                                * AT(const T, from + (a * k.columns + j * along + b) * LANES);                         \
         }                                                                                                              \
         for (int u = 0; u < many; u++)                                                                                 \
             for (int a = 0; a < deep; a++)                                                                             \
                 for (int b = 0; b < wide; b++)                                                                         \
-                    to[(o + u) * apart + c * by_input + ((d + a) * kw + e + b) * by_place] += NAME(added)(sum[u][a][b]);               \
+                    to[(o + u) * k.by_unit + c * k.by_input + ((d + a) * k.kw + e + b) * k.by_place] +=                \
+                        NAME(added)(sum[u][a][b]);               \
     }
 
-/* Add the gradients of weights and bias, given those of y. */
-INLINE void NAME(weigh)(const place *a, const float *g, const float *x, float *to, float *bias) {
-    const int64_t units = a->units, inputs = a->inputs, height = a->height, width = a->width, kh = a->kh, kw = a->kw;
-    const int64_t row = width + kw - 1, apart = inputs * kh * kw, by_input = a->by_input, by_place = a->by_place;
-    const int three = kh == 3 && kw == 3;
-    for (int64_t o = 0, many; o < units; o += many) {
-        many = three && o + 2 <= units ? 2 : !three && o + 4 <= units ? 4 : 1;
-        for (int64_t c = 0; c < inputs; c++)
-            for (int64_t d = 0; d < kh; d += three ? 3 : 1)
-                for (int64_t e = 0; e < kw; e += three ? 3 : 1) {
+/* Add the gradients of weights, given those of y, `along` known to the compiler. */
+INLINE void NAME(weighed)(NAME(kernel) k, int64_t along, const float *g, const float *x, float *to) {
+    const int three = k.kh == 3 && k.kw == 3;
+    for (int64_t o = 0, many; o < k.units; o += many) {
+        many = three && o + 2 <= k.units ? 2 : !three && o + 4 <= k.units ? 4 : 1;
+        for (int64_t c = 0; c < k.inputs; c++)
+            for (int64_t d = 0; d < k.kh; d += three ? 3 : 1)
+                for (int64_t e = 0; e < k.kw; e += three ? 3 : 1) {
                     if (three && many == 2) MOVED(2, 3, 3)
                     else if (three) MOVED(1, 3, 3)
                     else if (many == 4) MOVED(4, 1, 1)
                     else MOVED(1, 1, 1)
                 }
     }
-    for (int64_t o = 0; bias && o < units; o++) {
+}
+
+/* Add the gradients of weights and bias. */
+INLINE void NAME(weigh)(NAME(kernel) k, const float *g, const float *x, float *to, float *bias) {
+    if (k.along == 1) NAME(weighed)(k, 1, g, x, to);
+    else NAME(weighed)(k, k.along, g, x, to);
+    for (int64_t o = 0; bias && o < k.units; o++) {
         T sum = {0};
-        for (int64_t n = 0; n < height * width; n++) sum += AT(const T, g + (o * height * width + n) * LANES);
+        for (int64_t n = 0; n < k.height * k.width; n++) sum += AT(const T, g + (o * k.height * k.width + n) * LANES);
         bias[o] += NAME(added)(sum);
     }
+}
+
+/* A stage forward: how its inputs are laid out, and what is convolved. */
+INLINE NAME(kernel) NAME(ahead)(const place *a, NAME(layout) *l) {
+    const int64_t rows = (a->height - 1) * a->down + a->kh, columns = (a->width - 1) * a->along + a->kw;
+    *l = (NAME(layout)){a->tall, a->wide, a->apart, a->over, a->beside, rows, columns};
+    return (NAME(kernel)){a->units, a->inputs, a->height, a->width, rows, columns, a->kh, a->kw, a->down, a->along, a->by_unit,
+        a->by_input, a->by_place};
+}
+
+/* The same for gradients of its inputs: what was left out is zero, and what was moved apart is left out. */
+INLINE NAME(kernel) NAME(back)(const place *a, NAME(layout) *l) {
+    const int64_t height = a->apart ? a->in_height : a->in_height * a->tall, down = a->apart ? a->tall : 1;
+    const int64_t width = a->apart ? a->in_width : a->in_width * a->wide, along = a->apart ? a->wide : 1;
+    const int64_t rows = (height - 1) * down + a->kh, columns = (width - 1) * along + a->kw, kernel = a->kh * a->kw;
+    *l = (NAME(layout)){a->down, a->along, 1, a->kh - 1 - a->over, a->kw - 1 - a->beside, rows, columns};
+    return (NAME(kernel)){a->inputs, a->units, height, width, rows, columns, a->kh, a->kw, down, along, a->units * kernel,
+        kernel, 1};
 }
 
 #define LARGER(a, b) (T)((((a) > (b)) & (NAME(masks))(a)) | (~((a) > (b)) & (NAME(masks))(b)))
@@ -182,8 +215,11 @@ static int64_t NAME(lay_out)(const place *places, int64_t depth, int64_t width, 
     for (int64_t s = 0; s < depth; s++) {
         const place a = places[s];
         const int64_t before = a.inputs * a.in_height * a.tall * a.in_width * a.wide, after = a.units * a.height * a.width;
-        const int64_t first = a.inputs * (a.height + a.kh - 1) * (a.width + a.kw - 1);
-        const int64_t back = a.units * (a.in_height * a.tall + a.kh - 1) * (a.in_width * a.wide + a.kw - 1);
+        NAME(layout) l;
+        NAME(ahead)(&a, &l);
+        const int64_t first = a.inputs * l.rows * l.columns;
+        NAME(back)(&a, &l);
+        const int64_t back = a.units * l.rows * l.columns;
         TAKE(r->z[s], after * LANES);
         r->y[s] = r->z[s];
         if (pools(&a)) TAKE(r->y[s], a.units * a.out_height * a.out_width * LANES);
@@ -193,7 +229,7 @@ static int64_t NAME(lay_out)(const place *places, int64_t depth, int64_t width, 
     TAKE(r->g, most * LANES);
     TAKE(r->h, most * LANES);
     TAKE(r->spread, spread * LANES);
-    TAKE(r->turned, size);
+    TAKE(r->turned, size + 1);
 #undef TAKE
     return at - start;
 }
@@ -202,19 +238,20 @@ static int64_t NAME(needed)(const place *places, int64_t depth, int64_t width, i
     return NAME(lay_out)(places, depth, width, size, 0, 0);
 }
 
-/* Spread what stage s reads over the places of its kernel. */
-INLINE void NAME(enter)(const place *places, int64_t s, NAME(room) *r) {
+/* Lay out what stage s reads, and return how it is convolved. */
+INLINE NAME(kernel) NAME(enter)(const place *places, int64_t s, NAME(room) *r) {
     const place *a = places + s;
-    NAME(spread)(a->inputs, a->in_height, a->in_width, a->tall, a->wide, a->over, a->beside, s ? r->y[s - 1] : r->x,
-        r->spread);
+    NAME(layout) l;
+    const NAME(kernel) k = NAME(ahead)(a, &l);
+    NAME(spread)(a->inputs, a->in_height, a->in_width, l, s ? r->y[s - 1] : r->x, r->spread);
+    return k;
 }
 
 INLINE void NAME(forward)(const place *places, int64_t depth, const float *p, NAME(room) *r) {
     for (int64_t s = 0; s < depth; s++) {
         const place *a = places + s;
-        NAME(enter)(places, s, r);
-        NAME(convolve)(a->units, a->inputs, a->height, a->width, a->kh, a->kw, p + a->weight, a->by_input, a->by_place,
-            a->bias < 0 ? 0 : p + a->bias, r->spread, r->z[s]);
+        const NAME(kernel) k = NAME(enter)(places, s, r);
+        NAME(convolve)(k, p + a->weight, a->bias < 0 ? 0 : p + a->bias, r->spread, r->z[s]);
         if (pools(a)) NAME(pool)(a, r->z[s], r->y[s]);
         activate(a->activation, r->y[s], a->units * a->out_height * a->out_width * LANES);
     }
@@ -223,6 +260,7 @@ INLINE void NAME(forward)(const place *places, int64_t depth, const float *p, NA
 /* Add a group's gradients, given that of its outputs in r->g. */
 INLINE void NAME(backward)(const work *w, NAME(room) *r, float *grad) {
     const job *j = w->job;
+    const float *turned = r->turned + turned_all(j);
     for (int64_t s = j->depth - 1; s >= 0; s--) {
         const place *a = j->places + s;
         slope(a->activation, r->g, r->y[s], a->units * a->out_height * a->out_width * LANES);
@@ -230,13 +268,15 @@ INLINE void NAME(backward)(const work *w, NAME(room) *r, float *grad) {
             NAME(unpool)(a, r->g, r->z[s], r->h);
             SWAP(r->g, r->h);
         }
-        NAME(enter)(j->places, s, r);
-        NAME(weigh)(a, r->g, r->spread, grad + a->weight, a->bias < 0 ? 0 : grad + a->bias);
+        const NAME(kernel) k = NAME(enter)(j->places, s, r);
+        NAME(weigh)(k, r->g, r->spread, grad + a->weight, a->bias < 0 ? 0 : grad + a->bias);
         if (!s) break;
-        NAME(spread)(a->units, a->height, a->width, 1, 1, a->kh - 1 - a->over, a->kw - 1 - a->beside, r->g, r->spread);
-        NAME(convolve)(a->inputs, a->units, a->in_height * a->tall, a->in_width * a->wide, a->kh, a->kw,
-            r->turned + a->weight, a->kh * a->kw, 1, 0, r->spread, r->h);
-        if (a->tall * a->wide > 1) NAME(gather)(a->inputs, a->in_height, a->in_width, a->tall, a->wide, r->h, r->g);
+        NAME(layout) l;
+        const NAME(kernel) b = NAME(back)(a, &l);
+        NAME(spread)(a->units, a->height, a->width, l, r->g, r->spread);
+        NAME(convolve)(b, turned -= weights_of(a), 0, r->spread, r->h);
+        if (!a->apart && a->tall * a->wide > 1)
+            NAME(gather)(a->inputs, a->in_height, a->in_width, a->tall, a->wide, r->h, r->g);
         else SWAP(r->g, r->h);
     }
 }

@@ -6,12 +6,13 @@
 
 #include "dense.h"
 
-/* A stage of a convolutional net: repeat the places of its inputs `tall` and `wide` times, add a border of zeros, convolve,
- * take the largest of `pool_tall` x `pool_wide` neighbours, activate. A product of plain numbers has one place. Weights of a
- * unit are one block, in which inputs are `by_input` and places of the kernel `by_place` apart. */
+/* A stage of a convolutional net: the places of its inputs are repeated `tall` and `wide` times, or moved so far apart
+ * where `apart` is set; zeros stand around them, `over` rows and `beside` columns before; every so many places (`down`,
+ * `along`) are convolved; of pool_tall x pool_wide neighbours the largest is taken, and activated. A product of plain
+ * numbers has one place. Weights lie by_unit, by_input and by_place floats apart. */
 typedef struct {
-    int32_t inputs, in_height, in_width, tall, wide, over, beside, kh, kw, units, height, width, pool_tall, pool_wide,
-        out_height, out_width, activation, by_input, by_place, reserved;
+    int32_t inputs, in_height, in_width, tall, wide, apart, over, beside, kh, kw, down, along, units, height, width, pool_tall,
+        pool_wide, out_height, out_width, activation, by_unit, by_input, by_place, reserved;
     int64_t weight, bias;
 } place;
 

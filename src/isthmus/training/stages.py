@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,24 +55,21 @@ def products(task: Objective) -> list[list[Any]] | None:
 class Stage:
     """A convolution, or a product as one of a single place, with what stands before and behind it.
 
-    Sizes are (channels, height, width); signals are of height 1.
+    Sizes are (channels, height, width); signals are of height 1. Inputs are repeated as often as ``enlarged``
+    says; where ``transposed``, they are moved as far apart, and the weights are (inputs, units, ...) and turned.
     """
 
     weight: Tensor
     bias: Tensor | None
     inputs: tuple[int, int, int]
+    convolved: tuple[int, int, int]
     enlarged: tuple[int, int] = (1, 1)
     border: tuple[int, int] = (0, 0)
     kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    transposed: bool = False
     activation: str = "identity"
     pooled: tuple[int, int] = (1, 1)
-
-    @property
-    def convolved(self) -> tuple[int, int, int]:
-        """The sizes behind the convolution."""
-        each = zip(self.inputs[1:], self.enlarged, self.border, self.kernel, strict=True)
-        height, width = (n * by + 2 * more - kernel + 1 for n, by, more, kernel in each)
-        return len(self.weight), height, width
 
     @property
     def outputs(self) -> tuple[int, int, int]:
@@ -83,10 +80,15 @@ class Stage:
 
     def place(self, offset: Callable[[Tensor | None], int]) -> native.Place:
         """Return the stage as the kernel reads it, given where parameters start."""
-        sizes = (*self.inputs, *self.enlarged, *self.border, *self.kernel, *self.convolved)
-        behind = (*self.pooled, *self.outputs[1:], native.ACTIVATIONS.index(self.activation))
-        apart = (self.weight.stride(1), self.weight.stride(-1), 0)
-        return native.Place(*sizes, *behind, *apart, offset(self.weight), offset(self.bias))
+        unit, other, step = self.weight.stride(0), self.weight.stride(1), self.weight.stride(-1)
+        # A turned kernel is read from its last place on.
+        start = (math.prod(self.kernel) - 1) * step if self.transposed else 0
+        return native.Place(
+            *(*self.inputs, *self.enlarged, int(self.transposed), *self.border, *self.kernel, *self.stride),
+            *(*self.convolved, *self.pooled, *self.outputs[1:], native.ACTIVATIONS.index(self.activation)),
+            *((other, unit, -step) if self.transposed else (unit, other, step)),
+            *(0, offset(self.weight) + start, offset(self.bias)),
+        )
 
     @property
     def work(self) -> int:
@@ -96,7 +98,8 @@ class Stage:
     @property
     def room(self) -> int:
         """How many numbers of a row are written."""
-        return math.prod(self.convolved) + self.inputs[0] * math.prod(self.convolved[1:])
+        places = [n * by for n, by in zip(self.convolved[1:], self.stride, strict=True)]
+        return math.prod(self.convolved) + self.inputs[0] * math.prod(places)
 
 
 class Reader:
@@ -116,30 +119,58 @@ class Reader:
         self.known &= self.enlarged == 1 and len(self.sizes) in (2, 3)
         self.enlarged = 2
 
-    def convolution(self, weight: Tensor, bias: Tensor | None, border: tuple[int, ...]) -> None:
+    def convolution(self, weight: Tensor, bias: Tensor | None, border: tuple[int, ...], stride: int) -> None:
         """Convolve pictures, or signals as pictures of height 1."""
-        axes = len(border)
-        if not 0 < axes < 3 or len(self.sizes) != axes + 1:
-            self.known = False
+        each = zip(self.sizes[1:], border, weight.shape[2:], strict=False)
+        places = [(n * self.enlarged + 2 * more - kernel) // stride + 1 for n, more, kernel in each]
+        self.known &= self.enlarged == 1 or stride == 1
+        self._places(weight, bias, (len(weight), *places), enlarged=self.enlarged, border=border, stride=stride)
+
+    def transposed(self, weight: Tensor, bias: Tensor | None, stride: int, places: tuple[int, ...]) -> None:
+        """Spread every place over the kernel's reach: convolve places that stand apart with the turned kernel."""
+        border = [kernel - 1 - (kernel - 1) // 2 for kernel in weight.shape[2:]]
+        self.known &= self.enlarged == 1
+        self._places(weight, bias, (weight.shape[1], *places), enlarged=stride, border=border, transposed=True)
+
+    def _places(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        convolved: tuple[int, ...],
+        *,
+        enlarged: int,
+        border: Sequence[int],
+        stride: int = 1,
+        transposed: bool = False,
+    ) -> None:
+        axes = len(convolved) - 1
+        self.known &= axes in (1, 2) and len(self.sizes) == axes + 1
+        if not self.known:
             return
-        inputs, height, width = self.sizes[0], *(1,) * (2 - axes), *self.sizes[1:]
-        more, tall, kernel = (border[0] if axes == 2 else 0), (self.enlarged if axes == 2 else 1), weight.shape[2:]
+
+        def both(numbers: Sequence[int], none: int = 1) -> tuple[int, int]:
+            tall, wide = [none] * (2 - axes) + [*numbers]
+            return tall, wide
+
         self.found.append(
             Stage(
                 weight,
                 bias,
-                (inputs, height, width),
-                enlarged=(tall, self.enlarged),
-                border=(more, border[-1]),
-                kernel=(kernel[0] if axes == 2 else 1, kernel[-1]),
+                (self.sizes[0], *both(self.sizes[1:])),
+                (convolved[0], *both(convolved[1:])),
+                enlarged=both([enlarged] * axes),
+                border=both(border, 0),
+                kernel=both(weight.shape[2:]),
+                stride=both([stride] * axes),
+                transposed=transposed,
             )
         )
-        self.sizes, self.enlarged = (len(weight), *self.found[-1].outputs[3 - axes :]), 1
+        self.sizes, self.enlarged = convolved, 1
 
     def product(self, weight: Tensor, bias: Tensor | None) -> None:
         """Multiply numbers, wherever they stand."""
         self.known &= self.enlarged == 1
-        self.found.append(Stage(weight, bias, (weight.shape[1], 1, 1)))
+        self.found.append(Stage(weight, bias, (weight.shape[1], 1, 1), (len(weight), 1, 1)))
         self.sizes = (len(weight),)
 
     def pool(self) -> None:
