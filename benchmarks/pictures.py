@@ -7,9 +7,9 @@ keras.io's "Convolutional autoencoder for image denoising" (32-32 channels, nois
 epochs, 0.0839 against the clean picture).
 
 Every net has a rectified code, as there, and Adam with a rate of 3e-3 that falls to 0 along a cosine. Levels are
-pooled in the tutorial, and halved by strides where the row does not say so. Epochs are what the budget allows, and the weights are those of the epoch with the least held-out loss: a tenth
-of the training pictures, the same noise at every look. Test pictures are looked at once, after the fit; the
-denoising row draws its test noise from a fixed seed.
+pooled in the tutorial, and halved by strides where the row does not say so. Epochs are what the budget allows, and the
+weights are those of the epoch with the least held-out loss: a tenth of the training pictures, the same noise at every
+look. Test pictures are looked at once, after the fit; the denoising row draws its test noise from a fixed seed.
 """
 
 from __future__ import annotations
