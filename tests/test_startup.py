@@ -41,8 +41,10 @@ def test_parts_and_training_know_nothing_of_scikit_learn():
 
 def test_estimators_cost_no_more_than_what_they_derive_from():
     found = added("import isthmus; isthmus.Autoencoder, isthmus.load, isthmus.recipes", FLOOR)
-    assert "isthmus.estimators.fine_tuned" in found
+    assert "isthmus.estimators.autoencoder" in found and "isthmus.estimators.anomaly" not in found
     assert strange(found) == set()
+    others = "isthmus.FineTunedClassifier, isthmus.AnomalyDetector, isthmus.Monitor, isthmus.SelfExplainingRegressor"
+    assert strange(added(f"import isthmus; {others}", FLOOR)) == set()
 
 
 def test_a_first_fit_imports_what_it_uses_and_no_compiler():

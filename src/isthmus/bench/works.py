@@ -201,7 +201,7 @@ ROWS = {
             "PyOD": ALL["PyOD"],
         },
         {"epochs": 2},
-        "≥ 1.5 one after another, ≥ 20 PyOD",
+        "≥ 1.5 explicit fits one after another (by torch's calls), ≥ 20 PyOD",
     ),
     "784-164-10, CUDA": on_cuda(SMALL, epochs=10),
     "784-1000-500-250-30, CUDA": on_cuda(DEEP, epochs=10, rows=60_000),
