@@ -27,7 +27,7 @@ def ladder(widest: int, device: str = "cpu") -> tuple[int, ...]:
     The largest is a full chunk; what is left is padded to the next, a quarter of it and so on.
 
     >>> ladder(32), ladder(784), ladder(50_000)
-    ((16, 64, 256, 1024, 4096), (16, 64, 256, 1024), (16,))
+    ((16, 64, 256, 1024, 4096, 16384), (16, 64, 256, 1024), (16,))
     """
     numbers, most = (NUMBERS, MOST) if device == "cpu" else (NUMBERS_THERE, MOST_THERE)
     sizes = [LEAST]
