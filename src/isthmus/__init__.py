@@ -3,7 +3,9 @@
 J = E_x E_{x~ ~ C(x~|x)} [-log p(x | g(h))] + sum_i w_i Omega_i,  h ~ q(h | x~) = bottleneck(f(x~)).
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from isthmus.importing import first_used
 
 __version__ = "0.1.0"
 
@@ -73,17 +75,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    from importlib import import_module
-
-    from isthmus.importing import undrawn
-
-    if name not in _HOMES:
-        raise AttributeError(f"module 'isthmus' has no attribute {name!r}")
-    with undrawn():
-        home = import_module(_HOMES[name])
-    return home if name in ("interchange", "parts", "recipes") else getattr(home, name)
+__getattr__ = first_used(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

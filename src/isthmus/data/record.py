@@ -111,7 +111,8 @@ class Data:
 def of_array(X: Array, *, names: tuple[str, ...] | None = None, source: str, **told: Any) -> Data:
     """Return an array's rows; with missing cells they are a table, as those of a text file are."""
     own = names or tuple(f"x{i}" for i in range(X.shape[-1]))
-    if X.shape[1:] != (len(own),) or not np.isnan(X).any() or np.isinf(X).any():
+    # A minimum is not a number where a cell is none: one look, without an array of answers, at rows that are complete.
+    if X.shape[1:] != (len(own),) or not X.size or not np.isnan(X.min()) or np.isinf(X).any():
         return Data(X, names=names, source=source, **told)  # which refuses what it cannot hold
     import pyarrow as pa
 

@@ -1,6 +1,8 @@
 """The scikit-learn surface: estimators that contain a model and translate between the two vocabularies."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from isthmus.importing import first_used
 
 if TYPE_CHECKING:
     from isthmus.estimators.anomaly import AnomalyDetector as AnomalyDetector
@@ -34,12 +36,4 @@ _HOMES = {
     "scored_schema": "isthmus.estimators.blocks",
 }
 __all__ = list(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    from importlib import import_module
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = first_used(__name__, _HOMES)

@@ -67,8 +67,8 @@ class Inference:
     def _ladder(self) -> tuple[int, ...]:
         """The numbers of rows that a chunk may have to fit the cache."""
         objective = self.objective(torch.float32)
-        if self._plain is not None:
-            return chunks.ladder(self._plain.widest, "cpu")
+        if self._plain is not None:  # the kernel walks hidden layers by groups of rows
+            return chunks.ladder(objective.model.spec.size)
         row = Batch(probes(objective)[:1])
         with torch.no_grad():
             found = chunks.widest(objective, lambda: objective.run(row, None))

@@ -21,11 +21,11 @@ OUTPUT = ("reconstructions", "errors", "doubts")
 
 
 class Plain:
-    """A net of float32 whose layers, bottleneck and likelihood the kernel knows; ``widest`` is its widest layer."""
+    """A net of float32 whose layers, bottleneck and likelihood the kernel knows."""
 
-    def __init__(self, objective: Objective, net: Callable[[], native.Net], widest: int) -> None:
+    def __init__(self, objective: Objective, net: Callable[[], native.Net]) -> None:
         """Keep what the kernel is told; ``net`` reads the weights of the moment."""
-        self.objective, self.net, self.widest = objective, net, widest
+        self.objective, self.net = objective, net
         self.loss: native.Loss = objective.likelihood.native  # type: ignore[attr-defined]
 
     def answering(self, wanted: Sequence[str]) -> Callable[[Tensor], list[Tensor]]:
@@ -64,11 +64,10 @@ def plain(objective: Objective) -> Plain | None:
         return None
     coded = sum(name in ("product", "convolution") for name, *_ in words(objective.model.encoder))
     if found := products(objective):
-        sizes = [found[0][0].shape[1], *(len(weight) for weight, _, _ in found)]
-        suits = sizes[0] == sizes[-1] == spec.size and sum(p.numel() for p in weights) <= LARGE
-        return Plain(objective, partial(native.Net.dense, found, coded), max(sizes)) if suits else None
+        suits = found[0][0].shape[1] == len(found[-1][0]) == spec.size and sum(p.numel() for p in weights) <= LARGE
+        return Plain(objective, partial(native.Net.dense, found, coded)) if suits else None
     if convolved := stages(objective):
-        return Plain(objective, partial(net_of, convolved, coded), max(stage.room for stage in convolved))
+        return Plain(objective, partial(net_of, convolved, coded))
     return None
 
 

@@ -43,7 +43,7 @@ class Baseline:
         if len(used) > 2 * d:
             mean, spread = covariance(used, share, products=np.float32)
             return cls(mean.astype(np.float32), Spread(spread, k), rows)
-        found = principal_axes(used, share, k=k)
+        found = principal_axes(used, share)
         return cls(found.centre.astype(np.float32), _varying(found, k), rows)
 
     @cached_property

@@ -93,17 +93,14 @@ class PrincipalAxes:
         return np.concatenate([_squares(_without(chunk - self.centre, kept)) for chunk in _chunks(X)])
 
 
-def principal_axes(
-    X: Array, weight: Array | None = None, *, k: int | None = None, products: Any = np.float64
-) -> PrincipalAxes:
+def principal_axes(X: Array, weight: Array | None = None) -> PrincipalAxes:
     """Return the exact principal axes in float64, by whichever way is shorter; ``weight`` counts rows so many times.
 
-    Many rows: the eigenvectors of the covariance, whose ``products`` may be float32 where seven digits are enough; only
-    the first ``k`` where that is asked for. Few rows: the singular vectors of the centred rows.
+    Many rows: the eigenvectors of the covariance. Few rows: the singular vectors of the centred rows.
     """
-    if len(X) > 2 * X[0].size:
-        return axes_of(*covariance(X, weight, products=products), k)
     rows = _flat(X)
+    if len(rows) > 2 * rows.shape[1]:
+        return axes_of(*covariance(X, weight))
     share, centre = _shares(rows, weight)
     _, singular, axes = np.linalg.svd((rows - centre) * np.sqrt(share)[:, None], full_matrices=False)
     # A direction in which the rows do not vary is rounding, and would explain other rows by chance.
@@ -114,7 +111,8 @@ def principal_axes(
 def covariance(X: Array, weight: Array | None = None, *, products: Any = np.float64) -> tuple[Array, Array]:
     """Return the mean of rows and their covariance (over rows, not rows - 1), collected chunk by chunk in float64.
 
-    Products are torch's: it is told how many threads suit them, where numpy's wait for each other over small ones.
+    ``products`` may be float32 where seven digits are enough. They are torch's, which is told how many threads suit
+    them, where numpy's wait for each other over small ones.
     """
     rows = _flat(X)
     share, centre = _shares(rows, weight)

@@ -88,7 +88,7 @@ class Job(ctypes.Structure):
 
 
 class Question(ctypes.Structure):
-    """What is asked of rows of a net; the fields are explained in ``answers.c``."""
+    """What is asked of rows of a net; the fields are explained in ``answers.h``."""
 
     _fields_ = (
         *((name, _POINTER) for name in ("layers", "places")),

@@ -337,7 +337,6 @@ static void NAME(share)(work *w, int64_t id) {
     float *grad = w->gradients + id * w->size, *flat[] = {j->p, j->m, j->v}, *own[] = {w->p, w->m, w->v};
     NAME(room) r;
     NAME(lay_out)(j->places, j->depth, j->width, j->size, w->rooms + id * w->room, &r);
-    memset(w->rooms + id * w->room, 0, w->room * sizeof(float));
     memset(grad, 0, w->size * sizeof(float));
     for (int k = 0; k < 3; k++)
         for (int64_t i = low; i < high; i++) own[k][i] = i < j->size ? flat[k][i] : 0;
@@ -364,7 +363,7 @@ TARGET
 static void NAME(answer)(const question *q) {
     const int64_t depth = q->out || q->sums ? q->depth : q->coded;
     NAME(room) r;
-    memset(q->room, 0, NAME(lay_out)(q->places, q->depth, q->width, 0, q->room, &r) * sizeof(float));
+    NAME(lay_out)(q->places, q->depth, q->width, 0, q->room, &r);
     for (int64_t first = 0; first < q->rows; first += LANES) {
         const int64_t rows = q->rows - first < LANES ? q->rows - first : LANES;
         NAME(read)(q->data + first * q->width, 0, rows, q->width, r.x);
