@@ -37,21 +37,18 @@ DISPATCHED
 void isthmus_answer_dense(const question *q) {
     const int64_t wide = padded(q->width), depth = q->out || q->sums ? q->depth : q->coded;
     const int64_t units = q->layers[q->coded - 1].out, last = q->layers[depth - 1].out;
-    float *x = q->room, *y[MOST_LAYERS], *rest[3];
-    const int64_t room = lay_out(q->layers, q->depth, q->most, x, y, rest);
-    some lists[2];
-    lay_out_lists(q->most, q->width, x + room, lists);
-    memset(x, 0, room * sizeof(float));
+    room r;
+    memset(q->room, 0, lay_out(q->layers, q->depth, q->most, q->room, &r) * sizeof(float));
     for (int64_t first = 0; first < q->rows; first += q->most) {
         const int64_t rows = q->rows - first < q->most ? q->rows - first : q->most;
-        for (int64_t r = 0; r < rows; r++)
-            memcpy(x + r * wide, q->data + (first + r) * q->width, q->width * sizeof(float));
-        const int full = q->width < FEW || HELD < 16 || isthmus_list_rows(x, rows, q->width, wide, lists) > MANY;
-        ahead(q->layers, depth, q->packs, rows, x, y, full ? 0 : lists, -1, 0, 0);
-        write_rows(q->code ? q->code + first * units : 0, y[q->coded - 1], rows, units, padded(units));
-        write_rows(q->out ? q->out + first * last : 0, y[depth - 1], rows, last, padded(last));
-        for (int64_t r = 0; q->sums && r < rows; r++)
-            q->sums[first + r] = loss_of(q->loss, y[depth - 1] + r * wide, x + r * wide, q->width, wide, rest[0]);
+        for (int64_t i = 0; i < rows; i++)
+            memcpy(r.x + i * wide, q->data + (first + i) * q->width, q->width * sizeof(float));
+        ahead(q->layers, depth, q->packs, rows, sparse(&r, rows, q->width), &r, -1, 0);
+        const float *out = r.y[depth - 1];
+        write_rows(q->code ? q->code + first * units : 0, r.y[q->coded - 1], rows, units, padded(units));
+        write_rows(q->out ? q->out + first * last : 0, out, rows, last, padded(last));
+        for (int64_t i = 0; q->sums && i < rows; i++)
+            q->sums[first + i] = loss_of(q->loss, out + i * wide, r.x + i * wide, q->width, wide, r.h);
     }
 }
 
@@ -68,8 +65,7 @@ int64_t isthmus_packs(const layer *layers, int64_t depth) { return of_all(layers
 
 /* Return how many floats of scratch a question needs. */
 int64_t isthmus_room(const question *q) {
-    if (q->places) return isthmus_room_of_places(q);
-    return lay_out(q->layers, q->depth, q->most, 0, 0, 0) + lay_out_lists(q->most, q->width, 0, 0);
+    return q->places ? isthmus_room_of_places(q) : lay_out(q->layers, q->depth, q->most, 0, 0);
 }
 
 /* What tells a library of other sources: the sizes of what is handed over. */

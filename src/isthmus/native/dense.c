@@ -1,8 +1,8 @@
 /* Steps of Adam on a dense autoencoder.
  *
  * A call lays parameters and moments out in panels, and writes them back at its end. Every thread takes its share of a
- * batch's rows there and back, with a gradient of its own; then every thread adds up and moves its share of the panels. So
- * a step has two barriers, whatever its depth. */
+ * batch's rows there and back, with a gradient of its own; then every thread adds up and moves its share of the panels.
+ * So a step has two barriers, whatever its depth. */
 #include "steps.h"
 
 /* Return what the loss adds up to over rows: squares, or cross-entropies from logits, which are
@@ -105,40 +105,45 @@ INLINE void add_up(float *to, const float *from, int64_t ld, int64_t rows) {
     *(vec *)to = sum;
 }
 
-/* Set the gradient of `rows` rows in x; y has one buffer per layer, g, h and code are as wide as the widest layer. */
-INLINE void gradient(const work *w, double scale, int64_t rows, const float *x, float **y, float *g, float *h, float *code,
-        const some *listed, float *grad, double *value, const float *noise, double beta, double *apart) {
+/* What is asked of some rows of a batch: what their slope counts, their loss and divergence, the noise of codes. */
+typedef struct { double scale, beta, *value, *apart; const float *noise; } asked;
+
+/* Set the gradient of `rows` rows. */
+INLINE void gradient(const work *w, room *r, int64_t rows, int listed, asked of, float *grad) {
     const job *j = w->job;
-    ahead(j->layers, j->depth, w->p, rows, x, y, listed, j->drawn, noise, code);
+    ahead(j->layers, j->depth, w->p, rows, listed, r, j->drawn, of.noise);
     const int64_t wide = padded(j->width);
-    const float by = (float)scale, *out = y[j->depth - 1], *up = w->uprights + w->turned;
-    if (value) *value = term(j->loss, out, x, rows, j->width, wide, h);
-    if (value && j->drawn >= 0) {
+    const float by = (float)of.scale, *out = r->y[j->depth - 1], *up = w->uprights + w->turned;
+    float *g = r->g, *h = r->h;
+    if (of.value) *of.value = term(j->loss, out, r->x, rows, j->width, wide, h);
+    if (of.value && j->drawn >= 0) {
         const int64_t both = j->layers[j->drawn].out;
-        *apart = divergence(y[j->drawn], padded(both), both / 2, rows);
+        *of.apart = divergence(r->y[j->drawn], padded(both), both / 2, rows);
     }
     if (j->loss == CROSS_ENTROPY) {
         logistic(g, out, 1.0f, rows * wide);
         out = g;
     }
-    for (int64_t i = 0; i < rows * wide; i++) g[i] = (out[i] - x[i]) * by;
+    for (int64_t i = 0; i < rows * wide; i++) g[i] = (out[i] - r->x[i]) * by;
     clear_padding(g, rows, j->width, wide);
+    if (listed) isthmus_list_columns(r->x, rows, j->width, wide, &r->rows);
     grad += w->size;
     for (int64_t l = j->depth - 1; l >= 0; l--) {
         const layer a = j->layers[l];
         const int64_t ld = padded(a.out), below = padded(a.in), units = panels_of(a.out), inputs = panels_of(a.in);
-        const float *from = l ? l - 1 == j->drawn ? code : y[l - 1] : x;
+        const float *from = l ? l - 1 == j->drawn ? r->code : r->y[l - 1] : r->x;
         grad -= packed(a);
-        if (l) up -= upright(a);
-        slope(a.activation, g, y[l], rows * ld);
-        if (!l && listed) isthmus_list_columns(x, rows, a.in, below, listed + 1);
-        isthmus_product(a.in, units, rows, from, 1, below, g, V, ld, 0, grad, panel_of(a), V, l || !listed ? 0 : listed + 1);
-        for (int64_t n = 0; a.bias >= 0 && n < units; n++) add_up(grad + n * panel_of(a) + a.in * V, g + n * V, ld, rows);
+        slope(a.activation, g, r->y[l], rows * ld);
+        isthmus_product(a.in, units, rows, from, 1, below, g, V, ld, 0, grad, panel_of(a), V,
+            l || !listed ? 0 : &r->rows);
+        for (int64_t n = 0; a.bias >= 0 && n < units; n++)
+            add_up(grad + n * panel_of(a) + a.in * V, g + n * V, ld, rows);
         if (!l) break;
+        up -= upright(a);
         isthmus_product(rows, inputs, a.out, g, ld, 1, up, units * V * V, V, 0, h, V, below, 0);
         clear_padding(h, rows, inputs * V, below);
         if (l - 1 == j->drawn) {
-            undraw(g, h, y[l - 1], padded(2 * a.in), code, a.in, rows, (float)beta);
+            undraw(g, h, r->y[l - 1], padded(2 * a.in), r->code, a.in, rows, (float)of.beta);
             continue;
         }
         float *t = g;
@@ -174,31 +179,30 @@ INLINE void panels(const work *w, int what, int64_t id, int64_t s) {
 DISPATCHED
 void isthmus_dense_share(work *w, int64_t id) {
     const job *j = w->job;
-    const int64_t most = (j->most + j->threads - 1) / j->threads, wide = padded(j->width);
-    float *x = w->rooms + id * w->room, *y[MOST_LAYERS], *rest[3], *grad = w->gradients + id * w->size;
-    lay_out(j->layers, j->depth, most, x, y, rest);
-    memset(x, 0, w->room * sizeof(float));
-    some lists[2], *listed = j->width >= FEW && HELD == 16 ? lists : 0;
-    lay_out_lists(most, j->width, x + lay_out(j->layers, j->depth, most, 0, 0, 0), lists);
+    const int64_t wide = padded(j->width), most = (j->most + j->threads - 1) / j->threads;
+    float *grad = w->gradients + id * w->size;
+    room r;
+    memset(w->rooms + id * w->room, 0, w->room * sizeof(float));
     memset(grad, 0, w->size * sizeof(float));
+    lay_out(j->layers, j->depth, most, w->rooms + id * w->room, &r);
+    int listed = 1; /* until there are rows of which it is not worth it */
     panels(w, READ, id, 0);
     int64_t begin = j->begin, met = 0;
     for (int64_t s = 0; s < j->steps; begin = j->ends[s++]) {
         const int64_t rows = j->ends[s] - begin, first = begin + rows * id / j->threads;
         const int64_t own = begin + rows * (id + 1) / j->threads - first;
-        for (int64_t r = 0; r < own; r++)
-            memcpy(x + r * wide, j->data + j->order[first + r] * j->width, j->width * sizeof(float));
-        if (listed && isthmus_list_rows(x, own, j->width, wide, listed) > MANY) listed = 0;
-        double *value = j->values + id * j->steps + s, *apart = 0, beta = 0;
-        const float *noise = 0;
+        for (int64_t i = 0; i < own; i++)
+            memcpy(r.x + i * wide, j->data + j->order[first + i] * j->width, j->width * sizeof(float));
+        listed = listed && sparse(&r, own, j->width);
+        double *value = j->values + id * j->steps + s;
+        asked of = {.scale = j->precision / rows, .value = *value ? value : 0};
         if (j->drawn >= 0) {
-            noise = j->noise + (first - j->begin) * (j->layers[j->drawn].out / 2);
-            beta = j->betas[s] / rows;
-            apart = j->divergences + id * j->steps + s;
+            of.noise = j->noise + (first - j->begin) * (j->layers[j->drawn].out / 2);
+            of.beta = j->betas[s] / rows;
+            of.apart = j->divergences + id * j->steps + s;
         }
         meet(&w->arrived, j->threads, ++met);
-        gradient(w, j->precision / rows, own, x, y, rest[0], rest[1], rest[2], listed, grad, *value ? value : 0, noise, beta,
-                apart);
+        gradient(w, &r, own, listed, of, grad);
         meet(&w->arrived, j->threads, ++met);
         panels(w, MOVE, id, s);
     }
@@ -210,6 +214,5 @@ void isthmus_dense(work *w) {
     w->share = isthmus_dense_share;
     w->size = of_all(j->layers, j->depth, packed);
     w->turned = of_all(j->layers + 1, j->depth - 1, upright); /* gradients go back through every layer but the first */
-    const int64_t most = (j->most + j->threads - 1) / j->threads;
-    w->room = lay_out(j->layers, j->depth, most, 0, 0, 0) + lay_out_lists(most, j->width, 0, 0);
+    w->room = lay_out(j->layers, j->depth, (j->most + j->threads - 1) / j->threads, 0, 0);
 }

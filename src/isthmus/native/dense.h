@@ -3,8 +3,8 @@
  * Rows of buffers are padded with zeros to whole vectors of 16 floats, and to an odd number of them, so that columns
  * spread over the cache. Weights lie in panels of 16 units, [unit / 16][input][unit % 16], whose last row is the bias;
  * where gradients go back through a layer they lie upright as well, [input / 16][unit][input % 16]. One product serves
- * all. Layers are given by the offsets of their weights (out x in) and biases (-1: none) in the flat parameters; a layer's
- * activation is applied to its output. */
+ * all. Layers are given by the offsets of their weights (out x in) and biases (-1: none) in the flat parameters; an
+ * activation is applied to a layer's output. */
 #pragma once
 #include <math.h>
 #include <string.h>
@@ -47,8 +47,8 @@ INLINE void logistic(float *y, const float *x, float by, int64_t n) {
 #define FEW 64
 #define MANY 0.85
 
-/* Which of A's columns are not zero in each 8 of its rows; null: all may be. */
-typedef struct { int32_t *columns, *counts; int64_t apart; } some;
+/* Which of A's columns are not zero in each 8 of its rows, lists `apart` numbers apart; null: all may be. */
+typedef struct { int32_t *listed, *counts; int64_t apart; } some;
 
 /* C[m][n] = bias[n] + sum_k A[m][k] B[k][n] for `panels` of 16 columns, which are `aside` floats apart in B and bias,
  * `beside` in C; rows are `next` apart in B, `ldc` in C, and `down` in A, whose columns are `along` apart. */
@@ -56,10 +56,11 @@ void isthmus_product(int64_t rows, int64_t panels, int64_t inner, const float *A
         const float *B, int64_t aside, int64_t next, const float *bias, float *C, int64_t beside, int64_t ldc,
         const some *listed);
 
-/* List the columns of x that are not zero in each 8 of its rows, and return their share; the rest of rows is not listed. */
+/* List the columns of x that are not zero in each 8 of its rows, and return their share; what is left of rows is not
+ * listed. */
 double isthmus_list_rows(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to);
 
-/* List the rows of x that are not zero in each 8 of its columns; the rest of columns is not listed. */
+/* List the rows of x that are not zero in each 8 of its columns; what is left of columns is not listed. */
 void isthmus_list_columns(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to);
 
 INLINE void activate(int64_t kind, float *y, int64_t n) {
@@ -120,48 +121,63 @@ INLINE void draw(const float *from, int64_t ld, const float *noise, int64_t unit
             code[r * padded(units) + i] = from[r * ld + i] + expf(from[r * ld + units + i] / 2) * noise[r * units + i];
 }
 
-/* Walk `rows` rows in x, of which some columns may be listed, through all layers, whose panels are `at`; y has one buffer
- * per layer. Behind the layer `drawn` codes are drawn. */
-INLINE void ahead(const layer *layers, int64_t depth, const float *at, int64_t rows, const float *x, float **y,
-        const some *listed, int64_t drawn, const float *noise, float *code) {
-    const float *from = x;
+/* Where a thread computes with rows: they, what layers write, and buffers as wide as the widest layer. Which columns are
+ * not zero in each 8 rows, and which rows in each 8 columns, is listed where it is worth it. */
+typedef struct {
+    float *x, *y[MOST_LAYERS], *g, *h, *code;
+    some columns, rows;
+} room;
+
+/* Take the next floats of a thread's memory. */
+#define TAKE(to, floats) (to) = (void *)at, at += ((floats) + V - 1) / V * V
+
+/* Return how many floats a thread needs for so many rows, and share them out where `at` is given. */
+static __attribute__((unused)) int64_t lay_out(const layer *layers, int64_t depth, int64_t rows, float *at, room *r) {
+    room unused;
+    float *const start = at;
+    const int64_t columns = layers[0].in;
+    int64_t widest = padded(columns);
+    if (!r) r = &unused;
+    TAKE(r->x, rows * padded(columns));
+    for (int64_t l = 0; l < depth; l++) {
+        const int64_t out = padded(layers[l].out);
+        TAKE(r->y[l], rows * out);
+        widest = out > widest ? out : widest;
+    }
+    TAKE(r->g, rows * widest);
+    TAKE(r->h, rows * widest);
+    TAKE(r->code, rows * widest);
+    r->columns.apart = padded(columns) + V;
+    r->rows.apart = rows + V;
+    TAKE(r->columns.listed, (rows / 8 + 1) * r->columns.apart);
+    TAKE(r->columns.counts, rows / 8 + 1);
+    TAKE(r->rows.listed, (columns / 8 + 1) * r->rows.apart);
+    TAKE(r->rows.counts, columns / 8 + 1);
+    return at - start;
+}
+
+/* List the columns that are not zero; returns whether they are few enough. Registers of other sizes read all. */
+INLINE int sparse(const room *r, int64_t rows, int64_t columns) {
+    return columns >= FEW && HELD == 16 && isthmus_list_rows(r->x, rows, columns, padded(columns), &r->columns) <= MANY;
+}
+
+/* Walk rows through all layers, whose panels are `at`; columns may be `listed`. Behind the layer `drawn` codes are
+ * drawn. */
+INLINE void ahead(const layer *layers, int64_t depth, const float *at, int64_t rows, int listed, room *r, int64_t drawn,
+        const float *noise) {
+    const float *from = r->x;
     for (int64_t l = 0; l < depth; at += packed(layers[l++])) {
         const layer a = layers[l];
         const int64_t ld = padded(a.out);
-        isthmus_product(rows, panels_of(a.out), a.in, from, padded(a.in), 1, at, panel_of(a), V, at + a.in * V, y[l], V, ld,
-            l ? 0 : listed);
-        activate(a.activation, y[l], rows * ld);
-        if (a.activation == SIGMOID) clear_padding(y[l], rows, a.out, ld);
-        from = y[l];
+        float *y = r->y[l];
+        isthmus_product(rows, panels_of(a.out), a.in, from, padded(a.in), 1, at, panel_of(a), V, at + a.in * V, y, V, ld,
+            l || !listed ? 0 : &r->columns);
+        activate(a.activation, y, rows * ld);
+        if (a.activation == SIGMOID) clear_padding(y, rows, a.out, ld);
+        from = y;
         if (l == drawn) {
-            draw(y[l], ld, noise, a.out / 2, rows, code);
-            from = code;
+            draw(y, ld, noise, a.out / 2, rows, r->code);
+            from = r->code;
         }
     }
-}
-
-/* Return how many floats of scratch a thread needs for so many rows, and lay it out where `room` is given. */
-static int64_t lay_out(const layer *layers, int64_t depth, int64_t rows, float *room, float **y, float **rest) {
-    int64_t at = rows * padded(layers[0].in), widest = padded(layers[0].in);
-    for (int64_t l = 0; l < depth; l++) {
-        const int64_t out = padded(layers[l].out);
-        if (room) y[l] = room + at;
-        at += rows * out;
-        widest = out > widest ? out : widest;
-    }
-    for (int k = 0; room && k < 3; k++) rest[k] = room + at + k * rows * widest;
-    return at + 3 * rows * widest;
-}
-
-/* Return how many floats of memory lists of what is not zero need, of columns by rows and of rows by columns, and lay them
- * out where `room` is given. */
-static int64_t lay_out_lists(int64_t rows, int64_t columns, float *room, some *listed) {
-    const int64_t blocks[] = {rows / 8 + 1, columns / 8 + 1}, apart[] = {padded(columns) + V, rows + V};
-    int64_t at = 0;
-    for (int k = 0; k < 2; k++) {
-        int32_t *lists = (int32_t *)room + at;
-        if (room) listed[k] = (some){lists, lists + blocks[k] * apart[k], apart[k]};
-        at += blocks[k] * (apart[k] + 1);
-    }
-    return (at + V - 1) / V * V;
 }

@@ -1,16 +1,17 @@
-/* Steps of Adam on a convolutional autoencoder, and its answers. Threads walk their rows through the whole net in groups of as many as a
- * register has floats, so that what a layer writes is read from the cache. */
+/* Steps of Adam on a convolutional autoencoder, and its answers. Threads walk their rows through the whole net in groups
+ * of as many as a register has floats, so that what a layer writes is read from the cache. */
 #include "answers.h"
 #include "steps.h"
 
 #define MOST(a, b) ((a) > (b) ? (a) : (b))
+#define LEAST(a, b) ((a) < (b) ? (a) : (b))
 #define SWAP(a, b) do { float *t = (a); (a) = (b); (b) = t; } while (0)
 
 INLINE int pools(const place *a) { return a->pool_tall * a->pool_wide > 1; }
 
 INLINE int64_t weights_of(const place *a) { return (int64_t)a->units * a->inputs * a->kh * a->kw; }
 
-/* Turn the kernels of all stages but the first, as gradients go back through them: [input][unit][place], from the end. */
+/* Turn the kernels of all stages but the first, as gradients go back through them: [input][unit][place from the end]. */
 static void turn_all(const job *j, const float *p, float *to) {
     for (int64_t s = 1; s < j->depth; to += weights_of(j->places + s++)) {
         const place a = j->places[s];

@@ -1,5 +1,5 @@
-/* A convolutional net, `LANES` rows side by side: every number of a row is a vector, one lane per row, so that layers of
- * any width fill registers. Numbers of a row lie as torch has them, [channel][height][width]. Included once per size of
+/* A convolutional net, `LANES` rows side by side: every number of a row is a vector, one lane per row, so that layers
+ * of any width fill registers. Numbers of a row lie as torch has them, [channel][height][width]. Included once per size of
  * registers. */
 #define T NAME(lanes)
 typedef float T __attribute__((vector_size(4 * LANES), aligned(4)));
@@ -12,7 +12,7 @@ typedef struct { int64_t tall, wide, apart, over, beside, rows, columns; } NAME(
 INLINE void NAME(spread)(int64_t channels, int64_t height, int64_t width, NAME(layout) l, const float *x, float *to) {
     for (int64_t c = 0; c < channels; c++, x += height * width * LANES)
         for (int64_t i = 0; i < l.rows; i++, to += l.columns * LANES) {
-            const int64_t r = i - l.over, end = l.beside + width * l.wide < l.columns ? l.beside + width * l.wide : l.columns;
+            const int64_t r = i - l.over, end = LEAST(l.beside + width * l.wide, l.columns);
             if (r < 0 || r / l.tall >= height || (l.apart && r % l.tall)) {
                 memset(to, 0, l.columns * LANES * sizeof(float));
                 continue;
@@ -58,7 +58,8 @@ typedef struct {
                 for (int64_t e = 0; e < k.kw; e++)                                                                     \
                     for (int u = 0; u < many; u++)                                                                     \
                         for (int q = 0; q < wide; q++)                                                                 \
-                            sum[u][q] += by[u * k.by_unit + e * k.by_place] * AT(const T, from + (e + q * along) * LANES); \
+                            sum[u][q] += by[u * k.by_unit + e * k.by_place] *                                          \
+                                AT(const T, from + (e + q * along) * LANES);                                           \
             }                                                                                                          \
         for (int u = 0; u < many; u++)                                                                                 \
             for (int q = 0; q < wide; q++)                                                                             \
@@ -148,8 +149,8 @@ INLINE void NAME(weigh)(NAME(kernel) k, const float *g, const float *x, float *t
 INLINE NAME(kernel) NAME(ahead)(const place *a, NAME(layout) *l) {
     const int64_t rows = (a->height - 1) * a->down + a->kh, columns = (a->width - 1) * a->along + a->kw;
     *l = (NAME(layout)){a->tall, a->wide, a->apart, a->over, a->beside, rows, columns};
-    return (NAME(kernel)){a->units, a->inputs, a->height, a->width, rows, columns, a->kh, a->kw, a->down, a->along, a->by_unit,
-        a->by_input, a->by_place};
+    return (NAME(kernel)){a->units, a->inputs, a->height, a->width, rows, columns, a->kh, a->kw, a->down, a->along,
+        a->by_unit, a->by_input, a->by_place};
 }
 
 /* The same for gradients of its inputs: what was left out is zero, and what was moved apart is left out. */
@@ -158,14 +159,14 @@ INLINE NAME(kernel) NAME(back)(const place *a, NAME(layout) *l) {
     const int64_t width = a->apart ? a->in_width : a->in_width * a->wide, along = a->apart ? a->wide : 1;
     const int64_t rows = (height - 1) * down + a->kh, columns = (width - 1) * along + a->kw, kernel = a->kh * a->kw;
     *l = (NAME(layout)){a->down, a->along, 1, a->kh - 1 - a->over, a->kw - 1 - a->beside, rows, columns};
-    return (NAME(kernel)){a->inputs, a->units, height, width, rows, columns, a->kh, a->kw, down, along, a->units * kernel,
-        kernel, 1};
+    return (NAME(kernel)){a->inputs, a->units, height, width, rows, columns, a->kh, a->kw, down, along,
+        a->units * kernel, kernel, 1};
 }
 
 #define LARGER(a, b) (T)((((a) > (b)) & (NAME(masks))(a)) | (~((a) > (b)) & (NAME(masks))(b)))
 
 /* The first and last of a pair of neighbours among n, where the last may stand alone. */
-#define PAIR(i, by, n) for (int64_t i##0 = (i) * (by), i##1 = i##0 + (by) < (n) ? i##0 + (by) : (n), i##s = i##0; i##s < i##1; i##s++)
+#define PAIR(i, by, n) for (int64_t i##s = (i) * (by), i##end = LEAST(i##s + (by), (n)); i##s < i##end; i##s++)
 
 /* The largest of every tall x wide neighbours. */
 INLINE void NAME(pool)(const place *a, const float *z, float *y) {
@@ -205,16 +206,17 @@ INLINE void NAME(unpool)(const place *a, const float *g, const float *z, float *
 typedef struct { float *x, *z[MOST_LAYERS], *y[MOST_LAYERS], *g, *h, *spread, *turned; } NAME(room);
 
 /* Return how many floats a thread needs of a net with `size` parameters, and share them out where `at` is given. */
-static int64_t NAME(lay_out)(const place *places, int64_t depth, int64_t width, int64_t size, float *at, NAME(room) *r) {
+static int64_t NAME(lay_out)(const place *places, int64_t depth, int64_t width, int64_t size, float *at,
+        NAME(room) *r) {
     NAME(room) unused;
     float *const start = at;
     int64_t most = width, spread = 0;
     if (!r) r = &unused;
-#define TAKE(to, floats) (to) = at, at += ((floats) + V - 1) / V * V
     TAKE(r->x, width * LANES);
     for (int64_t s = 0; s < depth; s++) {
         const place a = places[s];
-        const int64_t before = a.inputs * a.in_height * a.tall * a.in_width * a.wide, after = a.units * a.height * a.width;
+        const int64_t before = a.inputs * a.in_height * a.tall * a.in_width * a.wide;
+        const int64_t after = a.units * a.height * a.width;
         NAME(layout) l;
         NAME(ahead)(&a, &l);
         const int64_t first = a.inputs * l.rows * l.columns;
@@ -230,7 +232,6 @@ static int64_t NAME(lay_out)(const place *places, int64_t depth, int64_t width, 
     TAKE(r->h, most * LANES);
     TAKE(r->spread, spread * LANES);
     TAKE(r->turned, size + 1);
-#undef TAKE
     return at - start;
 }
 
@@ -288,7 +289,7 @@ INLINE void NAME(loss)(int64_t loss, int64_t width, const float *out, const floa
         logistic(h, h, 1.0f, width * LANES);
     }
     for (int64_t first = 0; first < width; first += 64) {
-        const int64_t end = first + 64 < width ? first + 64 : width;
+        const int64_t end = LEAST(first + 64, width);
         T sum = {0}, many = (T){0} + 1.0f;
         for (int64_t i = first; i < end; i++) {
             const T o = AT(const T, out + i * LANES), at = AT(const T, x + i * LANES), none = {0};
@@ -349,13 +350,14 @@ static void NAME(share)(work *w, int64_t id) {
         memset(grad, 0, j->size * sizeof(float));
         turn_all(j, w->p, r.turned);
         for (int64_t i = first; i < end; i += LANES)
-            total += NAME(group)(w, j->order + i, MOST(0, end - i < LANES ? end - i : LANES), (float)(j->precision / rows),
-                *value != 0, &r, grad);
+            total += NAME(group)(w, j->order + i, LEAST(end - i, LANES), (float)(j->precision / rows), *value != 0, &r,
+                grad);
         *value = total;
         meet(&w->arrived, j->threads, ++met);
         adam(w, pace_of(j, s), low, high);
     }
-    for (int k = 0; k < 3; k++) memcpy(flat[k] + low, own[k] + low, MOST(0, (high < j->size ? high : j->size) - low) * sizeof(float));
+    for (int k = 0; k < 3; k++)
+        for (int64_t i = low; i < LEAST(high, j->size); i++) flat[k][i] = own[k][i];
 }
 
 /* Answer questions about rows, in groups. */
@@ -365,7 +367,7 @@ static void NAME(answer)(const question *q) {
     NAME(room) r;
     NAME(lay_out)(q->places, q->depth, q->width, 0, q->room, &r);
     for (int64_t first = 0; first < q->rows; first += LANES) {
-        const int64_t rows = q->rows - first < LANES ? q->rows - first : LANES;
+        const int64_t rows = LEAST(q->rows - first, LANES);
         NAME(read)(q->data + first * q->width, 0, rows, q->width, r.x);
         NAME(forward)(q->places, depth, q->packs, &r);
         const place *code = q->places + q->coded - 1;

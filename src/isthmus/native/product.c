@@ -8,14 +8,15 @@
 #define ALL_MANY inner
 #define ALL_OF(q) q
 #define LISTED_MANY listed->counts[m / 8]
-#define LISTED_OF(q) listed->columns[m / 8 * listed->apart + q]
+#define LISTED_OF(q) listed->listed[m / 8 * listed->apart + q]
 
 /* Blocks of `high` rows and `wide` vectors of columns, known to the compiler, from row m on while they fit. */
 #define BLOCKS(type, high, wide, which)                                                                                \
     for (; m + high <= rows; m += high) {                                                                              \
         type sum[high][wide], b[wide];                                                                                 \
         for (int r = 0; r < high; r++)                                                                                 \
-            for (int w = 0; w < wide; w++) sum[r][w] = bias ? *(const type *)(bias + PLACE(type, w, aside)) : (type){0}; \
+            for (int w = 0; w < wide; w++)                                                                             \
+                sum[r][w] = bias ? *(const type *)(bias + PLACE(type, w, aside)) : (type){0};                          \
         for (int64_t q = 0; q < which##_MANY; q++) {                                                                   \
             const int64_t k = which##_OF(q);                                                                           \
             for (int w = 0; w < wide; w++) b[w] = *(const type *)(B + PLACE(type, w, aside) + k * next);               \
@@ -64,7 +65,7 @@ DISPATCHED
 double isthmus_list_rows(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to) {
     int64_t total = 0;
     for (int64_t m = 0; m + 8 <= rows; m += 8) {
-        int32_t *list = to->columns + m / 8 * to->apart, count = 0;
+        int32_t *list = to->listed + m / 8 * to->apart, count = 0;
         for (int64_t k = 0; k < columns; k += V) {
             whole any = {0};
             for (int r = 0; r < 8; r++) any |= (whole)*(const vec *)(x + (m + r) * ld + k);
@@ -82,7 +83,7 @@ double isthmus_list_rows(const float *x, int64_t rows, int64_t columns, int64_t 
 DISPATCHED
 void isthmus_list_columns(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to) {
     for (int64_t m = 0; m + 8 <= columns; m += 8) {
-        int32_t *list = to->columns + m / 8 * to->apart, count = 0;
+        int32_t *list = to->listed + m / 8 * to->apart, count = 0;
         for (int64_t r = 0; r < rows; r++) {
             int32_t any = 0;
             for (int u = 0; u < 8; u++) any |= ((const int32_t *)(x + r * ld + m))[u];

@@ -1,5 +1,5 @@
-/* Many steps of Adam per call and on several threads: torch's calls cost small nets more than what they compute, and wide
- * ones a pass through memory between any two of them. */
+/* Many steps of Adam per call and on several threads: torch's calls cost small nets more than what they compute, and
+ * wide ones a pass through memory between any two of them. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -17,7 +17,8 @@ static void *started(void *given) {
     return 0;
 }
 
-/* Return so many floats, from huge pages where they fill some: rows of panels are far apart. Null where there are none. */
+/* Return so many floats, from huge pages where they fill some, as rows of panels are far apart; null where there are
+ * none. */
 static float *memory(size_t floats) {
     const size_t bytes = floats * sizeof(float);
     void *found;

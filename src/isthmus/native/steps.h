@@ -11,8 +11,8 @@
  * `along`) are convolved; of pool_tall x pool_wide neighbours the largest is taken, and activated. A product of plain
  * numbers has one place. Weights lie by_unit, by_input and by_place floats apart. */
 typedef struct {
-    int32_t inputs, in_height, in_width, tall, wide, apart, over, beside, kh, kw, down, along, units, height, width, pool_tall,
-        pool_wide, out_height, out_width, activation, by_unit, by_input, by_place, reserved;
+    int32_t inputs, in_height, in_width, tall, wide, apart, over, beside, kh, kw, down, along, units, height, width,
+        pool_tall, pool_wide, out_height, out_width, activation, by_unit, by_input, by_place, reserved;
     int64_t weight, bias;
 } place;
 
@@ -60,7 +60,8 @@ typedef struct { float rate, root, keep; } pace;
 
 INLINE pace pace_of(const job *j, int64_t s) {
     const double t = (double)(j->taken + s + 1), rate = j->rates[s];
-    return (pace){(float)(rate / (1 - pow(j->beta1, t))), (float)sqrt(1 - pow(j->beta2, t)), (float)(1 - rate * j->decay)};
+    const double first = 1 - pow(j->beta1, t), second = 1 - pow(j->beta2, t);
+    return (pace){(float)(rate / first), (float)sqrt(second), (float)(1 - rate * j->decay)};
 }
 
 /* Move parameters from `i` to `end`, whole vectors, by the sum of all threads' gradients. */

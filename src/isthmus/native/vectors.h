@@ -9,8 +9,8 @@ typedef float vec __attribute__((vector_size(64), aligned(4)));
 typedef float half __attribute__((vector_size(32), aligned(4)));
 typedef float quarter __attribute__((vector_size(16), aligned(4)));
 #define INLINE static inline __attribute__((always_inline))
-/* Versions for several processors, and the floats that a register holds in the one that runs. Tests define HELD, and have
- * the blocks of other registers on this processor. */
+/* Versions for several processors, and the floats that a register holds in the one that runs. Tests define HELD, and
+ * have the blocks of other registers on this processor. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(HELD)
 #define TARGETED
 #define DISPATCHED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
