@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 _CHUNK = 4096
+# Columns at once of a covariance.
+_BLOCK = 128
 
 
 def squared_error(X: Array, reconstruction: Array) -> Array:
@@ -120,8 +122,9 @@ def covariance(X: Array, weight: Array | None = None, *, products: Any = np.floa
     found = torch.zeros(2 * centre.shape, dtype=torch.float64, device="cpu")
     for chunk, part in zip(_chunks(rows), _chunks(root), strict=True):
         piece = torch.from_numpy((chunk - middle) * part)
-        found += piece.T @ piece
-    return centre, found.numpy()
+        for i in range(0, len(centre), _BLOCK):  # what lies below the diagonal is the same again
+            found[i : i + _BLOCK, i:] += piece[:, i : i + _BLOCK].T @ piece[:, i:]
+    return centre, (found.triu() + found.triu(1).T).numpy()
 
 
 def axes_of(centre: Array, covariance: Array, k: int | None = None) -> PrincipalAxes:

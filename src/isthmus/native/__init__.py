@@ -84,6 +84,7 @@ class Job(ctypes.Structure):
         ("values", _POINTER),
         ("drawn", _LONG),
         *((name, _POINTER) for name in ("noise", "betas", "divergences")),
+        ("pairs", _LONG),
     )
 
 
@@ -121,12 +122,18 @@ def library() -> Any:
         found.isthmus_steps.argtypes, found.isthmus_steps.restype = (_POINTER,), ctypes.c_int32
         found.isthmus_answer.argtypes, found.isthmus_answer.restype = (_POINTER,), None
         found.isthmus_pack.argtypes, found.isthmus_pack.restype = (_POINTER, _LONG, _POINTER, _POINTER), None
+        found.isthmus_pairs.argtypes, found.isthmus_pairs.restype = (), _LONG
         found.isthmus_few.argtypes, found.isthmus_few.restype = (_POINTER,), ctypes.c_int32
         found.isthmus_turn.argtypes, found.isthmus_turn.restype = (_POINTER,) * 4, None
     except (OSError, AttributeError):
         return None
     job, question, place = (ctypes.sizeof(kind) for kind in (Job, Question, Place))
     return found if found.isthmus_sizes() == job << 32 | question << 16 | place else None
+
+
+def halves() -> bool:
+    """Say whether the kernel is there and this processor multiplies pairs of bfloat16."""
+    return library() is not None and bool(library().isthmus_pairs())
 
 
 def array(items: Sequence[Any]) -> Any:

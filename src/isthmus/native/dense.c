@@ -84,17 +84,24 @@ INLINE void transposed(const float *from, float *to) {
 }
 #endif
 
-/* Lay weights of panel n of a layer upright, in squares of 16 units and 16 inputs. */
-INLINE void turn(const layer a, int64_t n, const float *panel, float *to) {
+/* Write one square of weights upright; inputs that there are none of are zero. */
+INLINE void turn_square(const float *from, int64_t inputs, float *to) {
+    if (inputs >= V) {
+        transposed(from, to);
+        return;
+    }
+    memset(to, 0, V * V * sizeof(float));
+    for (int64_t k = 0; k < inputs; k++)
+        for (int64_t u = 0; u < V; u++) to[u * V + k] = from[k * V + u];
+}
+
+/* Lay weights of panel n of a layer upright, in squares of 16 units and 16 inputs, or of 8 pairs of units. */
+INLINE void turn(const layer a, int64_t n, const float *panel, int64_t pairs, float *to) {
+    const int64_t size = pairs ? V * V / 2 : V * V;
     for (int64_t i = 0; i < a.in; i += V) {
-        float *square = to + (i / V * panels_of(a.out) + n) * V * V;
-        if (a.in - i >= V) {
-            transposed(panel + i * V, square);
-            continue;
-        }
-        memset(square, 0, V * V * sizeof(float));
-        for (int64_t k = 0; k < a.in - i; k++)
-            for (int64_t u = 0; u < V; u++) square[u * V + k] = panel[(i + k) * V + u];
+        float *square = to + (i / V * panels_of(a.out) + n) * size, whole[V * V] __attribute__((aligned(64)));
+        turn_square(panel + i * V, a.in - i, pairs ? whole : square);
+        if (pairs) isthmus_pair_rows(whole, V, V, square);
     }
 }
 
@@ -108,10 +115,37 @@ INLINE void add_up(float *to, const float *from, int64_t ld, int64_t rows) {
 /* What is asked of some rows of a batch: what their slope counts, their loss and divergence, the noise of codes. */
 typedef struct { double scale, beta, *value, *apart; const float *noise; } asked;
 
+/* Write the gradient of a layer's weights, given its inputs and that of its outputs. */
+INLINE void weigh(const layer a, const room *r, int64_t pairs, int64_t rows, const float *from, const float *g,
+        const some *listed, float *grad) {
+    const int64_t ld = padded(a.out), below = padded(a.in), units = panels_of(a.out);
+    isthmus_product(&(factors){
+        .pairs = pairs, .rows = a.in, .panels = units, .inner = pairs ? halved(rows) : rows,
+        .A = !pairs ? from : from == r->x ? r->below : isthmus_pair_rows(from, rows, below, r->a),
+        .down = 1, .along = below,
+        .B = pairs ? isthmus_pair_rows(g, rows, ld, r->b) : g, .aside = V, .next = ld,
+        .C = grad, .beside = panel_of(a), .ldc = V, .listed = listed,
+    });
+    for (int64_t n = 0; a.bias >= 0 && n < units; n++) add_up(grad + n * panel_of(a) + a.in * V, g + n * V, ld, rows);
+}
+
+/* Write the gradient of a layer's inputs, given that of its outputs and its weights upright. */
+INLINE void back(const layer a, const room *r, int64_t pairs, int64_t rows, const float *g, const float *up, float *h) {
+    const int64_t below = padded(a.in), inner = pairs ? halved(a.out) : a.out;
+    isthmus_product(&(factors){
+        .pairs = pairs, .rows = rows, .panels = panels_of(a.in), .inner = inner,
+        .A = pairs ? isthmus_pair_columns(g, rows, a.out, r->a) : g, .down = padded(inner), .along = 1,
+        .B = up, .aside = upright(a) / panels_of(a.in) / (pairs ? 2 : 1), .next = V,
+        .C = h, .beside = V, .ldc = below,
+    });
+    clear_padding(h, rows, panels_of(a.in) * V, below);
+}
+
 /* Set the gradient of `rows` rows. */
 INLINE void gradient(const work *w, room *r, int64_t rows, int listed, asked of, float *grad) {
     const job *j = w->job;
-    ahead(j->layers, j->depth, w->p, rows, listed, r, j->drawn, of.noise);
+    const int64_t pairs = j->pairs;
+    ahead(j->layers, j->depth, w->read, pairs, rows, listed, r, j->drawn, of.noise);
     const int64_t wide = padded(j->width);
     const float by = (float)of.scale, *out = r->y[j->depth - 1], *up = w->uprights + w->turned;
     float *g = r->g, *h = r->h;
@@ -126,22 +160,18 @@ INLINE void gradient(const work *w, room *r, int64_t rows, int listed, asked of,
     }
     for (int64_t i = 0; i < rows * wide; i++) g[i] = (out[i] - r->x[i]) * by;
     clear_padding(g, rows, j->width, wide);
-    if (listed) isthmus_list_columns(r->x, rows, j->width, wide, &r->rows);
+    if (listed)
+        isthmus_list_columns(pairs ? r->below : r->x, pairs ? halved(rows) : rows, j->width, wide, &r->rows);
     grad += w->size;
     for (int64_t l = j->depth - 1; l >= 0; l--) {
         const layer a = j->layers[l];
-        const int64_t ld = padded(a.out), below = padded(a.in), units = panels_of(a.out), inputs = panels_of(a.in);
         const float *from = l ? l - 1 == j->drawn ? r->code : r->y[l - 1] : r->x;
         grad -= packed(a);
-        slope(a.activation, g, r->y[l], rows * ld);
-        isthmus_product(a.in, units, rows, from, 1, below, g, V, ld, 0, grad, panel_of(a), V,
-            l || !listed ? 0 : &r->rows);
-        for (int64_t n = 0; a.bias >= 0 && n < units; n++)
-            add_up(grad + n * panel_of(a) + a.in * V, g + n * V, ld, rows);
+        slope(a.activation, g, r->y[l], rows * padded(a.out));
+        weigh(a, r, pairs, rows, from, g, l || !listed ? 0 : &r->rows, grad);
         if (!l) break;
-        up -= upright(a);
-        isthmus_product(rows, inputs, a.out, g, ld, 1, up, units * V * V, V, 0, h, V, below, 0);
-        clear_padding(h, rows, inputs * V, below);
+        up -= pairs ? upright(a) / 2 : upright(a);
+        back(a, r, pairs, rows, g, up, h);
         if (l - 1 == j->drawn) {
             undraw(g, h, r->y[l - 1], padded(2 * a.in), r->code, a.in, rows, (float)of.beta);
             continue;
@@ -154,24 +184,35 @@ INLINE void gradient(const work *w, room *r, int64_t rows, int listed, asked of,
 
 enum { READ, MOVE, WRITE };
 
+/* Lay out what products read of panel n of a layer: pairs of its rows, and weights upright where gradients go back. */
+INLINE void lay(const work *w, const layer a, int64_t n, int64_t here, float *up) {
+    const float *panel = w->p + here;
+    if (w->job->pairs) {
+        isthmus_pair_rows(panel, a.in, V, w->read + here);
+        memcpy(w->read + here + a.in * V, panel + a.in * V, V * sizeof(float));
+    }
+    if (up) turn(a, n, panel, w->job->pairs, up);
+}
+
 /* Do with a thread's share of the panels of every layer: read them from the flat parameters, take step s with them, or
- * write them back. Weights through which gradients go back are laid upright. */
+ * write them back. */
 INLINE void panels(const work *w, int what, int64_t id, int64_t s) {
     const job *j = w->job;
     const pace by = pace_of(j, s);
     float *up = w->uprights;
-    for (int64_t l = 0, at = 0; l < j->depth; at += packed(j->layers[l]), up += l ? upright(j->layers[l]) : 0, l++) {
+    for (int64_t l = 0, at = 0; l < j->depth; at += packed(j->layers[l++])) {
         const layer a = j->layers[l];
         const int64_t first = panels_of(a.out) * id / j->threads, end = panels_of(a.out) * (id + 1) / j->threads;
-        if (what == MOVE) adam(w, by, at + first * panel_of(a), at + end * panel_of(a));
         for (int64_t n = first; n < end; n++) {
             const int64_t here = at + n * panel_of(a);
             float *own[] = {w->p + here, w->m + here, w->v + here}, *flat[] = {j->p, j->m, j->v};
+            if (what == MOVE) adam(w, by, here, here + panel_of(a));
             for (int k = 0; what == READ && k < 3; k++) pack(a, n, flat[k], own[k]);
             for (int k = 0; what == WRITE && k < 3; k++) unpack(a, n, own[k], flat[k]);
             if (a.bias < 0) memset(own[0] + a.in * V, 0, V * sizeof(float)); /* without eps, 0 / 0 */
-            if (what != WRITE && l) turn(a, n, own[0], up);
+            if (what != WRITE) lay(w, a, n, here, l ? up : 0);
         }
+        if (l) up += j->pairs ? upright(a) / 2 : upright(a);
     }
 }
 
@@ -184,7 +225,7 @@ void isthmus_dense_share(work *w, int64_t id) {
     room r;
     memset(w->rooms + id * w->room, 0, w->room * sizeof(float));
     memset(grad, 0, w->size * sizeof(float));
-    lay_out(j->layers, j->depth, most, w->rooms + id * w->room, &r);
+    lay_out(j->layers, j->depth, most, j->pairs, w->rooms + id * w->room, &r);
     int listed = 1; /* until there are rows of which it is not worth it */
     panels(w, READ, id, 0);
     int64_t begin = j->begin, met = 0;
@@ -193,7 +234,11 @@ void isthmus_dense_share(work *w, int64_t id) {
         const int64_t own = begin + rows * (id + 1) / j->threads - first;
         for (int64_t i = 0; i < own; i++)
             memcpy(r.x + i * wide, j->data + j->order[first + i] * j->width, j->width * sizeof(float));
-        listed = listed && sparse(&r, own, j->width);
+        if (j->pairs) {
+            isthmus_pair_columns(r.x, own, j->width, r.beside);
+            isthmus_pair_rows(r.x, own, wide, r.below);
+        }
+        listed = listed && sparse(&r, own, j->width, j->pairs);
         double *value = j->values + id * j->steps + s;
         asked of = {.scale = j->precision / rows, .value = *value ? value : 0};
         if (j->drawn >= 0) {
@@ -213,6 +258,6 @@ void isthmus_dense(work *w) {
     const job *j = w->job;
     w->share = isthmus_dense_share;
     w->size = of_all(j->layers, j->depth, packed);
-    w->turned = of_all(j->layers + 1, j->depth - 1, upright); /* gradients go back through every layer but the first */
-    w->room = lay_out(j->layers, j->depth, (j->most + j->threads - 1) / j->threads, 0, 0);
+    w->turned = of_all(j->layers + 1, j->depth - 1, upright) / (j->pairs ? 2 : 1); /* gradients stop behind the first */
+    w->room = lay_out(j->layers, j->depth, (j->most + j->threads - 1) / j->threads, j->pairs, 0, 0);
 }

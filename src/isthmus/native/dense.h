@@ -51,10 +51,29 @@ INLINE void logistic(float *y, const float *x, float by, int64_t n) {
 typedef struct { int32_t *listed, *counts; int64_t apart; } some;
 
 /* C[m][n] = bias[n] + sum_k A[m][k] B[k][n] for `panels` of 16 columns, which are `aside` floats apart in B and bias,
- * `beside` in C; rows are `next` apart in B, `ldc` in C, and `down` in A, whose columns are `along` apart. */
-void isthmus_product(int64_t rows, int64_t panels, int64_t inner, const float *A, int64_t down, int64_t along,
-        const float *B, int64_t aside, int64_t next, const float *bias, float *C, int64_t beside, int64_t ldc,
-        const some *listed);
+ * `beside` in C; rows are `next` apart in B, `ldc` in C, and `down` in A, whose columns are `along` apart. Of `pairs`,
+ * numbers of A and B are two each, of k = 2 i and 2 i + 1, and `inner` counts them. */
+typedef struct {
+    int64_t pairs, rows, panels, inner;
+    const float *A;
+    int64_t down, along;
+    const float *B;
+    int64_t aside, next;
+    const float *bias;
+    float *C;
+    int64_t beside, ldc;
+    const some *listed;
+} factors;
+
+void isthmus_product(const factors *f);
+
+/* Whether this processor multiplies pairs of numbers, rounded to bfloat16. */
+int64_t isthmus_pairs(void);
+
+/* Write every two columns of rows as pairs, or every two rows, and zeros beside an odd one. Padding is zero in both;
+ * floats are as many bits as a pair. Returns `to`. */
+const float *isthmus_pair_columns(const float *x, int64_t rows, int64_t columns, float *to);
+const float *isthmus_pair_rows(const float *x, int64_t rows, int64_t ld, float *to);
 
 /* List the columns of x that are not zero in each 8 of its rows, and return their share; what is left of rows is not
  * listed. */
@@ -114,6 +133,8 @@ INLINE void unpack(const layer a, int64_t n, const float *panel, float *flat) {
     }
 }
 
+INLINE int64_t halved(int64_t n) { return (n + 1) / 2; }
+
 /* Draw codes mean + e^(log-variance / 2) noise, `units` numbers per row, from rows of `ld` that hold both. */
 INLINE void draw(const float *from, int64_t ld, const float *noise, int64_t units, int64_t rows, float *code) {
     for (int64_t r = 0; r < rows; r++)
@@ -121,10 +142,11 @@ INLINE void draw(const float *from, int64_t ld, const float *noise, int64_t unit
             code[r * padded(units) + i] = from[r * ld + i] + expf(from[r * ld + units + i] / 2) * noise[r * units + i];
 }
 
-/* Where a thread computes with rows: they, what layers write, and buffers as wide as the widest layer. Which columns are
- * not zero in each 8 rows, and which rows in each 8 columns, is listed where it is worth it. */
+/* Where a thread computes with rows: they, what layers write, and buffers as wide as the widest layer. Of pairs, those of
+ * the rows' columns and rows are kept, others are made for a product. Which columns are not zero in each 8 rows, and
+ * which rows in each 8 columns, is listed where it is worth it. */
 typedef struct {
-    float *x, *y[MOST_LAYERS], *g, *h, *code;
+    float *x, *y[MOST_LAYERS], *g, *h, *code, *beside, *below, *a, *b;
     some columns, rows;
 } room;
 
@@ -132,7 +154,8 @@ typedef struct {
 #define TAKE(to, floats) (to) = (void *)at, at += ((floats) + V - 1) / V * V
 
 /* Return how many floats a thread needs for so many rows, and share them out where `at` is given. */
-static __attribute__((unused)) int64_t lay_out(const layer *layers, int64_t depth, int64_t rows, float *at, room *r) {
+static __attribute__((unused)) int64_t lay_out(const layer *layers, int64_t depth, int64_t rows, int64_t pairs,
+        float *at, room *r) {
     room unused;
     float *const start = at;
     const int64_t columns = layers[0].in;
@@ -147,6 +170,10 @@ static __attribute__((unused)) int64_t lay_out(const layer *layers, int64_t dept
     TAKE(r->g, rows * widest);
     TAKE(r->h, rows * widest);
     TAKE(r->code, rows * widest);
+    TAKE(r->beside, pairs ? rows * padded(columns) : 0);
+    TAKE(r->below, pairs ? rows * padded(columns) : 0);
+    TAKE(r->a, pairs ? rows * widest : 0);
+    TAKE(r->b, pairs ? rows * widest : 0);
     r->columns.apart = padded(columns) + V;
     r->rows.apart = rows + V;
     TAKE(r->columns.listed, (rows / 8 + 1) * r->columns.apart);
@@ -156,22 +183,31 @@ static __attribute__((unused)) int64_t lay_out(const layer *layers, int64_t dept
     return at - start;
 }
 
-/* List the columns that are not zero; returns whether they are few enough. Registers of other sizes read all. */
-INLINE int sparse(const room *r, int64_t rows, int64_t columns) {
-    return columns >= FEW && HELD == 16 && isthmus_list_rows(r->x, rows, columns, padded(columns), &r->columns) <= MANY;
+/* List the columns that are not zero, or the pairs of columns; returns whether they are few enough. Registers of other
+ * sizes read all. */
+INLINE int sparse(const room *r, int64_t rows, int64_t columns, int64_t pairs) {
+    if (columns < FEW || HELD < 16) return 0;
+    const int64_t many = pairs ? halved(columns) : columns;
+    return isthmus_list_rows(pairs ? r->beside : r->x, rows, many, padded(many), &r->columns) <= MANY;
 }
 
-/* Walk rows through all layers, whose panels are `at`; columns may be `listed`. Behind the layer `drawn` codes are
- * drawn. */
-INLINE void ahead(const layer *layers, int64_t depth, const float *at, int64_t rows, int listed, room *r, int64_t drawn,
-        const float *noise) {
+/* Walk rows through all layers, whose panels are `at`, of pairs where it is so; columns may be `listed`. Behind the
+ * layer `drawn` codes are drawn. */
+INLINE void ahead(const layer *layers, int64_t depth, const float *at, int64_t pairs, int64_t rows, int listed, room *r,
+        int64_t drawn, const float *noise) {
     const float *from = r->x;
     for (int64_t l = 0; l < depth; at += packed(layers[l++])) {
         const layer a = layers[l];
         const int64_t ld = padded(a.out);
         float *y = r->y[l];
-        isthmus_product(rows, panels_of(a.out), a.in, from, padded(a.in), 1, at, panel_of(a), V, at + a.in * V, y, V, ld,
-            l || !listed ? 0 : &r->columns);
+        const int64_t inner = pairs ? halved(a.in) : a.in;
+        if (pairs) from = l ? isthmus_pair_columns(from, rows, a.in, r->a) : r->beside;
+        isthmus_product(&(factors){
+            .pairs = pairs, .rows = rows, .panels = panels_of(a.out), .inner = inner,
+            .A = from, .down = padded(inner), .along = 1,
+            .B = at, .aside = panel_of(a), .next = V, .bias = at + a.in * V,
+            .C = y, .beside = V, .ldc = ld, .listed = l || !listed ? 0 : &r->columns,
+        });
         activate(a.activation, y, rows * ld);
         if (a.activation == SIGMOID) clear_padding(y, rows, a.out, ld);
         from = y;

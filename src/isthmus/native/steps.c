@@ -33,11 +33,13 @@ static float *memory(size_t floats) {
 static float *prepared(work *w) {
     const int64_t threads = w->job->threads;
     (w->job->places ? isthmus_places : isthmus_dense)(w);
-    float *const whole = memory((3 + threads) * w->size + w->turned + threads * w->room);
+    const int64_t apart = w->job->pairs ? w->size : 0;
+    float *const whole = memory((3 + threads) * w->size + apart + w->turned + threads * w->room);
     w->p = whole;
     w->m = w->p + w->size;
     w->v = w->m + w->size;
-    w->gradients = w->v + w->size;
+    w->gradients = w->v + w->size + apart;
+    w->read = apart ? w->v + w->size : w->p;
     w->uprights = w->gradients + threads * w->size;
     w->rooms = w->uprights + w->turned;
     return whole;

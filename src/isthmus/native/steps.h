@@ -35,15 +35,17 @@ typedef struct {
     const float *noise; /* what a code is drawn by, rows of this call's batches x units */
     const double *betas; /* of each step: what the divergence from N(0, 1) counts */
     double *divergences; /* like values: its sum over the batch */
+    int64_t pairs; /* whether products are of numbers rounded to bfloat16, two at once */
 } job;
 
-/* What threads share: parameters, moments and a gradient per thread as products read them, weights upright, scratch. */
+/* What threads share: parameters, moments and a gradient per thread as products read them, weights upright, scratch. What
+ * products read of parameters is `read`: they, or pairs of their rows in the first half of each panel. */
 typedef struct work work;
 struct work {
     const job *job;
     void (*share)(work *, int64_t);
     int64_t size, room, turned;
-    float *p, *m, *v, *gradients, *uprights, *rooms;
+    float *p, *m, *v, *read, *gradients, *uprights, *rooms;
     atomic_long arrived, ready;
 };
 

@@ -21,3 +21,8 @@ typedef float quarter __attribute__((vector_size(16), aligned(4)));
 #ifndef HELD
 #define HELD 4
 #endif
+/* Whether there is a version for processors that multiply pairs of bfloat16. */
+#if defined(TARGETED) && __GNUC__ >= 12
+#define PAIRED
+#include <immintrin.h>
+#endif

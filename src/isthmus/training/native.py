@@ -29,14 +29,14 @@ AT_ONCE = 2**37
 NUMBERS = 2**22
 
 
-def unsuited(task: Objective, optimiser: Any) -> str:
+def unsuited(task: Objective, optimiser: Any, precision: str = "float32") -> str:
     """Say why the kernel does not know a task; empty where it does."""
-    parameters = task.trained()
+    parameters, halves = task.trained(), precision == "bf16"
     reasons = {
         "the kernel was not built": native.library() is None,
-        "the kernel is for float32 on a processor": any(
-            p.dtype != torch.float32 or p.device.type != "cpu" for p in parameters
-        ),
+        "the kernel is for float32 on a processor": precision not in ("float32", "bf16")
+        or any(p.dtype != torch.float32 or p.device.type != "cpu" for p in parameters),
+        "this processor multiplies no pairs of bfloat16": halves and not native.halves(),
         f"{sum(p.numel() for p in parameters):,} weights are left to the processor's own library": (
             sum(p.numel() for p in parameters) > LARGE
         ),
@@ -47,6 +47,7 @@ def unsuited(task: Objective, optimiser: Any) -> str:
         f"the kernel does not know {type(optimiser).__name__} with these settings": not known(optimiser),
         f"the kernel does not know {type(task.likelihood).__name__}": getattr(task.likelihood, "native", None) is None,
         "the kernel does not know a layer": products(task) is None and stages(task) is None,
+        "the kernel convolves in float32": halves and products(task) is None,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
 
@@ -163,7 +164,7 @@ class Native(Explicit):
                 *(run.x.data_ptr(), width, run.begin, steps, *pointers, whole.numel(), run.rates.data_ptr()),
                 *(*settings["betas"], settings["eps"], settings.get("weight_decay", 0.0)),
                 *(int(taken), run.most, threads, values[0].data_ptr()),
-                *(self.drawn, run.noise.data_ptr(), run.betas.data_ptr(), values[1].data_ptr()),
+                *(self.drawn, run.noise.data_ptr(), run.betas.data_ptr(), values[1].data_ptr(), self.products.half),
             )
         )
         if done:

@@ -59,8 +59,8 @@ class Trainer(Component):
         trim: share of the rows of each batch, those whose values are least expected, that a step leaves out, after the
             first tenth of the fit: for rows that may hold anomalies, which are then not learnt.
         clip: largest norm of the gradient; 0 leaves it alone.
-        precision: ``float32``, ``float64``, or ``bf16`` (bfloat16 products with float32 weights: faster on recent
-            hardware, about three significant digits in activations).
+        precision: ``float32``, ``float64``, or ``bf16`` (bfloat16 products with float32 weights: about one and a half
+            times as fast on processors that have them, and about three significant digits in activations).
         device: ``auto`` takes CUDA, then Apple's MPS, then the CPU; or a torch device name.
         engine: how a step is executed: ``native`` by a kernel for plain dense nets, where it was built; ``sparse``
             without the silent units of a code of which few are active; ``explicit`` by the derivatives that parts
@@ -137,10 +137,10 @@ class Trainer(Component):
 
     def _engine(self, name: str, task: Task) -> Engine:
         optimiser = self.optimiser.over(task.epochs)
+        products = HalfProducts() if self.precision == "bf16" else Probed()
         if name == "native":
-            return Native(task.unsupervised(), optimiser, products=Probed())
+            return Native(task.unsupervised(), optimiser, products=products)
         if name in ("explicit", "sparse"):
-            products = HalfProducts() if self.precision == "bf16" else Probed()
             declared = Sparse if name == "sparse" else Explicit
             return declared(task.unsupervised(), optimiser, clip=self.clip, products=products)  # the task itself
         torchs = {"compiled": Compiled, "sharded": Sharded}.get(name, Autograd)
@@ -195,13 +195,11 @@ class Trainer(Component):
     def _no_kernel(self, task: Task, rows: Source | None) -> str:
         if rows is not None and not (isinstance(rows, Rows) and rows.plain):
             return "the kernel reads rows in memory without weights or holes"
-        if self.precision != "float32":
-            return "the kernel is for float32 on a processor"
         if self.clip or self.trim:
             return f"the kernel does not {'clip gradients' if self.clip else 'trim batches'}"
         if self.micro_batch:
             return "the kernel passes all rows of a step at once, and holds few of them"
-        return unsuited(task.unsupervised(), self.optimiser)
+        return unsuited(task.unsupervised(), self.optimiser, self.precision)
 
     def split(self, rows: Source, noise: Noise) -> tuple[Source, Rows | None]:
         """Hold out a share of the rows, drawn by the noise; none where fewer than ten rows could be split.
