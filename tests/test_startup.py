@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 FLOOR = "import torch; from sklearn.base import BaseEstimator"
 PROBE = """
 import json, sys
@@ -55,3 +57,24 @@ def test_a_first_fit_imports_what_it_uses_and_no_compiler():
         f"{FLOOR}; import isthmus, numpy; isthmus.Autoencoder",
     )
     assert strange(found) == set()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("", "True False"), ("gc.disable()", "False False"), ("gc.freeze()", "True True")]
+)
+def test_imports_leave_the_collector_of_garbage_as_it_was(before, after):
+    code = f"import gc; {before}\nimport isthmus; isthmus.Autoencoder\nprint(gc.isenabled(), gc.get_freeze_count() > 0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == after
+
+
+def test_imports_are_not_walked_through_by_the_collector():
+    """What is imported lies in the oldest generation at once, and garbage made afterwards is found as ever."""
+    code = (
+        "import gc, isthmus; isthmus.Autoencoder; before = gc.get_stats()[2]['collections']\n"
+        "class Loop: pass\n"
+        "loop = Loop(); loop.me = loop; del loop\n"
+        "print(before, any(isinstance(o, Loop) for o in gc.get_objects()), gc.collect() > 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "True", "True"]

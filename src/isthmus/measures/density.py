@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from isthmus.importing import undrawn
+from isthmus.importing import unnoticed
 from isthmus.measures.reconstruction import Array
 
 _CANDIDATES = (1, 2, 4, 8, 16)
@@ -120,7 +120,7 @@ def _point() -> tuple[Array, Array, Array]:
 def _mixture(rows: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
     """Return weights, means and covariance factors of the best mixture, in the rows' own units."""
     # Here, since it brings half of scikit-learn with it, and few fits are sampled from.
-    with undrawn():
+    with unnoticed():
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
 

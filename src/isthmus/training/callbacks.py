@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from isthmus.importing import undrawn
+from isthmus.importing import unnoticed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +49,7 @@ class Progress(Callback):
 
     def fit_start(self, loop: Loop) -> None:
         """Open the bar."""
-        with undrawn():
+        with unnoticed():
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 

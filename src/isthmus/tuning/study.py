@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.importing import undrawn
+from isthmus.importing import unnoticed
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -30,7 +30,7 @@ def silent() -> Iterator[None]:
     Raises:
         ImportError: the extra ``isthmus[tune]`` is not installed.
     """
-    with undrawn():
+    with unnoticed():
         try:
             import optuna
         except ImportError:
