@@ -68,9 +68,9 @@ def fit(data: str, out: Path, asked: Asked, figures: Path | None, reading: Readi
 
     kinds = composing.schema(asked.schema)
     given = rows.read(data, reading, types=None if kinds is None else composing.text_columns(kinds), quiet=quiet)
-    detector = detector_of(asked, kinds)
+    detector, training = detector_of(asked, kinds), composing.overrides(asked.training)
     watch, began = Watch(), time.monotonic()
-    detector.fit(given.rows, callback=Members(watch, quiet=quiet))
+    detector.fit(given.rows, callback=Members(watch, quiet=quiet), training=training)
     seconds = time.monotonic() - began
     detector.save(out)
     if watch.interrupted:
@@ -110,7 +110,6 @@ def detector_of(asked: Asked, kinds: dict[Any, Any] | None) -> AnomalyDetector:
     if asked.alarm_rate is not None:
         detector.set_params(alarm_rate=float(asked.alarm_rate))
     plan.refuse_settings(detector)
-    detector._asked = composing.overrides(asked.training)
     return detector
 
 
