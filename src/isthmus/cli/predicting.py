@@ -17,7 +17,7 @@ from isthmus.cli.options import Explaining, Parts, Reading, Training
 if TYPE_CHECKING:
     from isthmus.data import Data
     from isthmus.estimators.audit import Audit
-    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+    from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 SHARE, MOST = 0.2, 10_000
 """Share of the rows that is held out of the fit for the audit, and how many at most."""

@@ -23,7 +23,7 @@ from isthmus.estimators.inputs import Array, gather, rows_at
 from isthmus.measures.explanations import additive_score, completeness_error, faithfulness
 
 if TYPE_CHECKING:
-    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+    from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 ROWS, GAP, POINT = 2000, 0.95, 0.01
 PERMUTED, LINEAR, CONSTANT = "concepts permuted", "relevances at their mean", "concepts at their mean"

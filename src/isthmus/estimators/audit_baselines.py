@@ -15,7 +15,7 @@ from isthmus.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
-    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+    from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 MOST, LOOKED, DRAWN = 20_000, 4096, 12
 CHANCE, INPUT, CONCEPTS = "no model at all", "linear on the input", "linear on the concepts"

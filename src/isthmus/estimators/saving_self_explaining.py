@@ -15,7 +15,8 @@ from isthmus import persistence
 from isthmus.architecture import Architecture
 from isthmus.catalogue import from_dict, to_dict
 from isthmus.estimators.saving import described, plain, put, rebuilt_autoencoder, seed_to_dict
-from isthmus.estimators.self_explaining import SelfExplainingClassifier, SelfExplainingEstimator
+from isthmus.estimators.self_explaining import SelfExplainingClassifier
+from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 from isthmus.estimators.self_explaining_regressor import SelfExplainingRegressor
 from isthmus.explain.self_explaining import SelfExplaining
 from isthmus.noise import Noise
