@@ -63,10 +63,12 @@ def fit(
     quiet: bool,
 ) -> int:
     """Fit a model that predicts, save it, and say how far it can be trusted."""
+    from isthmus.estimators.self_explaining_base import settings_of
+
     reading, kinds = with_target(reading, explaining.target), composing.schema(made.schema)
     types = None if kinds is None else composing.text_columns(kinds)
     model = model_of(task, explaining, made)
-    model._settings()  # a mistake is told before anything is fitted
+    settings_of(model)  # a mistake is told before anything is fitted
     read = partial(rows.read, types=types, quiet=quiet)
     given = read(data, reading)
     refuse_targets(given, task, explaining)
@@ -178,6 +180,7 @@ def fitted(model: Any, made: Made, kinds: Any, learnt: Data, *, quiet: bool) -> 
         KeyboardInterrupt: while the autoencoder was fitted.
     """
     from isthmus.cli.progress import Watch, callbacks
+    from isthmus.estimators.self_explaining_base import autoencoder_for
 
     autoencoder = composing.compose(
         made.recipe,
@@ -191,7 +194,7 @@ def fitted(model: Any, made: Made, kinds: Any, learnt: Data, *, quiet: bool) -> 
     )
     if (made.scaling, made.shape, kinds) == (None, None, None):
         # The estimator's own choice: columns of numbers in their standard deviations.
-        autoencoder.set_params(scaling=model._default(learnt.rows).scaling)
+        autoencoder.set_params(scaling=autoencoder_for(learnt.rows).scaling)
     first, watch = Watch(), Watch()
     autoencoder.fit(learnt.rows, callbacks=callbacks(first, quiet=quiet))
     if first.interrupted:

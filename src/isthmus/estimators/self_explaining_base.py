@@ -60,7 +60,7 @@ class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
         self, X: Any, x: Array, y: Array, weight: Array | None, outputs: int, *, held_out: Any, callbacks: Any
     ) -> Self:
         """Fit the autoencoder where it is not, and then everything."""
-        settings = self._settings()
+        settings = settings_of(self)
         trainer = part_of(self.trainer, Trainer, Trainer(), "trainer")
         self.autoencoder_ = self._pretrained(X, weight)
         noise = Noise(self.autoencoder_._noise.seed if self.random_state is None else self._seed()).branch(EXPLAIN)
@@ -91,26 +91,7 @@ class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
         return self
 
     def _default(self, X: Any = None) -> Autoencoder:
-        """Return an autoencoder that sees every column in its own standard deviations, where rows are numbers."""
-        chosen = Autoencoder()
-        plain = X is not None and form_of(chosen, X).table is None and len(row_shape(X)) == 1
-        return chosen.set_params(scaling="standard") if plain else chosen
-
-    def _settings(self) -> dict[str, Any]:
-        """Return the task's settings.
-
-        Raises:
-            ValueError: one is out of its range.
-        """
-        if self.reads not in READS:
-            raise ValueError(f"reads={self.reads!r} is unknown; relevances read 'inputs' or 'code'")
-        return {
-            "reads": self.reads,
-            "robustness": refuse_weight(self.robustness, "robustness"),
-            "conciseness": refuse_weight(self.conciseness, "conciseness"),
-            "fidelity": refuse_weight(self.fidelity, "fidelity"),
-            "frozen": refuse_no_switch(self.frozen, "frozen"),
-        }
+        return Autoencoder() if X is None else autoencoder_for(X)
 
     def _network(self) -> Architecture:
         """Return the relevance network: what was given, else one of the autoencoder's family."""
@@ -224,3 +205,27 @@ class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
         x = self._checked(X)
         task = self._in_precision(x)
         return np.concatenate([task.norm(batch).cpu().numpy() for batch in self._batches(x)])
+
+
+def autoencoder_for(X: Any) -> Autoencoder:
+    """Return the default for rows: it sees every column in its own standard deviations, where rows are numbers."""
+    chosen = Autoencoder()
+    plain = form_of(chosen, X).table is None and len(row_shape(X)) == 1
+    return chosen.set_params(scaling="standard") if plain else chosen
+
+
+def settings_of(model: SelfExplainingEstimator) -> dict[str, Any]:
+    """Return the task's settings.
+
+    Raises:
+        ValueError: one is out of its range.
+    """
+    if model.reads not in READS:
+        raise ValueError(f"reads={model.reads!r} is unknown; relevances read 'inputs' or 'code'")
+    return {
+        "reads": model.reads,
+        "robustness": refuse_weight(model.robustness, "robustness"),
+        "conciseness": refuse_weight(model.conciseness, "conciseness"),
+        "fidelity": refuse_weight(model.fidelity, "fidelity"),
+        "frozen": refuse_no_switch(model.frozen, "frozen"),
+    }
