@@ -66,9 +66,9 @@ def fit(data: str, out: Path, asked: Asked, figures: Path | None, reading: Readi
     """Fit a detector, save it, and say what it is."""
     from isthmus.cli.progress import Members, Watch
 
-    kinds = composing.schema(asked.schema)
-    given = rows.read(data, reading, types=None if kinds is None else composing.text_columns(kinds), quiet=quiet)
-    detector, training = detector_of(asked, kinds), composing.overrides(asked.training)
+    types = composing.text_columns(composing.schema(asked.schema))
+    given = rows.read(data, reading, types=types, quiet=quiet)
+    detector, training = detector_of(asked), composing.overrides(asked.training)
     watch, began = Watch(), time.monotonic()
     detector.fit(given.rows, callback=Members(watch, quiet=quiet), training=training)
     seconds = time.monotonic() - began
@@ -90,7 +90,7 @@ def fit(data: str, out: Path, asked: Asked, figures: Path | None, reading: Readi
     return 0
 
 
-def detector_of(asked: Asked, kinds: dict[Any, Any] | None) -> AnomalyDetector:
+def detector_of(asked: Asked) -> AnomalyDetector:
     """Return the detector that the options describe.
 
     Raises:
@@ -102,7 +102,7 @@ def detector_of(asked: Asked, kinds: dict[Any, Any] | None) -> AnomalyDetector:
     detector = AnomalyDetector(
         contamination=_contamination(asked.contamination),
         members=asked.members,
-        schema=kinds,
+        schema=composing.schema(asked.schema),
         shape=rows.sizes(asked.shape, "shape"),
         architecture=None if asked.architecture is None else composing.part(Architecture, asked.architecture),
         random_state=asked.seed,

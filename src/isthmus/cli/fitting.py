@@ -102,11 +102,11 @@ def fit(
     detected = (contamination, alarm_rate, members)
     workers = spreading.workers(ray, devices, storage)
     refuse_for(task, detected, workers)
+    made = composing.Made(recipe, parts, training, units, seed, shape, scaling, schema)
     if task in ("classify", "regress"):
         from isthmus.cli import predicting
 
         predicting.refuse_foreign(checkpoint, stream)
-        made = predicting.Made(recipe, parts, training, units, seed, shape, scaling, schema)
         return predicting.fit(data, out, task, explaining, made, test, figures, reading, quiet=quiet)
     refuse_targets(explaining)
     if task == "anomaly":
@@ -115,12 +115,9 @@ def fit(
         detecting.refuse_foreign(recipe, units, scaling, test, checkpoint, stream, parts)
         asked = detecting.Asked(*detected, schema, shape, seed, parts.architecture, training)
         return detecting.fit(data, out, asked, figures, reading, quiet=quiet)
-    kinds, sizes = composing.schema(schema), rows.sizes(shape, "shape")
-    model = composing.compose(
-        recipe, parts, training, units=units, seed=seed, shape=sizes, scaling=scaling, schema=kinds
-    )
+    model, kinds = composing.compose(made), made.kinds
     opened = rows.opened(data, reading, asked=stream, table=kinds is not None)
-    types = None if kinds is None else composing.text_columns(kinds)
+    types = composing.text_columns(kinds)
     given = rows.read(data, reading, types=types, quiet=quiet) if opened is None else rows.sampled(opened)
     rows_of_fit = given.rows if opened is None else opened
     if not _trained(model, rows_of_fit, out, checkpoint, workers, quiet=quiet):

@@ -6,13 +6,14 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isthmus.cli import composing, rows
-from isthmus.cli.options import Explaining, Parts, Reading, Training
+from isthmus.cli.composing import Made
+from isthmus.cli.options import Explaining, Reading
 
 if TYPE_CHECKING:
     from isthmus.data import Data
@@ -23,20 +24,6 @@ SHARE, MOST = 0.2, 10_000
 """Share of the rows that is held out of the fit for the audit, and how many at most."""
 SHOWN = 3
 """Explanations that are printed."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """What the options say of the autoencoder, and how everything is trained."""
-
-    recipe: str
-    parts: Parts
-    training: Training
-    units: str | None
-    seed: int
-    shape: str | None
-    scaling: str | None
-    schema: tuple[str, ...]
 
 
 def refuse_foreign(checkpoint: Path | None, stream: bool) -> None:
@@ -65,8 +52,7 @@ def fit(
     """Fit a model that predicts, save it, and say how far it can be trusted."""
     from isthmus.estimators.self_explaining_base import settings_of
 
-    reading, kinds = with_target(reading, explaining.target), composing.schema(made.schema)
-    types = None if kinds is None else composing.text_columns(kinds)
+    reading, types = with_target(reading, explaining.target), composing.text_columns(made.kinds)
     model = model_of(task, explaining, made)
     settings_of(model)  # a mistake is told before anything is fitted
     read = partial(rows.read, types=types, quiet=quiet)
@@ -75,7 +61,7 @@ def fit(
     others = None if test is None else read(test, replace(reading, limit=None))
     learnt, held, numbers = divided(given, task, made.seed) if others is None else (given, *numbered(others))
     began = time.monotonic()
-    model, interrupted = fitted(model, made, kinds, learnt, quiet=quiet)
+    model, interrupted = fitted(model, made, learnt, quiet=quiet)
     seconds = time.monotonic() - began
     model.known_ = in_source(model.known_, len(given), numbers if test is None else ())
     model.target_name_ = reading.label if reading.label in rows.columns(data) else None
@@ -173,7 +159,7 @@ def in_source(known: Any, total: int, held: Sequence[int]) -> Any:
     return np.delete(np.arange(total), np.asarray(held, dtype=int) - 1)[known]
 
 
-def fitted(model: Any, made: Made, kinds: Any, learnt: Data, *, quiet: bool) -> tuple[SelfExplainingEstimator, bool]:
+def fitted(model: Any, made: Made, learnt: Data, *, quiet: bool) -> tuple[SelfExplainingEstimator, bool]:
     """Fit the autoencoder, then everything; say whether somebody interrupted that.
 
     Raises:
@@ -182,17 +168,8 @@ def fitted(model: Any, made: Made, kinds: Any, learnt: Data, *, quiet: bool) -> 
     from isthmus.cli.progress import Watch, callbacks
     from isthmus.estimators.self_explaining_base import autoencoder_for
 
-    autoencoder = composing.compose(
-        made.recipe,
-        made.parts,
-        made.training,
-        units=made.units,
-        seed=made.seed,
-        shape=rows.sizes(made.shape, "shape"),
-        scaling=made.scaling,
-        schema=kinds,
-    )
-    if (made.scaling, made.shape, kinds) == (None, None, None):
+    autoencoder = composing.compose(made)
+    if (made.scaling, made.shape, made.kinds) == (None, None, None):
         # The estimator's own choice: columns of numbers in their standard deviations.
         autoencoder.set_params(scaling=autoencoder_for(learnt.rows).scaling)
     first, watch = Watch(), Watch()

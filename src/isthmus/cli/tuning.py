@@ -71,12 +71,9 @@ def tune(
 
     refuse_unusable(out)
     space = parsed(search) or None
-    kinds, sizes = composing.schema(schema), rows.sizes(shape, "shape")
-    model = composing.compose(
-        recipe, parts, training, units=units, seed=seed, shape=sizes, scaling=scaling, schema=kinds
-    )
-    types = None if kinds is None else composing.text_columns(kinds)
-    X = rows.read(data, reading, types=types, quiet=quiet).rows
+    made = composing.Made(recipe, parts, training, units, seed, shape, scaling, schema)
+    model = composing.compose(made)
+    X = rows.read(data, reading, types=composing.text_columns(made.kinds), quiet=quiet).rows
     settings: dict[str, Any] = {"trials": trials, "held_out": held_out, "study": study, "random_state": seed}
     found = found_by(model, X, space, **settings, callback=None if quiet else said)
     assert found.estimator is not None  # it was asked for
