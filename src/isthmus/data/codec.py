@@ -13,8 +13,10 @@ import numpy as np
 from isthmus.catalogue import from_dict
 from isthmus.data.columns import Codec, Kind
 from isthmus.data.columns.facts import Facts
-from isthmus.data.frames import Frame, framed, packed, restored, unpacked
+from isthmus.data.frames import Frame, framed
 from isthmus.data.record import Array
+from isthmus.data.restoring import restored
+from isthmus.data.templates import packed, unpacked
 from isthmus.grammar import parse
 from isthmus.records import Column, Spec
 
