@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
+from isthmus.estimators.beginning import rows_of_fit
 from isthmus.estimators.inputs import Array, rows_at
 from isthmus.measures.dictionaries import matched_correlation
 from isthmus.records import Batch
@@ -100,7 +101,7 @@ def drawn(autoencoder: Autoencoder, X: Any) -> Autoencoder:
 def selective(found: Autoencoder, X: Any) -> None:
     """Let the bottleneck learn from rows how many units are to be active, as thresholds do; no weight changes."""
     objective, net = found.objective_, found.objective_.model
-    rows, device = found._rows(found._checked(X), None), next(net.parameters()).device
+    rows, device = rows_of_fit(found, found._checked(X), None), next(net.parameters()).device
     batch = Batch(rows.x.to(device), None if rows.seen is None else rows.seen.to(device))
     net.bottleneck.start(objective, batch)
     net.memory.train()

@@ -63,7 +63,7 @@ class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
         settings = settings_of(self)
         trainer = part_of(self.trainer, Trainer, Trainer(), "trainer")
         self.autoencoder_ = self._pretrained(X, weight)
-        noise = Noise(self.autoencoder_._noise.seed if self.random_state is None else self._seed()).branch(EXPLAIN)
+        noise = self._noise_of_fit().branch(EXPLAIN)
         self.task_ = self.task(
             self.autoencoder_.objective_,
             self._network(),
