@@ -89,7 +89,7 @@ def test_the_codec_of_facts_of_two_parts_is_that_of_the_whole(X, data):
     ],
 )
 def test_kinds_are_chosen_from_what_columns_hold(values, kind):
-    assert type(chosen("c", Facts.of("c", pa.array(values)))).__name__.lower() == kind
+    assert type(chosen(Facts.of("c", pa.array(values)))).__name__.lower() == kind
 
 
 X = pd.DataFrame({"b": list("uvwu"), "c": [1, 2, 4, 9], "d": [1.0, None, 3.0, 7.0]})

@@ -86,7 +86,7 @@ def _kind(name: str, kind: Any) -> Kind:
     raise ValueError(f"the schema of column {name!r} is {kind!r}, which is no kind; write for example 'category'")
 
 
-def chosen(name: str, facts: Facts) -> Kind:
+def chosen(facts: Facts) -> Kind:
     """Choose the kind of a column that nobody declared.
 
     Truth values and columns of two values are binary, other text is a category, dates are dates, a single value is
@@ -148,7 +148,7 @@ class TableCodec:
         from isthmus.catalogue import name_of
 
         kinds = declared(list(facts), schema)
-        kinds = {name: kinds.get(name) or chosen(name, known) for name, known in facts.items()}
+        kinds = {name: kinds.get(name) or chosen(known) for name, known in facts.items()}
         codecs = tuple(kinds[name].codec(name, known) for name, known in facts.items())
         return cls(codecs, tuple(name_of(kind) for kind in kinds.values()), template)
 
