@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from isthmus.cli import rows
+from isthmus.cli import results, rows
 from isthmus.cli.options import Reading
 
 if TYPE_CHECKING:
@@ -73,7 +71,7 @@ def lines(told: ConceptExplanation, row: int, name: Any, most: int = 3) -> list[
 
 def draw(fitted: Any, X: Any, out: Path, **settings: Any) -> None:
     """Write the picture of an explanation."""
-    os.environ.setdefault("MPLBACKEND", "agg")
+    results.without_screen()
     from isthmus.displays import ConceptContributionsDisplay
     from isthmus.displays.folder import write
 
@@ -194,8 +192,5 @@ def evaluate(fitted: Any, data: str, reading: Reading, train: str | None, refits
         known = (taken(fitted, of_fit), of_fit.y)
     audit = fitted.audit(taken(fitted, given), given.y, train=known, refits=refits)
     if json_file is not None:
-        from isthmus.data import atomic
-
-        with atomic(json_file) as path:
-            path.write_text(json.dumps(audit.to_dict(), indent=2) + "\n", encoding="utf-8")
+        results.write_json(json_file, audit.to_dict())
     print(audit)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from dataclasses import fields, replace
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from isthmus.cli import rows
+from isthmus.cli import results, rows
 from isthmus.cli.options import Explaining, Folder, Parts, Reading, Repeated, Training
 
 if TYPE_CHECKING:
@@ -121,11 +119,9 @@ def fit(
     given = rows.read(data, reading, types=types, quiet=quiet) if opened is None else rows.sampled(opened)
     rows_of_fit = given.rows if opened is None else opened
     if not _trained(model, rows_of_fit, out, checkpoint, workers, quiet=quiet):
-        from isthmus.cli.app import INTERRUPTED, complain
-
-        return complain(f"interrupted; {out} holds the best weights so far", INTERRUPTED)
+        return results.interrupted(out)
     measured, claim = _measured(model, data, given, test, reading, quiet)
-    text, tell = summary(model, measured, claim, figures, data), _silent if quiet else print
+    text, tell = summary(model, measured, claim, figures, data), results.teller(quiet=quiet)
     if figures is not None:
         _draw(model, measured, figures, tell)
     tell(text)
@@ -165,13 +161,9 @@ def _trained(model: Autoencoder, X: Any, out: Path, checkpoint: Path | None, wor
     model.fit(X, checkpoint=checkpoint, callbacks=callbacks(watch, quiet=quiet, plain=far), devices=workers)
     seconds = time.monotonic() - began
     model.save(out)
-    tell = _silent if quiet else print
+    tell = results.teller(quiet=quiet)
     tell(f"{'model':9} {out} ({_bytes(out)}), {len(model.history_)} epochs in {seconds:.3g} s")
     return not watch.interrupted
-
-
-def _silent(text: str) -> None:
-    """Print nothing."""
 
 
 def _bytes(folder: Path) -> str:
@@ -202,19 +194,13 @@ def summary(model: Autoencoder, measured: Data, claim: str, folder: Path | None,
     found = model.evaluate(measured.rows, bytes_per_row=measured.bytes_per_row)
     text = f"{model.parts_}\n\n{claim}:\n{found}"
     if folder is not None:
-        from isthmus.data import atomic
-
-        numbers: dict[str, Any] = {"data": data, "measured_on": measured.source, "model": str(model.parts_)}
-        with atomic(folder / "summary.txt") as path:
-            path.write_text(text + "\n", encoding="utf-8")
-        with atomic(folder / "summary.json") as path:
-            path.write_text(json.dumps(numbers | found.to_dict(), indent=2) + "\n", encoding="utf-8")
+        about = {"data": data, "measured_on": measured.source, "model": str(model.parts_)}
+        results.write_summary(folder, text, about | found.to_dict())
     return text
 
 
 def _draw(model: Autoencoder, measured: Data, folder: Path, tell: Any) -> None:
-    # Figures go to files, also where there is a screen.
-    os.environ.setdefault("MPLBACKEND", "agg")
+    results.without_screen()
     from isthmus.displays import figures
 
     drawn = figures(model, measured.rows, folder, y=measured.y)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.cli import composing, rows
+from isthmus.cli import composing, results, rows
 from isthmus.cli.composing import Made
 from isthmus.cli.options import Explaining, Reading
 
@@ -67,21 +65,15 @@ def fit(
     model.target_name_ = reading.label if reading.label in rows.columns(data) else None
     model.save(out)
     if interrupted:
-        from isthmus.cli.app import INTERRUPTED, complain
-
-        return complain(f"interrupted; {out} holds the best weights so far", INTERRUPTED)
+        return results.interrupted(out)
     audit = model.audit(held.rows, held.y, train=(learnt.rows, learnt.y))
     text = f"{summary(model, audit, learnt, held, seconds, kept=test is None)}\n{examples(model, held, numbers)}"
-    tell = silent if quiet else print
+    tell = results.teller(quiet=quiet)
     tell(f"{'model':10} {out} ({sum(file.stat().st_size for file in out.iterdir()) / 1024:,.0f} kB)\n{text}")
     if figures is not None:
         draw(model, audit, held, numbers, figures, text, tell)
     tell(f"{'next':10} isthmus explain {out} {test or data} --row 1")
     return 0
-
-
-def silent(text: str) -> None:
-    """Print nothing."""
 
 
 def with_target(reading: Reading, target: str | None) -> Reading:
@@ -231,14 +223,9 @@ def some_of(labels: Any, most: int = 6) -> str:
 
 def draw(model: Any, audit: Audit, held: Data, numbers: Sequence[int], folder: Path, text: str, tell: Any) -> None:
     """Write figures and the summary."""
-    # Figures go to files, also where there is a screen.
-    os.environ.setdefault("MPLBACKEND", "agg")
-    from isthmus.data import atomic
+    results.without_screen()
     from isthmus.displays import self_explaining_figures
 
     drawn = self_explaining_figures(model, held.rows, held.y, folder, audit=audit, rows=numbers)
-    with atomic(folder / "summary.txt") as path:
-        path.write_text(text + "\n", encoding="utf-8")
-    with atomic(folder / "summary.json") as path:
-        path.write_text(json.dumps(audit.to_dict(), indent=2) + "\n", encoding="utf-8")
+    results.write_summary(folder, text, audit.to_dict())
     tell(f"{'figures':10} {folder} ({', '.join(path.name for path in drawn)}, summary.txt, summary.json)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from itertools import chain
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from isthmus.cli import answers, rows
+from isthmus.cli import answers, results, rows
 from isthmus.cli.options import Folder, Reading
 
 if TYPE_CHECKING:
@@ -304,8 +303,5 @@ def evaluate(
         print(f"On {len(given):,} of {len(streamed):,} rows, drawn at random:")
     found = fitted.evaluate(given.rows, draws=draws, bytes_per_row=given.bytes_per_row)
     if json_file is not None:
-        from isthmus.data import atomic
-
-        with atomic(json_file) as path:
-            path.write_text(json.dumps(found.to_dict(), indent=2) + "\n", encoding="utf-8")
+        results.write_json(json_file, found.to_dict())
     print(found)
