@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.data.codec import TableCodec, chosen, facts_of, joined
+from isthmus.data.codec import TableCodec, facts_of, joined
 from isthmus.data.columns.facts import Facts
 from isthmus.data.frames import framed
+from isthmus.data.schema import chosen
 from isthmus.parts import Category, Number
 
 CELLS = {
