@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from isthmus.cli import answers, rows
-from isthmus.cli.options import Folder, Reading
+from isthmus.cli.options import Flag, Folder, Reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from isthmus.data import Data
     from isthmus.estimators import Autoencoder
 
-Flag = Annotated[bool, Parameter(negative=())]
 Bits = Literal["32", "16", "8", "4"]
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from isthmus.cli import results, rows
-from isthmus.cli.options import Reading
+from isthmus.cli.options import OnOutput, Reading
 
 if TYPE_CHECKING:
     from isthmus.data import Data
     from isthmus.estimators.concept_explanation import ConceptExplanation
 
-OnOutput = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 SHOWN = 10
 
 

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from isthmus.cli import results, rows
-from isthmus.cli.options import Explaining, Folder, Parts, Reading, Repeated, Training
+from isthmus.cli.options import Explaining, Flag, Folder, Parts, Reading, Repeated, Said, Training
 
 if TYPE_CHECKING:
     from isthmus.data import Data
     from isthmus.estimators import Autoencoder
-
-Given = Annotated[str | None, Parameter(show_default=False)]
 
 
 def fit(
@@ -24,7 +22,7 @@ def fit(
     *,
     out: Folder,
     task: Literal["autoencoder", "anomaly", "classify", "regress"] = "autoencoder",
-    contamination: Given = None,
+    contamination: Said = None,
     alarm_rate: Annotated[float | None, Parameter(show_default=False)] = None,
     members: Annotated[int | None, Parameter(show_default=False)] = None,
     recipe: str = "plain",
@@ -33,14 +31,14 @@ def fit(
     schema: Repeated = (),
     scaling: Literal["auto", "none", "common", "standard"] | None = None,
     seed: int = 0,
-    test: Given = None,
+    test: Said = None,
     figures: Path | None = None,
     devices: Annotated[int | None, Parameter(show_default=False)] = None,
-    ray: Given = None,
+    ray: Said = None,
     storage: Annotated[Path | None, Parameter(show_default=False)] = None,
     checkpoint: Path | None = None,
-    stream: Annotated[bool, Parameter(negative=())] = False,
-    quiet: Annotated[bool, Parameter(negative=())] = False,
+    stream: Flag = False,
+    quiet: Flag = False,
     config: Path | None = None,
     reading: Reading = Reading(),  # noqa: B008  (frozen)
     parts: Parts = Parts(),  # noqa: B008

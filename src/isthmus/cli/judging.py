@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from isthmus.cli import answers, results, rows
-from isthmus.cli.options import Reading
+from isthmus.cli.options import Flag, OnOutput, Reading, Said
 
 if TYPE_CHECKING:
     from isthmus.data import Data
-
-Flag = Annotated[bool, Parameter(negative=())]
-OnOutput = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 
 
 def score(
@@ -28,7 +25,7 @@ def score(
     out: OnOutput = None,
     per_column: Flag = False,
     fdr: Annotated[float | None, Parameter(show_default=False)] = None,
-    ray: Annotated[str | None, Parameter(show_default=False)] = None,
+    ray: Said = None,
     devices: Annotated[int | None, Parameter(show_default=False)] = None,
     reading: Reading = Reading(),  # noqa: B008
 ) -> None:
@@ -114,7 +111,7 @@ def evaluate(
     /,
     *,
     draws: int = 0,
-    train: Annotated[str | None, Parameter(show_default=False)] = None,
+    train: Said = None,
     refits: int = 0,
     json_file: Annotated[Path | None, Parameter(name="--json")] = None,
     reading: Reading = Reading(),  # noqa: B008

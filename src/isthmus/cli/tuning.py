@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any, Literal
 
 from isthmus.cli import rows
-from isthmus.cli.options import Folder, Parts, Reading, Repeated, Training
+from isthmus.cli.options import Flag, Folder, Parts, Reading, Repeated, Training
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -29,7 +27,7 @@ def tune(
     schema: Repeated = (),
     scaling: Literal["auto", "none", "common", "standard"] | None = None,
     seed: int = 0,
-    quiet: Annotated[bool, Parameter(negative=())] = False,
+    quiet: Flag = False,
     config: Path | None = None,
     reading: Reading = Reading(),  # noqa: B008  (frozen)
     parts: Parts = Parts(),  # noqa: B008
