@@ -114,7 +114,7 @@ class Objective(Task):
         if len(self.penalties) < len(penalties):
             names = [type(penalty).__name__ for penalty in penalties]
             raise ValueError(f"penalties {names} hold one kind twice; terms are told apart by name, so merge them")
-        self.provides = check(self.parts().values(), given_words(model, likelihood))
+        self.provides = check(self.parts().values(), given_words(model))
         self.memories = nn.ModuleDict(
             {
                 name: part.memory(model.spec, model.code_shape)
@@ -279,7 +279,7 @@ def noting(module: nn.Module) -> dict[str, Layer]:
     return {name: layer for name, layer in layers.items() if type(layer).tally is not Layer.tally}
 
 
-def given_words(model: Autoencoder, likelihood: Likelihood) -> frozenset[str]:
+def given_words(model: Autoencoder) -> frozenset[str]:
     """Return what the data and the sizes provide."""
     words = set(model.spec.provides)
     if math.prod(model.code_shape) <= model.spec.size:

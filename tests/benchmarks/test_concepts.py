@@ -163,7 +163,7 @@ def test_options():
         run(Options(only="x"), {"pairs": SUMS["pairs"]}, {"truth": truth})
     with pytest.raises(ValueError, match="seeds=0 counts nothing; give a whole number from 1 up"):
         Options(seeds=0)
-    assert len(Options(rows=7).known("pairs", SUMS["pairs"], 0).X) == 7
+    assert len(Options(rows=7).known(SUMS["pairs"], 0).X) == 7
 
 
 def test_factors_are_measured_where_they_are_known():

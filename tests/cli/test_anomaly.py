@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isthmus import AnomalyDetector, data, load
-from isthmus.cli import detecting, scoring
+from isthmus.cli import composing, detecting, scoring
 from isthmus.cli.options import Training
 from isthmus.data import blockwise
 
@@ -71,7 +71,8 @@ def test_options_of_training_change_what_they_name_and_nothing_else(orders, monk
 
     def recipe(**training):
         asked = detecting.Asked(None, None, 2, (), None, 0, "dense:hidden=(8)", Training(**training))
-        return detecting.detector_of(asked, None).fit(given.rows).members_.recipe
+        changed = composing.overrides(asked.training)
+        return detecting.detector_of(asked).fit(given.rows, training=changed).members_.recipe
 
     plain, placed, short = recipe(), recipe(device="cpu"), recipe(epochs=3)
     assert plain.filler.trainer.epochs == 2 * plain.denoiser.trainer.epochs

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.data.codec import TableCodec, chosen, facts_of, joined
+from isthmus.data.codec import TableCodec, facts_of, joined
 from isthmus.data.columns.facts import Facts
 from isthmus.data.frames import framed
+from isthmus.data.schema import chosen
 from isthmus.parts import Category, Number
 
 CELLS = {
@@ -89,7 +90,7 @@ def test_the_codec_of_facts_of_two_parts_is_that_of_the_whole(X, data):
     ],
 )
 def test_kinds_are_chosen_from_what_columns_hold(values, kind):
-    assert type(chosen("c", Facts.of("c", pa.array(values)))).__name__.lower() == kind
+    assert type(chosen(Facts.of("c", pa.array(values)))).__name__.lower() == kind
 
 
 X = pd.DataFrame({"b": list("uvwu"), "c": [1, 2, 4, 9], "d": [1.0, None, 3.0, 7.0]})

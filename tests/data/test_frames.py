@@ -12,7 +12,8 @@ import pytest
 from polars.testing import assert_frame_equal as assert_polars_equal
 
 from isthmus.data.codec import TableCodec
-from isthmus.data.frames import filled, framed, restored
+from isthmus.data.frames import framed
+from isthmus.data.restoring import filled, restored
 
 INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 Money = decimal.Decimal

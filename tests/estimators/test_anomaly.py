@@ -1,5 +1,7 @@
 """The anomaly detector: its contract, its promises, its reasons."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -277,3 +279,9 @@ def test_a_refused_fit_leaves_the_detector_as_it_was(fitted):
     with pytest.raises(ValueError, match="infinite"):
         fitted.fit(np.full((10, 6), np.inf))
     assert_array_equal(fitted.anomaly_score(plane(5)), before)
+
+
+def test_settings_of_training_change_a_trainer_that_is_given():
+    detector = AnomalyDetector(members=1, calibration="split", **SMALL).fit(plane(), training={"batch_size": 64})
+    assert detector.members_.recipe.denoiser.trainer == replace(FEW, batch_size=64)
+    assert detector.trainer is FEW

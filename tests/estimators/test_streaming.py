@@ -15,6 +15,7 @@ from quick import TWO, identical, quick, rows, unit_rows
 from isthmus import Autoencoder, FineTunedClassifier, Trainer, load
 from isthmus.data import stream
 from isthmus.data.shuffle import Shuffled
+from isthmus.estimators.beginning import rows_of_fit
 from isthmus.parts import LBFGS, Bernoulli, Categorical, Dense, Greedy, Poisson
 
 X = rows(400)
@@ -49,7 +50,8 @@ def test_one_window_in_blocks_gives_the_weights_of_rows_in_memory(path, validati
     feed = Shuffled(stream(path, window_bytes=8 * 4 * 400), again.scaling_.forward, (8,))
     model.trainer_.fit(again.objective_, feed, again._noise, start=False)
     reference = quick(architecture=Dense((6,)), trainer=Trainer(epochs=0)).fit(X)
-    rows = replace(reference._rows(X, None), own=False)  # our own rows change places, which those of a stream cannot
+    # Our own rows change places, which those of a stream cannot.
+    rows = replace(rows_of_fit(reference, X, None), own=False)
     reference_loop = model.trainer_.fit(reference.objective_, rows, reference._noise, start=False)
     assert identical(again, reference)
     assert reference_loop.epoch == 3

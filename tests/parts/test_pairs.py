@@ -261,7 +261,7 @@ def test_every_choice_is_run_or_refused(architecture, name, record_property):
     for bottleneck, likelihood in itertools.product(BOTTLENECKS, LIKELIHOODS):
         spec, x = data(name)
         model = model_of(architecture, bottleneck, likelihood, spec, x)
-        words = given_words(model, likelihood)
+        words = given_words(model)
         for penalties in PAIRS:
             if len(penalties) == 2 and next(turns) % TURNS:
                 continue

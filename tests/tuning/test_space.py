@@ -4,6 +4,7 @@ import pytest
 from quick import quick, rows
 
 from isthmus.estimators.assembly import Parts as Resolved
+from isthmus.estimators.beginning import begin
 from isthmus.parts import L1, SGD, Adam, Bernoulli, Conv, Dense, GaussianNoise, Masking, TopK, Undercomplete
 from isthmus.training.trainer import Trainer
 from isthmus.tuning.settings import Settings, usual
@@ -13,7 +14,7 @@ from isthmus.tuning.space import Choice, Range, parsed, space_of
 def settings(space, **changes):
     model = quick(**changes)
     probe = quick(**changes)
-    probe._begin(rows(40), None)
+    begin(probe, rows(40), None)
     return Settings(model, parsed(space), probe.parts_)
 
 

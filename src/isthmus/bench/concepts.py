@@ -57,7 +57,7 @@ class Options:
             if value < 1:
                 raise ValueError(f"{name}={value} counts nothing; give a whole number from 1 up")
 
-    def known(self, name: str, made: Set, seed: int) -> Known:
+    def known(self, made: Set, seed: int) -> Known:
         """Return the rows of one set."""
         found = sprites(seed, path=self.sprites) if made is sprites else made(seed)
         return shortened(found, self.rows)
@@ -87,7 +87,7 @@ def run(
     found, around = [], circumstances(Path(__file__).parent)
     for name in dict.fromkeys(s for s, _ in rows.values()):
         for seed in range(options.seeds):
-            known = options.known(name, sets[name], seed)
+            known = options.known(sets[name], seed)
             for row, (_, method) in ((r, pair) for r, pair in rows.items() if pair[0] == name):
                 values = measured(known, methods[method], seed)
                 line = {"row": row, "set": name, "method": method, "seed": seed}

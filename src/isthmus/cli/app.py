@@ -14,19 +14,20 @@ from cyclopts import App, CycloptsError
 
 import isthmus
 from isthmus.cli.benching import bench
+from isthmus.cli.coding import encode, reconstruct, sample
 from isthmus.cli.concepts import concepts
 from isthmus.cli.config import ConfigFile, Environment
 from isthmus.cli.explaining import explain
 from isthmus.cli.exporting import export
 from isthmus.cli.fitting import fit
 from isthmus.cli.imputing import impute
+from isthmus.cli.judging import evaluate, score
 from isthmus.cli.listing import parts
 from isthmus.cli.monitoring import monitor
 from isthmus.cli.reporting import explore, report
 from isthmus.cli.serving import serve
 from isthmus.cli.sharing import pull, push
 from isthmus.cli.tuning import tune
-from isthmus.cli.using import encode, evaluate, reconstruct, sample, score
 
 INTERRUPTED = 130
 # How torch, which has no error of its own for the processor's memory, and numpy speak of what they did not get.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
+
+from isthmus.cli.options import Flag, OnOutput, Repeated
 
 bench = App(name="bench", help="Measure isthmus on this machine, beside what else could be used.", sort_key=100)
 
@@ -13,14 +14,14 @@ bench = App(name="bench", help="Measure isthmus on this machine, beside what els
 @bench.command
 def speed(
     *,
-    quick: Annotated[bool, Parameter(negative=())] = False,
+    quick: Flag = False,
     only: str = "",
-    contestants: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
+    contestants: Repeated = (),
     rounds: int = 0,
     threads: int = 0,
     environments: Path | None = None,
-    install: Annotated[bool, Parameter(negative=())] = False,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    install: Flag = False,
+    out: OnOutput = None,
 ) -> None:
     """Time training and scoring beside other libraries and the processor's limit.
 
@@ -49,7 +50,7 @@ def concepts(
     only: str = "",
     rows: int = 4_000,
     sprites: Path | None = None,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: OnOutput = None,
 ) -> None:
     """Find dictionaries of rows whose concepts are known, beside scikit-learn's.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from isthmus.cli import rows
 from isthmus.cli.options import Parts, Training
 
 if TYPE_CHECKING:
@@ -14,6 +15,25 @@ if TYPE_CHECKING:
     from isthmus.component import Part
     from isthmus.estimators import Autoencoder
     from isthmus.penalty import Penalty
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the options say of an autoencoder, and how everything is trained."""
+
+    recipe: str
+    parts: Parts
+    training: Training
+    units: str | None
+    seed: int
+    shape: str | None
+    scaling: str | None
+    schema: tuple[str, ...]
+
+    @property
+    def kinds(self) -> dict[Any, Any] | None:
+        """Kinds by column; None where nothing was said."""
+        return schema(self.schema)
 
 
 def part(kind: type[P], text: str) -> P:
@@ -65,33 +85,19 @@ def start_from(recipe: str, units: str | None, seed: int) -> Autoencoder:
     return model.set_params(n_components=int(units) if units.isdigit() else units)
 
 
-def compose(
-    recipe: str,
-    parts: Parts,
-    training: Training,
-    *,
-    units: str | None,
-    seed: int,
-    shape: tuple[int, ...] | None,
-    scaling: str | None,
-    schema: Any = None,
-) -> Autoencoder:
+def compose(made: Made) -> Autoencoder:
     """Return the estimator that the options describe.
 
     Raises:
         ValueError: a part that does not exist, or a setting out of its range.
     """
-    model = start_from(recipe, units, seed)
-    changes: dict[str, Any] = named_parts(parts)
-    if parts.penalty:
-        changes["penalties"] = penalties(model.penalties, parts.penalty)
-    if shape is not None:
-        changes["shape"] = shape
-    if scaling is not None:
-        changes["scaling"] = scaling
-    if schema is not None:
-        changes["schema"] = schema
-    return model.set_params(trainer=trainer(model.trainer, training), **changes)
+    said = {"schema": made.kinds, "shape": rows.sizes(made.shape, "shape"), "scaling": made.scaling}
+    model = start_from(made.recipe, made.units, made.seed)
+    changes: dict[str, Any] = named_parts(made.parts)
+    if made.parts.penalty:
+        changes["penalties"] = penalties(model.penalties, made.parts.penalty)
+    changes |= {name: value for name, value in said.items() if value is not None}
+    return model.set_params(trainer=trainer(model.trainer, made.training), **changes)
 
 
 def named_parts(parts: Parts) -> dict[str, Any]:
@@ -134,8 +140,13 @@ def schema(texts: Sequence[str]) -> dict[Any, Any] | None:
     return {int(name) if name.isdigit() else name: kind for name, kind in found.items()} if texts else None
 
 
-def text_columns(kinds: dict[Any, Any]) -> dict[str, Any]:
-    """Return as text the columns whose kinds read what is written: names that look like numbers, dates by a format."""
+def text_columns(kinds: dict[Any, Any] | None) -> dict[str, Any] | None:
+    """Return as text the columns whose kinds read what is written: names that look like numbers, dates by a format.
+
+    None where nothing was said of kinds.
+    """
+    if kinds is None:
+        return None
     import pyarrow as pa
 
     found: dict[str, Any] = {}

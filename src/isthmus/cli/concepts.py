@@ -14,7 +14,7 @@ from isthmus.cli.options import Folder, Reading, Repeated
 
 if TYPE_CHECKING:
     from isthmus.estimators import Autoencoder
-    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+    from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 Order = Literal["rate", "unit", "name", "lift", "stability", "likeness"]
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.cli import composing, rows
+from isthmus.cli import composing, results, rows
 from isthmus.cli.options import Parts, Reading, Training
 
 if TYPE_CHECKING:
@@ -66,31 +65,25 @@ def fit(data: str, out: Path, asked: Asked, figures: Path | None, reading: Readi
     """Fit a detector, save it, and say what it is."""
     from isthmus.cli.progress import Members, Watch
 
-    kinds = composing.schema(asked.schema)
-    given = rows.read(data, reading, types=None if kinds is None else composing.text_columns(kinds), quiet=quiet)
-    detector = detector_of(asked, kinds)
+    types = composing.text_columns(composing.schema(asked.schema))
+    given = rows.read(data, reading, types=types, quiet=quiet)
+    detector, training = detector_of(asked), composing.overrides(asked.training)
     watch, began = Watch(), time.monotonic()
-    detector.fit(given.rows, callback=Members(watch, quiet=quiet))
+    detector.fit(given.rows, callback=Members(watch, quiet=quiet), training=training)
     seconds = time.monotonic() - began
     detector.save(out)
     if watch.interrupted:
-        from isthmus.cli.app import INTERRUPTED, complain
-
-        return complain(f"interrupted; {out} holds the best weights so far", INTERRUPTED)
-    text = summary(detector, given, seconds)
-    if not quiet:
-        print(f"{'model':12} {out} ({sum(file.stat().st_size for file in out.iterdir()) / 1024:,.0f} kB)")
-        print(text)
+        return results.interrupted(out)
+    text, tell = summary(detector, given, seconds), results.teller(quiet=quiet)
+    tell(f"{'model':12} {out} ({sum(file.stat().st_size for file in out.iterdir()) / 1024:,.0f} kB)\n{text}")
     if figures is not None:
         drawn = _draw(detector, given, figures, text)
-        if not quiet:
-            print(f"{'figures':12} {figures} ({', '.join(path.name for path in drawn)}, summary.txt)")
-    if not quiet:
-        print(f"{'next':12} isthmus score {out} NEW_DATA -o scored.csv")
+        tell(f"{'figures':12} {figures} ({', '.join(path.name for path in drawn)}, summary.txt)")
+    tell(f"{'next':12} isthmus score {out} NEW_DATA -o scored.csv")
     return 0
 
 
-def detector_of(asked: Asked, kinds: dict[Any, Any] | None) -> AnomalyDetector:
+def detector_of(asked: Asked) -> AnomalyDetector:
     """Return the detector that the options describe.
 
     Raises:
@@ -102,7 +95,7 @@ def detector_of(asked: Asked, kinds: dict[Any, Any] | None) -> AnomalyDetector:
     detector = AnomalyDetector(
         contamination=_contamination(asked.contamination),
         members=asked.members,
-        schema=kinds,
+        schema=composing.schema(asked.schema),
         shape=rows.sizes(asked.shape, "shape"),
         architecture=None if asked.architecture is None else composing.part(Architecture, asked.architecture),
         random_state=asked.seed,
@@ -110,7 +103,6 @@ def detector_of(asked: Asked, kinds: dict[Any, Any] | None) -> AnomalyDetector:
     if asked.alarm_rate is not None:
         detector.set_params(alarm_rate=float(asked.alarm_rate))
     plan.refuse_settings(detector)
-    detector._asked = composing.overrides(asked.training)
     return detector
 
 
@@ -186,15 +178,12 @@ def _rows(given: Data, some: Any) -> Any:
 
 
 def _draw(detector: AnomalyDetector, given: Data, folder: Path, text: str) -> list[Path]:
-    # Figures go to files, also where there is a screen.
-    os.environ.setdefault("MPLBACKEND", "agg")
+    results.without_screen()
     import numpy as np
 
-    from isthmus.data import atomic
     from isthmus.displays import anomaly_figures
 
     some = np.linspace(0, len(given) - 1, min(len(given), MOST)).astype(int)
     drawn = anomaly_figures(detector, _rows(given, some), folder, rows=(some + 1).tolist())
-    with atomic(folder / "summary.txt") as path:
-        path.write_text(text + "\n", encoding="utf-8")
+    results.write_summary(folder, text)
     return drawn

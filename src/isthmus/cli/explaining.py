@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
-
-from isthmus.cli import rows
-from isthmus.cli.options import Reading
+from isthmus.cli import results, rows
+from isthmus.cli.options import OnOutput, Reading
 
 if TYPE_CHECKING:
     from isthmus.data import Data
     from isthmus.estimators.concept_explanation import ConceptExplanation
 
-OnOutput = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 SHOWN = 10
 
 
@@ -73,7 +68,7 @@ def lines(told: ConceptExplanation, row: int, name: Any, most: int = 3) -> list[
 
 def draw(fitted: Any, X: Any, out: Path, **settings: Any) -> None:
     """Write the picture of an explanation."""
-    os.environ.setdefault("MPLBACKEND", "agg")
+    results.without_screen()
     from isthmus.displays import ConceptContributionsDisplay
     from isthmus.displays.folder import write
 
@@ -194,8 +189,5 @@ def evaluate(fitted: Any, data: str, reading: Reading, train: str | None, refits
         known = (taken(fitted, of_fit), of_fit.y)
     audit = fitted.audit(taken(fitted, given), given.y, train=known, refits=refits)
     if json_file is not None:
-        from isthmus.data import atomic
-
-        with atomic(json_file) as path:
-            path.write_text(json.dumps(audit.to_dict(), indent=2) + "\n", encoding="utf-8")
+        results.write_json(json_file, audit.to_dict())
     print(audit)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from dataclasses import fields, replace
 from pathlib import Path
@@ -11,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from isthmus.cli import rows
-from isthmus.cli.options import Explaining, Folder, Parts, Reading, Repeated, Training
+from isthmus.cli import results, rows
+from isthmus.cli.options import Explaining, Flag, Folder, Parts, Reading, Repeated, Said, Training
 
 if TYPE_CHECKING:
     from isthmus.data import Data
     from isthmus.estimators import Autoencoder
-
-Given = Annotated[str | None, Parameter(show_default=False)]
 
 
 def fit(
@@ -26,7 +22,7 @@ def fit(
     *,
     out: Folder,
     task: Literal["autoencoder", "anomaly", "classify", "regress"] = "autoencoder",
-    contamination: Given = None,
+    contamination: Said = None,
     alarm_rate: Annotated[float | None, Parameter(show_default=False)] = None,
     members: Annotated[int | None, Parameter(show_default=False)] = None,
     recipe: str = "plain",
@@ -35,14 +31,14 @@ def fit(
     schema: Repeated = (),
     scaling: Literal["auto", "none", "common", "standard"] | None = None,
     seed: int = 0,
-    test: Given = None,
+    test: Said = None,
     figures: Path | None = None,
     devices: Annotated[int | None, Parameter(show_default=False)] = None,
-    ray: Given = None,
+    ray: Said = None,
     storage: Annotated[Path | None, Parameter(show_default=False)] = None,
     checkpoint: Path | None = None,
-    stream: Annotated[bool, Parameter(negative=())] = False,
-    quiet: Annotated[bool, Parameter(negative=())] = False,
+    stream: Flag = False,
+    quiet: Flag = False,
     config: Path | None = None,
     reading: Reading = Reading(),  # noqa: B008  (frozen)
     parts: Parts = Parts(),  # noqa: B008
@@ -102,11 +98,11 @@ def fit(
     detected = (contamination, alarm_rate, members)
     workers = spreading.workers(ray, devices, storage)
     refuse_for(task, detected, workers)
+    made = composing.Made(recipe, parts, training, units, seed, shape, scaling, schema)
     if task in ("classify", "regress"):
         from isthmus.cli import predicting
 
         predicting.refuse_foreign(checkpoint, stream)
-        made = predicting.Made(recipe, parts, training, units, seed, shape, scaling, schema)
         return predicting.fit(data, out, task, explaining, made, test, figures, reading, quiet=quiet)
     refuse_targets(explaining)
     if task == "anomaly":
@@ -115,20 +111,15 @@ def fit(
         detecting.refuse_foreign(recipe, units, scaling, test, checkpoint, stream, parts)
         asked = detecting.Asked(*detected, schema, shape, seed, parts.architecture, training)
         return detecting.fit(data, out, asked, figures, reading, quiet=quiet)
-    kinds, sizes = composing.schema(schema), rows.sizes(shape, "shape")
-    model = composing.compose(
-        recipe, parts, training, units=units, seed=seed, shape=sizes, scaling=scaling, schema=kinds
-    )
+    model, kinds = composing.compose(made), made.kinds
     opened = rows.opened(data, reading, asked=stream, table=kinds is not None)
-    types = None if kinds is None else composing.text_columns(kinds)
+    types = composing.text_columns(kinds)
     given = rows.read(data, reading, types=types, quiet=quiet) if opened is None else rows.sampled(opened)
     rows_of_fit = given.rows if opened is None else opened
     if not _trained(model, rows_of_fit, out, checkpoint, workers, quiet=quiet):
-        from isthmus.cli.app import INTERRUPTED, complain
-
-        return complain(f"interrupted; {out} holds the best weights so far", INTERRUPTED)
+        return results.interrupted(out)
     measured, claim = _measured(model, data, given, test, reading, quiet)
-    text, tell = summary(model, measured, claim, figures, data), _silent if quiet else print
+    text, tell = summary(model, measured, claim, figures, data), results.teller(quiet=quiet)
     if figures is not None:
         _draw(model, measured, figures, tell)
     tell(text)
@@ -168,13 +159,9 @@ def _trained(model: Autoencoder, X: Any, out: Path, checkpoint: Path | None, wor
     model.fit(X, checkpoint=checkpoint, callbacks=callbacks(watch, quiet=quiet, plain=far), devices=workers)
     seconds = time.monotonic() - began
     model.save(out)
-    tell = _silent if quiet else print
+    tell = results.teller(quiet=quiet)
     tell(f"{'model':9} {out} ({_bytes(out)}), {len(model.history_)} epochs in {seconds:.3g} s")
     return not watch.interrupted
-
-
-def _silent(text: str) -> None:
-    """Print nothing."""
 
 
 def _bytes(folder: Path) -> str:
@@ -205,19 +192,13 @@ def summary(model: Autoencoder, measured: Data, claim: str, folder: Path | None,
     found = model.evaluate(measured.rows, bytes_per_row=measured.bytes_per_row)
     text = f"{model.parts_}\n\n{claim}:\n{found}"
     if folder is not None:
-        from isthmus.data import atomic
-
-        numbers: dict[str, Any] = {"data": data, "measured_on": measured.source, "model": str(model.parts_)}
-        with atomic(folder / "summary.txt") as path:
-            path.write_text(text + "\n", encoding="utf-8")
-        with atomic(folder / "summary.json") as path:
-            path.write_text(json.dumps(numbers | found.to_dict(), indent=2) + "\n", encoding="utf-8")
+        about = {"data": data, "measured_on": measured.source, "model": str(model.parts_)}
+        results.write_summary(folder, text, about | found.to_dict())
     return text
 
 
 def _draw(model: Autoencoder, measured: Data, folder: Path, tell: Any) -> None:
-    # Figures go to files, also where there is a screen.
-    os.environ.setdefault("MPLBACKEND", "agg")
+    results.without_screen()
     from isthmus.displays import figures
 
     drawn = figures(model, measured.rows, folder, y=measured.y)

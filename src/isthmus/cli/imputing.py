@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from isthmus.cli import rows
-from isthmus.cli.options import Folder, Reading
+from isthmus.cli.options import Flag, Folder, Reading
 
 if TYPE_CHECKING:
     from isthmus.data import Data
@@ -23,7 +21,7 @@ def impute(
     /,
     *,
     out: Folder,
-    uncertainty: Annotated[bool, Parameter(negative=())] = False,
+    uncertainty: Flag = False,
     reading: Reading = Reading(),  # noqa: B008  (frozen)
 ) -> None:
     """Write DATA with its missing cells filled by what the model expects, given the cells that are there.

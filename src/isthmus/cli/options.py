@@ -10,6 +10,9 @@ from cyclopts import Parameter
 
 Repeated = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
 Folder = Annotated[Path, Parameter(name=["--out", "-o"])]
+OnOutput = Annotated[Path | None, Parameter(name=["--out", "-o"])]
+Flag = Annotated[bool, Parameter(negative=())]
+Said = Annotated[str | None, Parameter(show_default=False)]
 
 
 @Parameter(name="*", group="How DATA is read")
@@ -83,10 +86,10 @@ class Explaining:
     fidelity: float | None = None
     """Weight of the autoencoder's objective beside the prediction; 0.1 if not given."""
 
-    frozen: Annotated[bool, Parameter(negative=())] = False
+    frozen: Flag = False
     """Leave the autoencoder as it is after its own fit."""
 
-    balanced: Annotated[bool, Parameter(negative=())] = False
+    balanced: Flag = False
     """Let each class count alike, however few rows it has."""
 
 

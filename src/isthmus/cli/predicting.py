@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.cli import composing, rows
-from isthmus.cli.options import Explaining, Parts, Reading, Training
+from isthmus.cli import composing, results, rows
+from isthmus.cli.composing import Made
+from isthmus.cli.options import Explaining, Reading
 
 if TYPE_CHECKING:
     from isthmus.data import Data
     from isthmus.estimators.audit import Audit
-    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+    from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 SHARE, MOST = 0.2, 10_000
 """Share of the rows that is held out of the fit for the audit, and how many at most."""
 SHOWN = 3
 """Explanations that are printed."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """What the options say of the autoencoder, and how everything is trained."""
-
-    recipe: str
-    parts: Parts
-    training: Training
-    units: str | None
-    seed: int
-    shape: str | None
-    scaling: str | None
-    schema: tuple[str, ...]
 
 
 def refuse_foreign(checkpoint: Path | None, stream: bool) -> None:
@@ -63,37 +48,32 @@ def fit(
     quiet: bool,
 ) -> int:
     """Fit a model that predicts, save it, and say how far it can be trusted."""
-    reading, kinds = with_target(reading, explaining.target), composing.schema(made.schema)
-    types = None if kinds is None else composing.text_columns(kinds)
+    from isthmus.estimators.self_explaining_base import settings_of
+
+    reading, types = with_target(reading, explaining.target), composing.text_columns(made.kinds)
     model = model_of(task, explaining, made)
-    model._settings()  # a mistake is told before anything is fitted
+    settings_of(model)  # a mistake is told before anything is fitted
     read = partial(rows.read, types=types, quiet=quiet)
     given = read(data, reading)
     refuse_targets(given, task, explaining)
     others = None if test is None else read(test, replace(reading, limit=None))
     learnt, held, numbers = divided(given, task, made.seed) if others is None else (given, *numbered(others))
     began = time.monotonic()
-    model, interrupted = fitted(model, made, kinds, learnt, quiet=quiet)
+    model, interrupted = fitted(model, made, learnt, quiet=quiet)
     seconds = time.monotonic() - began
     model.known_ = in_source(model.known_, len(given), numbers if test is None else ())
     model.target_name_ = reading.label if reading.label in rows.columns(data) else None
     model.save(out)
     if interrupted:
-        from isthmus.cli.app import INTERRUPTED, complain
-
-        return complain(f"interrupted; {out} holds the best weights so far", INTERRUPTED)
+        return results.interrupted(out)
     audit = model.audit(held.rows, held.y, train=(learnt.rows, learnt.y))
     text = f"{summary(model, audit, learnt, held, seconds, kept=test is None)}\n{examples(model, held, numbers)}"
-    tell = silent if quiet else print
+    tell = results.teller(quiet=quiet)
     tell(f"{'model':10} {out} ({sum(file.stat().st_size for file in out.iterdir()) / 1024:,.0f} kB)\n{text}")
     if figures is not None:
         draw(model, audit, held, numbers, figures, text, tell)
     tell(f"{'next':10} isthmus explain {out} {test or data} --row 1")
     return 0
-
-
-def silent(text: str) -> None:
-    """Print nothing."""
 
 
 def with_target(reading: Reading, target: str | None) -> Reading:
@@ -171,27 +151,19 @@ def in_source(known: Any, total: int, held: Sequence[int]) -> Any:
     return np.delete(np.arange(total), np.asarray(held, dtype=int) - 1)[known]
 
 
-def fitted(model: Any, made: Made, kinds: Any, learnt: Data, *, quiet: bool) -> tuple[SelfExplainingEstimator, bool]:
+def fitted(model: Any, made: Made, learnt: Data, *, quiet: bool) -> tuple[SelfExplainingEstimator, bool]:
     """Fit the autoencoder, then everything; say whether somebody interrupted that.
 
     Raises:
         KeyboardInterrupt: while the autoencoder was fitted.
     """
     from isthmus.cli.progress import Watch, callbacks
+    from isthmus.estimators.self_explaining_base import autoencoder_for
 
-    autoencoder = composing.compose(
-        made.recipe,
-        made.parts,
-        made.training,
-        units=made.units,
-        seed=made.seed,
-        shape=rows.sizes(made.shape, "shape"),
-        scaling=made.scaling,
-        schema=kinds,
-    )
-    if (made.scaling, made.shape, kinds) == (None, None, None):
+    autoencoder = composing.compose(made)
+    if (made.scaling, made.shape, made.kinds) == (None, None, None):
         # The estimator's own choice: columns of numbers in their standard deviations.
-        autoencoder.set_params(scaling=model._default(learnt.rows).scaling)
+        autoencoder.set_params(scaling=autoencoder_for(learnt.rows).scaling)
     first, watch = Watch(), Watch()
     autoencoder.fit(learnt.rows, callbacks=callbacks(first, quiet=quiet))
     if first.interrupted:
@@ -251,14 +223,9 @@ def some_of(labels: Any, most: int = 6) -> str:
 
 def draw(model: Any, audit: Audit, held: Data, numbers: Sequence[int], folder: Path, text: str, tell: Any) -> None:
     """Write figures and the summary."""
-    # Figures go to files, also where there is a screen.
-    os.environ.setdefault("MPLBACKEND", "agg")
-    from isthmus.data import atomic
+    results.without_screen()
     from isthmus.displays import self_explaining_figures
 
     drawn = self_explaining_figures(model, held.rows, held.y, folder, audit=audit, rows=numbers)
-    with atomic(folder / "summary.txt") as path:
-        path.write_text(text + "\n", encoding="utf-8")
-    with atomic(folder / "summary.json") as path:
-        path.write_text(json.dumps(audit.to_dict(), indent=2) + "\n", encoding="utf-8")
+    results.write_summary(folder, text, audit.to_dict())
     tell(f"{'figures':10} {folder} ({', '.join(path.name for path in drawn)}, summary.txt, summary.json)")

@@ -11,12 +11,11 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from isthmus.cli import rows
-from isthmus.cli.options import Reading, Stretched
+from isthmus.cli.options import OnOutput, Reading, Stretched
 
 if TYPE_CHECKING:
     from isthmus.data import Data
 
-OnOutput = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 Format = Literal["html", "json", "markdown"]
 Size = Literal["auto", "small", "usual", "large"]
 Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65_535))]

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from isthmus.cli import rows
-from isthmus.cli.options import Folder, Reading, Repeated
-
-Said = Annotated[str | None, Parameter(show_default=False)]
-Switch = Annotated[bool, Parameter(negative=())]
+from isthmus.cli.options import Flag, Folder, Reading, Repeated, Said
 
 
 def push(
@@ -22,8 +17,8 @@ def push(
     data: Said = None,
     license: Said = None,
     tag: Repeated = (),
-    private: Switch = False,
-    with_rows: Switch = False,
+    private: Flag = False,
+    with_rows: Flag = False,
     revision: Said = None,
     message: Said = None,
     reading: Reading = Reading(),  # noqa: B008  (frozen)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any, Literal
 
 from isthmus.cli import rows
-from isthmus.cli.options import Folder, Parts, Reading, Repeated, Training
+from isthmus.cli.options import Flag, Folder, Parts, Reading, Repeated, Training
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -29,7 +27,7 @@ def tune(
     schema: Repeated = (),
     scaling: Literal["auto", "none", "common", "standard"] | None = None,
     seed: int = 0,
-    quiet: Annotated[bool, Parameter(negative=())] = False,
+    quiet: Flag = False,
     config: Path | None = None,
     reading: Reading = Reading(),  # noqa: B008  (frozen)
     parts: Parts = Parts(),  # noqa: B008
@@ -71,12 +69,9 @@ def tune(
 
     refuse_unusable(out)
     space = parsed(search) or None
-    kinds, sizes = composing.schema(schema), rows.sizes(shape, "shape")
-    model = composing.compose(
-        recipe, parts, training, units=units, seed=seed, shape=sizes, scaling=scaling, schema=kinds
-    )
-    types = None if kinds is None else composing.text_columns(kinds)
-    X = rows.read(data, reading, types=types, quiet=quiet).rows
+    made = composing.Made(recipe, parts, training, units, seed, shape, scaling, schema)
+    model = composing.compose(made)
+    X = rows.read(data, reading, types=composing.text_columns(made.kinds), quiet=quiet).rows
     settings: dict[str, Any] = {"trials": trials, "held_out": held_out, "study": study, "random_state": seed}
     found = found_by(model, X, space, **settings, callback=None if quiet else said)
     assert found.estimator is not None  # it was asked for

@@ -12,7 +12,7 @@ from isthmus.displays.look import INKS, bare, ground, plain
 
 if TYPE_CHECKING:
     from isthmus.estimators.audit import Audit
-    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+    from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 WIDTH, LETTERS, LINE = 7.2, 104, 0.155
 WARNING = "warning: "

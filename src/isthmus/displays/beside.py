@@ -18,7 +18,7 @@ from isthmus.explain.writing import by_column, cells, levels
 
 if TYPE_CHECKING:
     from isthmus.estimators.concept_explanation import ConceptExplanation
-    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+    from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 LOW, HIGH = 0.05, 0.95
 EXAMPLES, COLUMNS = 4, 2

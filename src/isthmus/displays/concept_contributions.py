@@ -15,7 +15,7 @@ from isthmus.displays.look import INKS, Array, ground, plain, shortened
 
 if TYPE_CHECKING:
     from isthmus.estimators.concept_explanation import ConceptExplanation
-    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+    from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 MOST, FEW, ACROSS = 10, 5, 2
 BAR, BARS_WIDTH, LETTERS, ENOUGH = 0.3, 3.6, 64, 14

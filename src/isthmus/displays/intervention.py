@@ -17,7 +17,7 @@ from isthmus.explain.writing import cells
 
 if TYPE_CHECKING:
     from isthmus.estimators.interventions import Intervention
-    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+    from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 SHOWN, CLASSES, LINES, HEAD = 4, 8, 7, 0.32
 # What is moved by less, in standard deviations, and a probability that stays below this, are left out.

@@ -18,7 +18,7 @@ from isthmus.displays.source import picked
 
 if TYPE_CHECKING:
     from isthmus.estimators.audit import Audit
-    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+    from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 SHOWN = 6
 

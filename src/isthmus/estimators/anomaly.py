@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -116,32 +115,33 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         self.random_state = random_state
         self.verbose = verbose
 
-    # What the shell asks of the trainer, where none is given: all else is chosen by the rows of a member, as ever.
-    _asked: Mapping[str, Any] = MappingProxyType({})
-
     # -- fitting ------------------------------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any = None, *, callback: Callback | None = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, *, callback: Callback | None = None, training: Mapping[str, Any] | None = None
+    ) -> Self:
         """Learn what rows are like.
 
         Args:
             X: a frame or 2-D array of rows, with holes where values are missing, or pictures as (rows, *shape).
             y: ignored.
             callback: told of the epochs of the members' fit, which is one; None shows a bar where ``verbose``.
+            training: settings of the members' trainer to change, as ``{"epochs": 20}``; all others are chosen by the
+                rows of a member, as ever, where no ``trainer`` is given.
 
         Raises:
             ValueError: unusable data or settings.
         """
         with whole(self):
-            return self._fit(gather(X), callback or (Progress() if self.verbose else None))
+            return self._fit(gather(X), callback or (Progress() if self.verbose else None), training or {})
 
-    def _fit(self, X: Any, callback: Callback | None) -> Self:
+    def _fit(self, X: Any, callback: Callback | None, training: Mapping[str, Any]) -> Self:
         plan.refuse_settings(self)
         noise = Noise(seed_of(self.random_state))
         x, split = self._split(X, noise)
         rows, fits, held = self.reading_.cut(x, split)
         spec = self.reading_.spec(split.seen(x))
-        self.members_ = Members(self._recipe(spec, len(fits[0])), spec, split.noises)
+        self.members_ = Members(self._recipe(spec, len(fits[0]), training), spec, split.noises)
         loops = self.members_.fit(rows, fits, held, callback)
         self.histories_ = [loop.history for loop in loops]
         self._calibrate(x, split)
@@ -170,22 +170,22 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         self.reading_ = pictures_of(self, known) or reading_of(self, known)
         return self.reading_.begin(self, X), split
 
-    def _recipe(self, spec: Spec, rows: int) -> Recipe:
+    def _recipe(self, spec: Spec, rows: int, training: Mapping[str, Any]) -> Recipe:
         """Return what members are: where anomalies may be among the rows, fits are short and leave the worst out."""
         clean = self.contamination == 0
-        trainer = replace(self.default_trainer(rows), **self._asked)
+        trainer = replace(part_of(self.trainer, Trainer, self.default_trainer(rows), "trainer"), **training)
         denoiser = Parts(
             architecture=part_of(self.architecture, Architecture, Dense((WIDTH,), activation="silu"), "architecture"),
             bottleneck=Overcomplete(),
             corruption=NoiseLevels(0.1, 2.5 if clean else 3.0),
             likelihood=Normal(),
             penalties=(),
-            trainer=part_of(self.trainer, Trainer, trainer, "trainer"),
+            trainer=trainer,
             units=UNITS,
         )
         levels = CLEAN_LEVELS if clean else ROBUST_LEVELS
         filler = replace(denoiser, corruption=Hiding(0.3), likelihood=Mixed())
-        chosen = self.trainer is None and "epochs" not in self._asked
+        chosen = self.trainer is None and "epochs" not in training
         if chosen and any(column.kind != "number" and column.levels != 1 for column in spec.columns):
             # It says how strange levels are, any of which may be hidden: there is more to learn than for denoisers.
             filler = replace(filler, trainer=replace(trainer, epochs=2 * trainer.epochs))

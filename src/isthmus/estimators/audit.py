@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from isthmus.estimators.inputs import Array, gather, rows_at
 from isthmus.measures.explanations import additive_score, completeness_error, faithfulness
 
 if TYPE_CHECKING:
-    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+    from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 ROWS, GAP, POINT = 2000, 0.95, 0.01
 PERMUTED, LINEAR, CONSTANT = "concepts permuted", "relevances at their mean", "concepts at their mean"
@@ -69,7 +70,7 @@ class Audit:
     @property
     def verdict(self) -> list[str]:
         """What this means, in plain words; warnings begin with ``warning:``."""
-        return list(judged(self))
+        return [*of_score(self), *of_explanations(self)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, None where there is no number."""
@@ -97,8 +98,8 @@ class Audit:
         return "\n".join([*lines, *(f"- {sentence}" for sentence in self.verdict)])
 
 
-def judged(audit: Audit) -> Any:
-    """Give the sentences of the verdict."""
+def of_score(audit: Audit) -> Iterator[str]:
+    """Judge how well it predicts, beside simpler models and without its concepts."""
     own, base, leak = audit.score, audit.baselines, audit.leakage
     if own <= base[INPUT] + POINT / 2:
         yield f"a linear model on the input does as well ({base[INPUT]:.3f}): prefer it, unless concepts are the point"
@@ -118,6 +119,10 @@ def judged(audit: Audit) -> Any:
         yield "warning: concepts that were never trained do as well"
     if leak[LINEAR] > own - POINT:
         yield "nearly one linear model on the concepts: the same weights hold for every row"
+
+
+def of_explanations(audit: Audit) -> Iterator[str]:
+    """Judge whether explanations are short and true, and whether their concepts would be found again."""
     if audit.conciseness > 10:
         yield f"warning: explanations are long, {audit.conciseness:.0f} concepts each; ask for fewer or sparse ones"
     if audit.faithfulness < 0.5:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
+from isthmus.estimators.beginning import rows_of_fit
 from isthmus.estimators.inputs import Array, rows_at
 from isthmus.measures.dictionaries import matched_correlation
 from isthmus.records import Batch
@@ -15,7 +16,7 @@ from isthmus.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
-    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+    from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 MOST, LOOKED, DRAWN = 20_000, 4096, 12
 CHANCE, INPUT, CONCEPTS = "no model at all", "linear on the input", "linear on the concepts"
@@ -100,7 +101,7 @@ def drawn(autoencoder: Autoencoder, X: Any) -> Autoencoder:
 def selective(found: Autoencoder, X: Any) -> None:
     """Let the bottleneck learn from rows how many units are to be active, as thresholds do; no weight changes."""
     objective, net = found.objective_, found.objective_.model
-    rows, device = found._rows(found._checked(X), None), next(net.parameters()).device
+    rows, device = rows_of_fit(found, found._checked(X), None), next(net.parameters()).device
     batch = Batch(rows.x.to(device), None if rows.seen is None else rows.seen.to(device))
     net.bottleneck.start(objective, batch)
     net.memory.train()

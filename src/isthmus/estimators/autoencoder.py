@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
@@ -17,29 +15,31 @@ from isthmus.architecture import Architecture
 from isthmus.bottleneck import Bottleneck
 from isthmus.corruption import Corruption
 from isthmus.data.arrays import Scaling
-from isthmus.estimators import assembly, fitting, generation
+from isthmus.estimators import beginning, fitting, generation
+from isthmus.estimators.assembly import Parts
 from isthmus.estimators.evaluation import Evaluation, evaluate
 from isthmus.estimators.exporting import ExportedAutoencoder
-from isthmus.estimators.forms import form_of
+from isthmus.estimators.forms import Plain
 from isthmus.estimators.imputation import deviations, impute, some
-from isthmus.estimators.inference import Inference, rows_of
-from isthmus.estimators.inputs import Array, gather, refuse_flat, row_shape, row_weights, tensor
+from isthmus.estimators.inference import Inference
+from isthmus.estimators.inputs import Array, gather, refuse_flat, row_shape, row_weights
 from isthmus.estimators.naming import Named
 from isthmus.estimators.parameters import PartParameters, seed_of, whole
 from isthmus.estimators.past import Past, TrainingRows
 from isthmus.estimators.reference import References, of_autoencoder
-from isthmus.estimators.streaming import Looked, by_blocks, opened
+from isthmus.estimators.streaming import by_blocks
 from isthmus.estimators.table_evaluation import TableEvaluation
 from isthmus.likelihood import Likelihood
 from isthmus.noise import Noise
+from isthmus.objective import Objective
 from isthmus.penalty import Penalty
-from isthmus.records import Rows, Source
+from isthmus.records import Source, Spec
 from isthmus.training.callbacks import Callback
 from isthmus.training.loop import Loop
 from isthmus.training.trainer import Trainer
 from isthmus.training.workers import Workers
 
-SAMPLE, HIDE = 6, 10
+HIDE = 10
 
 
 class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, TransformerMixin, PartParameters):
@@ -110,6 +110,18 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
         self.random_state = random_state
         self.verbose = verbose
 
+    form_: Plain
+    scaling_: Scaling
+    spec_: Spec
+    objective_: Objective
+    parts_: Parts
+    trainer_: Trainer
+    n_components_: int
+    row_shape_: tuple[int, ...]
+    _noise: Noise
+    _seen: TrainingRows
+    _n_features_out: int
+
     # -- fitting ----------------------------------------------------------------------------------------------------
 
     def fit(
@@ -144,13 +156,6 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
             fitting.fit(self, X, sample_weight, held_out, checkpoint, callbacks, devices)
         return self
 
-    def _begun(self, X: Any, sample_weight: Any, seed: int | None = None) -> tuple[Source, Array, Array | None]:
-        """Build the model and return the rows that it is trained on, also in their own units with their weights."""
-        X = opened(X, sample_weight, self.schema)
-        x, weight = self._begin(X, sample_weight, seed)
-        rows = X.rows(self.scaling_, self.spec_.shape) if isinstance(X, Looked) else self._rows(x, weight)
-        return rows, x, weight
-
     def _ended(self, loop: Loop, x: Array, weight: Array | None) -> None:
         """Keep what a finished loop tells, and look at the training rows once more."""
         self.history_, self.n_iter_, self.best_epoch_ = loop.history, loop.epoch, loop.best_epoch
@@ -175,8 +180,8 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
         """
         first = not hasattr(self, "objective_")
         with whole(self):
-            x, weight = self._begin(X, sample_weight) if first else self._continued(X, sample_weight)
-            rows = self._rows(x, weight)
+            x, weight = beginning.begin(self, X, sample_weight) if first else self._continued(X, sample_weight)
+            rows = beginning.rows_of_fit(self, x, weight)
             moments = getattr(self, "_moments", None)
             self._moments = self.trainer_.partial(self.objective_, rows, self._noise, moments, start=first)
         self.history_ = self._moments.history
@@ -190,52 +195,6 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
     def _continued(self, X: Any, sample_weight: Any) -> tuple[Array, Array | None]:
         x = self._checked(X)
         return x, row_weights(sample_weight, x)
-
-    def _begin(self, X: Any, sample_weight: Any, seed: int | None = None) -> tuple[Array, Array | None]:
-        """Look at the data, name every part and build the model."""
-        looked, n = (X, len(X)) if isinstance(X, Looked) else (None, None)
-        X = gather(X if looked is None else looked.sample, ordered=sample_weight is not None)
-        given = row_shape(X)
-        self.form_ = form_of(self, X)
-        x = self.form_.begin(self, X)
-        weight = row_weights(sample_weight, x)
-        if weight is not None and not weight.all():
-            x, weight = x[weight > 0], weight[weight > 0]
-        assembly.refuse_too_little(x)
-        shape = self.form_.shape(self.shape, given, x.shape[1])
-        names = getattr(self, "feature_names_in_", None)
-        parts = assembly.resolve(self, x, shape)
-        assembly.refuse_unsupported(x, parts.likelihood, names)
-        mode = self.form_.scaling(self.scaling, parts.likelihood)
-        if looked is not None:
-            looked.refuse_unsupported(parts.likelihood)
-        self.scaling_ = Scaling.fit(x, mode, weight) if looked is None else looked.scaling(mode)
-        self.spec_ = self.form_.describe(x, shape, parts, self.scaling_, names, n)
-        self._noise = Noise(self._seed() if seed is None else seed)
-        self._build(parts)
-        self.row_shape_ = given
-        return (x, weight) if looked is None else (x[: -looked.extremes], None)
-
-    def _build(self, parts: assembly.Parts) -> None:
-        self.objective_ = parts.build(self.spec_, self._noise)
-        self.parts_, self.trainer_ = parts, parts.trainer
-        self.n_components_ = parts.units
-        self._n_features_out = math.prod(self.objective_.model.code_shape)
-        self._seen = TrainingRows(self._n_features_out, self._noise.branch(SAMPLE))
-        for name in ("_answers", "_moments", "_density", "_names", "_references"):
-            self.__dict__.pop(name, None)
-
-    def _seed(self, begun: int | None = None) -> int:
-        """Return the seed of this fit: without a ``random_state`` a new one, or that of the fit to go on from."""
-        if self.random_state is not None:
-            return seed_of(self.random_state)
-        return int(np.random.default_rng().integers(2**31)) if begun is None else begun
-
-    def _rows(self, x: Array, weight: Array | None) -> Rows:
-        dtype = np.float64 if self.trainer_.place()[1] == torch.float64 else np.float32
-        values = tensor(self.scaling_.forward(x, dtype)).reshape(-1, *self.spec_.shape)
-        own = not np.may_share_memory(values.numpy(), x)
-        return rows_of(self.spec_, values, None if weight is None else torch.from_numpy(weight), own=own)
 
     def _answer_anew(self) -> None:
         """Forget what depends on the weights as they were."""

@@ -8,7 +8,7 @@ from isthmus.estimators.anomaly import AnomalyDetector
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.predicting import predict_batches, predicted_schema
 from isthmus.estimators.scoring import admitted, detected, detected_schema
-from isthmus.estimators.self_explaining import SelfExplainingEstimator
+from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 NATS = "nats_"
 

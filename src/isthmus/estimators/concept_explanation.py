@@ -12,7 +12,7 @@ from isthmus.estimators.inputs import Array
 from isthmus.explain.words import brief
 
 if TYPE_CHECKING:
-    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+    from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 PROTOTYPES, TINY = 8, 1e-12
 

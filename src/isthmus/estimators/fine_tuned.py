@@ -13,7 +13,6 @@ from isthmus.estimators.inputs import gather
 from isthmus.estimators.on_code import ClassifierOnCode, refuse_no_switch, refuse_weight
 from isthmus.estimators.parameters import whole
 from isthmus.estimators.reference import of_autoencoder
-from isthmus.noise import Noise
 from isthmus.training.callbacks import Callback
 from isthmus.training.supervised import FineTuning
 from isthmus.training.trainer import Trainer
@@ -80,7 +79,7 @@ class FineTunedClassifier(ExportedOnCode, ClassifierOnCode):
         trainer = part_of(self.trainer, Trainer, Trainer(), "trainer")
         corruption = part_of(self.corruption, Corruption, Clean(), "corruption")
         self.autoencoder_ = self._pretrained(X)
-        noise = Noise(self.autoencoder_._noise.seed if self.random_state is None else self._seed()).branch(FINE)
+        noise = self._noise_of_fit().branch(FINE)
         self.task_ = FineTuning(
             self.autoencoder_.objective_, len(self.classes_), corruption=corruption, l2=l2, frozen=frozen
         )

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from isthmus.estimators.beginning import begin_fit, rows_of_fit
+from isthmus.estimators.parameters import seed_of
 from isthmus.training import distributed
 from isthmus.training.callbacks import Callback, Progress
 from isthmus.training.checkpoint import seed_in
@@ -27,9 +29,9 @@ def fit(
     asked = distributed.workers_of(devices)
     group = distributed.group_for(asked)
     save_to = None if checkpoint is None else Path(checkpoint)
-    seed = group.told(model._seed(None if save_to is None else seed_in(save_to)))
-    rows, x, weight = model._begun(X, sample_weight, seed)
-    held = None if held_out is None else model._rows(model._checked(held_out), None)
+    seed = group.told(_seed(model, save_to))
+    rows, x, weight = begin_fit(model, X, sample_weight, seed)
+    held = None if held_out is None else rows_of_fit(model, model._checked(held_out), None)
     callbacks = [*callbacks, *([Progress()] if model.verbose else [])]
     settings: dict[str, Any] = {"held_out": held, "callbacks": callbacks, "save_to": save_to}
     # Small data are small around the epochs too: the start at PCA, the baseline, the sample of codes.
@@ -41,3 +43,9 @@ def fit(
         else:
             loop = model.trainer_.fit(*work, group=group, **settings)
         model._ended(loop, x, weight)
+
+
+def _seed(model: Any, save_to: Path | None) -> int:
+    """Return the seed of a fit: without a ``random_state`` that of the fit to go on from, or a new one."""
+    begun = None if save_to is None else seed_in(save_to)
+    return seed_of(model.random_state) if begun is None or model.random_state is not None else begun

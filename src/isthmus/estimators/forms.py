@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from isthmus.data.codec import Schema, TableCodec
+from isthmus.data.codec import TableCodec
 from isthmus.data.frames import refuse_twice
+from isthmus.data.schema import Schema
 from isthmus.estimators import assembly
 from isthmus.estimators.inputs import WHOLE, Array, gather, like, refuse_holes, row_shape, validated
 from isthmus.likelihood import Likelihood

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from isthmus.data.frames import deviations_like, filled
+from isthmus.data.restoring import deviations_like, filled
 from isthmus.estimators.inference import Inference
 from isthmus.estimators.inputs import Array, gather
 from isthmus.noise import Noise

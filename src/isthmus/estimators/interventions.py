@@ -13,7 +13,8 @@ from isthmus.estimators.concept_explanation import concept_names, output_names, 
 from isthmus.estimators.inputs import Array
 
 if TYPE_CHECKING:
-    from isthmus.estimators.self_explaining import SelfExplainingClassifier, SelfExplainingEstimator
+    from isthmus.estimators.self_explaining import SelfExplainingClassifier
+    from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 RANGE, TRIES, BEYOND = (0.5, 99.5), 8, 1e-3
 

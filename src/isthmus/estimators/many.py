@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import clone
 
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.beginning import begin_fit
 from isthmus.estimators.inputs import Array, rows_at
 from isthmus.estimators.parameters import whole
 from isthmus.records import Rows, Source
@@ -128,7 +129,7 @@ def _begun(estimators: Sequence[Autoencoder], X: Any, sample_weight: Any, subset
         chosen = None if subsets is None else subsets[i]
         if id(chosen) not in cut:
             cut[id(chosen)] = _cut(X, sample_weight, chosen)
-        rows, x, weight = model._begun(*cut[id(chosen)])
+        rows, x, weight = begin_fit(model, *cut[id(chosen)])
         if isinstance(rows, Rows):
             scaling = model.scaling_
             units = scaling.mode, scaling.centre.tobytes(), scaling.factor.tobytes()

@@ -15,10 +15,12 @@ from sklearn.utils.validation import _check_y, check_consistent_length, check_is
 
 from isthmus.estimators.assembly import Parts
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.beginning import rows_of_fit
 from isthmus.estimators.forms import Plain, form_of
 from isthmus.estimators.inference import batch_of
 from isthmus.estimators.inputs import Array, gather, tensor
-from isthmus.estimators.parameters import PartParameters
+from isthmus.estimators.parameters import PartParameters, seed_of
+from isthmus.noise import Noise
 from isthmus.records import Batch, Rows, Spec
 from isthmus.training.loop import Loop
 from isthmus.training.trainer import Trainer
@@ -56,10 +58,6 @@ class OnCode(PartParameters):
         # A clone, as looking at rows leaves their width and names behind, and what the user gave stays as it is.
         return given.form_ if hasattr(given, "form_") else form_of(clone(given), X)
 
-    def _seed(self) -> int:
-        seed: int = Autoencoder(random_state=self.random_state)._seed()
-        return seed
-
     def _pretrained(self, X: Any, sample_weight: Any = None) -> Autoencoder:
         """Return a copy of the autoencoder if it is fitted, else a clone of it fitted on X."""
         given = self._given(X)
@@ -71,8 +69,12 @@ class OnCode(PartParameters):
             made.set_params(random_state=self.random_state)
         return made.fit(X, sample_weight=sample_weight)
 
+    def _noise_of_fit(self) -> Noise:
+        """Return the noise of this fit: by its own seed, or where it has none by the autoencoder's."""
+        return Noise(self.autoencoder_._noise.seed if self.random_state is None else seed_of(self.random_state))
+
     def _rows(self, x: Array, y: Array, weight: Array | None = None) -> Rows:
-        rows = self.autoencoder_._rows(x, weight)
+        rows = rows_of_fit(self.autoencoder_, x, weight)
         return Rows(rows.x, rows.seen, rows.weight, torch.from_numpy(y))
 
     def _checked(self, X: Any) -> Array:

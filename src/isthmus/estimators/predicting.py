@@ -8,7 +8,7 @@ import numpy as np
 
 from isthmus.estimators.on_code import softmax
 from isthmus.estimators.scoring import ADDS, REASONS, admitted
-from isthmus.estimators.self_explaining import SelfExplainingEstimator
+from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 
 def predict_batches(model: SelfExplainingEstimator, batch: Any, *, per_concept: bool = False) -> Any:

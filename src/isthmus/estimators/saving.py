@@ -20,6 +20,7 @@ from isthmus.data.codec import TableCodec
 from isthmus.data.columns import Kind
 from isthmus.estimators.assembly import Parts
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.beginning import build
 from isthmus.estimators.forms import Plain, Table
 from isthmus.estimators.past import Past
 from isthmus.estimators.reference import References
@@ -153,7 +154,7 @@ def rebuilt_autoencoder(
     parts = parts_from_dict(manifest["parts"], architecture)
     model = _unbuilt(manifest, tensors, parts)
     try:
-        model._build(parts)
+        build(model, parts)
         _restore(model, manifest, tensors)
     except (ValueError, RuntimeError) as error:
         if architecture is None:

@@ -15,7 +15,8 @@ from isthmus import persistence
 from isthmus.architecture import Architecture
 from isthmus.catalogue import from_dict, to_dict
 from isthmus.estimators.saving import described, plain, put, rebuilt_autoencoder, seed_to_dict
-from isthmus.estimators.self_explaining import SelfExplainingClassifier, SelfExplainingEstimator
+from isthmus.estimators.self_explaining import SelfExplainingClassifier
+from isthmus.estimators.self_explaining_base import SelfExplainingEstimator, settings_of
 from isthmus.estimators.self_explaining_regressor import SelfExplainingRegressor
 from isthmus.explain.self_explaining import SelfExplaining
 from isthmus.noise import Noise
@@ -92,7 +93,7 @@ def rebuilt(
         Noise(0),
         classes="classes" in outputs,
         unit=task["unit"],
-        **model._settings(),
+        **settings_of(model),
     )
     put(model.task_.relevances, RELEVANCES, tensors)
     model.task_.eval()

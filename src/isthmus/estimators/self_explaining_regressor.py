@@ -15,7 +15,7 @@ from isthmus.architecture import Architecture
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.inputs import Array, gather, row_weights
 from isthmus.estimators.parameters import whole
-from isthmus.estimators.self_explaining import SelfExplainingEstimator, named
+from isthmus.estimators.self_explaining_base import SelfExplainingEstimator, named
 from isthmus.records import Rows
 from isthmus.training.callbacks import Callback
 from isthmus.training.trainer import Trainer

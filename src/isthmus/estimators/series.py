@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from isthmus.data.codec import TableCodec, declared, facts_of
+from isthmus.data.codec import TableCodec, facts_of
 from isthmus.data.columns.number import Number
 from isthmus.data.frames import framed
+from isthmus.data.schema import declared
 from isthmus.data.windows import Windows
 from isthmus.estimators import plan
 from isthmus.estimators.explanation import CENTRAL, nearest

@@ -20,6 +20,7 @@ from isthmus.corruption import Clean
 from isthmus.data.arrays import Scaling
 from isthmus.estimators.assembly import Parts
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.beginning import build
 from isthmus.estimators.forms import Plain
 from isthmus.estimators.past import Past
 from isthmus.likelihood.normal import Normal
@@ -143,7 +144,7 @@ def estimator_of(weights: Weights) -> Autoencoder:
     model.form_, model.n_features_in_, model.row_shape_ = Plain(), columns, (columns,)
     model.spec_ = Spec((columns,), provides=frozenset({"numbers", "continuous"}))
     model.scaling_, model._noise = Scaling("none", np.zeros(columns), np.ones(columns)), Noise(0)
-    model._build(Parts(Dictionary(), bottleneck, Clean(), Normal(), (), Trainer(), units))
+    build(model, Parts(Dictionary(), bottleneck, Clean(), Normal(), (), Trainer(), units))
     _put(weights, model.objective_.model)
     model.objective_.eval()
     model.history_, model.n_iter_, model.best_epoch_ = History([]), 0, 0

@@ -139,7 +139,7 @@ def writers(found: Given, *, live: bool) -> dict[str, Any]:
     if len(model.objective_.model.code_shape) == 1:
         made["concepts"] = GalleryWriter(found)
     if found.model is not model:
-        made["prediction"] = PredictionWriter(found, codes)
+        made["prediction"] = PredictionWriter(found)
     return made
 
 

@@ -133,7 +133,7 @@ def _audit(audit: Any, of: str) -> Any:
 class PredictionWriter:
     """Predicts every row, and takes some predictions apart."""
 
-    def __init__(self, found: Given, codes: Array) -> None:
+    def __init__(self, found: Given) -> None:
         """Predict."""
         self.found, self.model = found, found.model
         self.classes = hasattr(self.model, "classes_")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -104,28 +104,12 @@ def cells_of(served: Served, given: Any, most: int) -> Array:
     Raises:
         Refused: other tensors than those.
     """
-    if not isinstance(given, list) or not given or not all(isinstance(item, dict) for item in given):
-        raise Refused(422, f"'inputs' is {shown(given)}; give a list of tensors, at least one")
-    by_name: dict[str, dict[str, Any]] = {}
-    columns = served.columns
-    for item in given:
-        name = item.get("name")
-        refuse_strange(item, ("name", "shape", "datatype", "data", "parameters"), "a tensor")
-        if not isinstance(name, str) or name in by_name:
-            raise Refused(422, f"the name of a tensor is {shown(name)}; give each one a name of its own")
-        by_name[name] = item
+    by_name, columns = tensors(given), served.columns
     if CELLS in by_name and (len(by_name) == 1 and columns.names != [CELLS]):
         found = cells(served, by_name[CELLS], most)
         columns.refuse_cells(found)
         return found
-    strange = [name for name in by_name if name not in columns.names]
-    lacks = [name for name in columns.names if name not in by_name]
-    if strange or lacks:
-        if strange:
-            raise Refused(
-                422, f"there is no input {brief(strange[0])!r}; {closest(strange[0], [*columns.names, CELLS])}"
-            )
-        raise Refused(422, f"the input {lacks[0]!r} is missing; give a tensor for every column, or {CELLS!r} alone")
+    refuse_other_columns(by_name, columns.names)
     read = {name: column(field, by_name[name], most) for name, field in zip(columns.names, columns.fields, strict=True)}
     sizes = {name: len(values) for name, values in read.items()}
     first = next(iter(sizes))
@@ -133,6 +117,38 @@ def cells_of(served: Served, given: Any, most: int) -> Array:
     if other is not None:
         raise Refused(422, f"{first!r} has {sizes[first]} rows and {other!r} has {sizes[other]}; give the same rows")
     return columns.of_values(list(read.values()))
+
+
+def tensors(given: Any) -> dict[str, dict[str, Any]]:
+    """Return the tensors of a request by name.
+
+    Raises:
+        Refused: something else, or two of one name.
+    """
+    if not isinstance(given, list) or not given or not all(isinstance(item, dict) for item in given):
+        raise Refused(422, f"'inputs' is {shown(given)}; give a list of tensors, at least one")
+    by_name: dict[str, dict[str, Any]] = {}
+    for item in given:
+        name = item.get("name")
+        refuse_strange(item, ("name", "shape", "datatype", "data", "parameters"), "a tensor")
+        if not isinstance(name, str) or name in by_name:
+            raise Refused(422, f"the name of a tensor is {shown(name)}; give each one a name of its own")
+        by_name[name] = item
+    return by_name
+
+
+def refuse_other_columns(given: Collection[str], names: Sequence[str]) -> None:
+    """Refuse tensors that are not one for each column.
+
+    Raises:
+        Refused: with the first name that is not there, or is missing.
+    """
+    strange = next((name for name in given if name not in names), None)
+    if strange is not None:
+        raise Refused(422, f"there is no input {brief(strange)!r}; {closest(strange, [*names, CELLS])}")
+    lacks = next((name for name in names if name not in given), None)
+    if lacks is not None:
+        raise Refused(422, f"the input {lacks!r} is missing; give a tensor for every column, or {CELLS!r} alone")
 
 
 def cells(served: Served, tensor: dict[str, Any], most: int) -> Array:

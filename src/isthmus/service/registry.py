@@ -154,7 +154,7 @@ def served_of(model: Any) -> Served:
     """
     from isthmus.estimators.anomaly import AnomalyDetector
     from isthmus.estimators.autoencoder import Autoencoder
-    from isthmus.estimators.self_explaining import SelfExplainingEstimator
+    from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
     from isthmus.service.detecting import ServedDetector
     from isthmus.service.predicting import ServedPredictor
     from isthmus.service.served import ServedAutoencoder

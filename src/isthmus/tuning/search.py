@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.beginning import begin
 from isthmus.estimators.inputs import gather, rows_at
 from isthmus.training.trainer import Trainer
 from isthmus.tuning import study as studies
@@ -161,7 +162,7 @@ def _count(X: Any) -> int:
 def _resolved(model: Autoencoder, X: Any) -> Any:
     """Return every part by name, as a fit would choose them."""
     probe = copied(model)
-    probe._begin(X, None)
+    begin(probe, X, None)
     return probe.parts_
 
 
