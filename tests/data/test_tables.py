@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from isthmus.data import read, stream, write
+from isthmus.data import blockwise, read, stream, write
 
 ROWS = np.array([[1.5, 2.0, -3.0], [4.0, 5.25, 6e-3]])
 
@@ -122,11 +122,12 @@ def test_gzip_booleans_and_a_number_that_appears_late(tmp_path):
     [
         ("", "is empty; give a table"),
         ("a,b\n", "has a header and no rows"),
-        ("a,b\n1,2\n3\n", "cannot read .*Expected 2 columns, got 1: 3; correct that line"),
+        ("a,b\n1,2\n3\n", "cannot read .*: line 3 has 1 cell and those before it 2: '3'; correct that line"),
+        ('a,b\n1,"2\n"\n\n3,4,5\n', "line 5 has 3 cells and those before it 2: '3,4,5'; correct that line"),
         ("a,b\n1,2\n1,-inf\n", r"1 infinite values in column 'b' \(first in row 2\)"),
         ("a,b\nx,2.5\ny,-inf\n", r"1 infinite values in column 'b' \(first in row 2\)"),
         ("a,a\n1,2\n", "two columns called 'a'; rename one"),
-        ("a,b\n1,2,3\n4,5,6\n", "names 2 columns and has 3; make them agree"),
+        ("a,b\n1,2,3\n4,5,6\n", "names 2 columns in line 1 and has 3; make them agree"),
     ],
 )
 def test_refusals(tmp_path, text, message):
@@ -168,6 +169,30 @@ def test_a_damaged_gzip_is_named(tmp_path):
         read(table(tmp_path, "1,2\n", "t.csv.gz"))
     with pytest.raises(ValueError, match=r"cannot read .*t.csv.gz': .*; give a readable table"):
         read(table(tmp_path, gzip.compress(b"1,2\n" * 99)[:-12], "t.csv.gz"))
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_names_of_columns_may_go_on_in_the_next_line(tmp_path, ending):
+    path = table(tmp_path, '"a\n(kg)",b,"c ""\n\nd"\n1,2,3\n4,5,6\n'.replace("\n", ending))
+    data = read(path)
+    assert data.names == ("a\n(kg)", "b", 'c "\n\nd')
+    assert data.X.tolist() == [[1, 2, 3], [4, 5, 6]]
+    (block,) = blockwise.blocks(path)
+    assert block.names == data.names and (data.X == block.X).all()
+    assert read(table(tmp_path, '5" pipe,"b\n1,2\n3,4\n')).names == ('5" pipe', "b")
+
+
+def test_a_text_table_of_any_ending_is_read_and_that_is_said(tmp_path, caplog):
+    path = table(tmp_path, "a;b\n1,5;x\n2;y\n", "adult.test")
+    assert read(path).table.to_pydict() == {"a": [1.5, 2], "b": ["x", "y"]}
+    assert "adult.test is read as a table of text" in caplog.text
+    assert blockwise.in_blocks(str(path)) and next(blockwise.blocks(path)).names == ("a", "b")
+
+
+@pytest.mark.parametrize("text", ["", "a, b\nb\nc, d, e\n", '{"a": 1, "b": 2}\n', "a,b\0\n1,2\n", "alone\n"])
+def test_what_is_no_table_stays_refused(tmp_path, text):
+    with pytest.raises(ValueError, match=r"ends in '.test', which is not readable"):
+        read(table(tmp_path, text, "adult.test"))
 
 
 def test_very_many_columns(tmp_path):

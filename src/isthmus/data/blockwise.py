@@ -88,8 +88,10 @@ def files(source: str | os.PathLike[str]) -> list[Place]:
 
 
 def kind(place: Place) -> str:
-    """Return the ending of a file, whether or not it is compressed."""
-    return place.suffix if place.suffix != ".gz" else Path(place.path.removesuffix(".gz")).suffix.lower()
+    """Return the ending of a file, whether or not it is compressed; that of csv where it says nothing of a table."""
+    ending = place.suffix if place.suffix != ".gz" else Path(place.path.removesuffix(".gz")).suffix.lower()
+    here = place.here if ending not in (*tables.TEXT, *tables.OTHER) else None
+    return ".csv" if here is not None and here.is_file() and tables.text_file(here) else ending
 
 
 def parts(data: Data, rows: int = ROWS) -> Iterator[Data]:

@@ -9,12 +9,16 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 # In the order of belief: a comma may be a decimal sign, a space part of a name.
 _DELIMITERS = ("\t", ";", "|", ",", " ")
-SEEN, DEEP = 1000, 20
+SEEN, DEEP, SNIFFED = 1000, 20, 1 << 16
+_ENDS = re.compile(r"\r\n|\n|\r")
+# A cell in quotes, two of which are one letter within it; and the start of one.
+_CELL = re.compile(r'((?:^|[\t;|,]) *)"[^"]*+(?:""[^"]*+)*+"')
+_START = re.compile(r'(?:^|[\t;|,]) *"')
 _MISSING = frozenset(["", "?", "-", "na", "n/a", "nan", "null", "none"])
 
 
@@ -50,25 +54,88 @@ def layout(path: Path) -> Layout:
         ValueError: The file is empty or cannot be read.
     """
     encoding, text = _head(path)
-    lines = re.split(r"\r\n|\n|\r", text)
-    filled = [number for number, line in enumerate(lines) if line.strip()]
-    if not filled:
+    records = list(islice(_records(_ENDS.split(text)), SEEN))
+    if not records:
         raise ValueError(f"{str(path)!r} is empty; give a table with at least one row")
+    start, end, first = records[0]
     # The line that numpy.savetxt writes above the values begins with a hash sign.
-    first = lines[filled[0]].removeprefix("# ").removeprefix("#")
-    second = lines[filled[1]] if len(filled) > 1 else ""
-    delimiter = _delimiter(first, second)
-    below = (lines[number] for number in filled[1:SEEN])
-    decimal = _decimal(below if second else [first], delimiter) if delimiter in ";\t|" else "."
+    first = first.removeprefix("# ").removeprefix("#")
+    below = [record for _, _, record in records[1:]]
+    delimiter = _delimiter(first, below[0] if below else "")
+    decimal = _decimal(below or [first], delimiter) if delimiter in ";\t|" else "."
     names = _fields(first, delimiter)
-    if not _names(names, [_fields(lines[number], delimiter) for number in filled[1:DEEP]], decimal):
-        return Layout(encoding, delimiter, decimal, None, filled[0], '"' in text)
-    return Layout(encoding, delimiter, decimal, tuple(names), filled[0] + 1, '"' in text)
+    if not _names(names, [_fields(record, delimiter) for record in below[: DEEP - 1]], decimal):
+        return Layout(encoding, delimiter, decimal, None, start, '"' in text)
+    return Layout(encoding, delimiter, decimal, tuple(names), end, '"' in text)
+
+
+def _records(lines: list[str]) -> Iterator[tuple[int, int, str]]:
+    """Give every row of a table that is not blank, with its first line's number and that of the one behind its last.
+
+    A cell in quotes may go on in the next lines, in the header too; of quotes that none closes soon, the line is a row.
+    """
+    start = 0
+    while start < len(lines):
+        end, record = start + 1, lines[start]
+        while _open(record) and end < min(len(lines), start + DEEP):
+            end, record = end + 1, f"{record}\n{lines[end]}"
+        if _open(record):
+            end, record = start + 1, lines[start]
+        if record.strip():
+            yield start, end, record
+        start = end
+
+
+def _open(line: str) -> bool:
+    """Tell whether a line ends within a cell in quotes; a quote elsewhere is a letter, as that of ``5" pipe``."""
+    return '"' in line and _START.search(_CELL.sub(r"\1", line)) is not None
 
 
 def values(path: Path, found: Layout) -> str:
     """Return the lines of values of a table that is not long, without the last one's end."""
-    return "\n".join(re.split(r"\r\n|\n|\r", _head(path)[1])[found.skip :]).strip("\r\n")
+    return "\n".join(_ENDS.split(_head(path)[1])[found.skip :]).strip("\r\n")
+
+
+def tabular(path: Path) -> bool:
+    """Tell whether a file, whatever its ending, is text in rows of as many cells, and of two or more."""
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            start = file.read(SNIFFED)
+        if b"\0" in start or start.lstrip()[:1] in (b"{", b"[", b"<"):  # JSON and mark-up have commas, too
+            return False
+        found = layout(path)
+    except (ValueError, OSError, EOFError, zlib.error):
+        return False
+    lines = _ENDS.split(start.decode(found.encoding, "ignore"))[found.skip :]
+    records = [record for _, _, record in islice(_records(lines), DEEP)]
+    # The last one is cut off where the file goes on.
+    counts = {len(_fields(record, found.delimiter)) for record in records[: -1 if len(start) == SNIFFED else None]}
+    return len(counts) == 1 and counts.pop() > 1
+
+
+def ragged(path: Path, found: Layout) -> str | None:
+    """Say which line has more or fewer cells than the first one of values; None where Arrow minds something else."""
+    encoding = "utf-8-sig" if found.encoding == "utf-8" else found.encoding
+    with (
+        told(path),
+        gzip.open(path, "rt", encoding=encoding) if path.suffix == ".gz" else path.open(encoding=encoding) as file,
+    ):
+        for _ in range(found.skip):
+            file.readline()
+        wanted, line = 0, found.skip + 1
+        rows = csv.reader(file, delimiter=found.delimiter)
+        try:
+            for row in rows:
+                wanted = wanted or len(row)
+                if row and len(row) != wanted:
+                    cells = f"{len(row)} {'cell' if len(row) == 1 else 'cells'}"
+                    text = found.delimiter.join(row)
+                    brief = text if len(text) <= 60 else f"{text[:57]}..."
+                    return f"line {line} has {cells} and those before it {wanted}: {brief!r}"
+                line = found.skip + rows.line_num + 1
+        except csv.Error:
+            return None
+    return None
 
 
 def is_number(field: str, decimal: str = ".") -> bool:

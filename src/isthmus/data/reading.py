@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,6 +17,7 @@ from isthmus.data.parquetfiles import PARQUET
 from isthmus.data.record import Data
 from isthmus.data.together import of_rows, read_together
 
+LOG = logging.getLogger("isthmus.data")
 KINDS = (
     "csv, tsv, txt, data (also .gz), parquet, npy, npz, idx, zarr, a picture, a folder of pictures, idx or Parquet "
     "files, a pattern of files, or a URL"
@@ -39,7 +41,8 @@ def read(
     them, a folder of Parquet files, an array of zarr, or one of the built-in sets ``digits``, ``mnist``,
     ``fashion-mnist`` (``mnist:test`` for the test part). A built-in set wins over a file of its name; write ``./mnist``
     for the file. A pattern (``rows/*.csv``) stands for all files that match, and a URL (``s3://bucket/rows.csv``) for
-    what a store has, as for :func:`isthmus.data.stream`.
+    what a store has, as for :func:`isthmus.data.stream`. A file of another ending whose content is text in rows of as
+    many cells is read as csv, which is logged.
 
     Complete numbers become an array, ``X``. A csv or Parquet file that holds more (text, dates, missing cells), or an
     npy or npz file with NaN in its rows, becomes an Arrow ``table``, whose columns are called x0, x1, ... by their
@@ -108,7 +111,9 @@ def _file(
         _only(str(path), label=label, drop=drop)
         return Data(images.stack([path], size), source=str(path), itemsize=1)
     _only(str(path), size=size)
-    if suffix in tables.TEXT:
+    if tables.text_file(path):
+        if suffix not in tables.TEXT:
+            LOG.warning("%s is read as a table of text, as csv files are; its ending does not say what it is", path)
         return tables.read_csv(path, label, drop, limit, types)
     if suffix in PARQUET:
         return tables.read_parquet(path, label, drop, limit, types)

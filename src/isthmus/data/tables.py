@@ -11,12 +11,21 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.cells import cleaned, conformed, is_text, settled
-from isthmus.data.csvlayout import Layout, is_number, layout, told, values
+from isthmus.data.csvlayout import Layout, is_number, layout, ragged, tabular, told, values
+from isthmus.data.idx import is_idx
 from isthmus.data.parquetfiles import Where, first_rows, parquet_file, reading
 from isthmus.data.record import Array, Data, refuse_infinite
 
 TEXT = frozenset([".csv", ".tsv", ".txt", ".data"])
+# Endings of other kinds, which are asked no further.
+OTHER = frozenset([".parquet", ".pq", ".npy", ".npz", ".zarr"])
 Types = Mapping[str, Any]
+
+
+def text_file(path: Path) -> bool:
+    """Tell whether a file is a text table: by its ending, or by its content where that says nothing."""
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    return suffix in TEXT or (suffix not in OTHER and path.is_file() and not is_idx(path) and tabular(path))
 
 
 def read_csv(path: Path, label: str | None, drop: Sequence[str], limit: int | None, types: Types | None) -> Data:
@@ -38,7 +47,10 @@ def csv_rows(
     table = cleaned(table, found.decimal)
     names = found.header or tuple(str(i) for i in range(table.num_columns))
     if len(names) != table.num_columns:
-        raise ValueError(f"{str(path)!r} names {len(names)} columns and has {table.num_columns}; make them agree")
+        where = f" in line {found.skip}" if found.skip else ""
+        raise ValueError(
+            f"{str(path)!r} names {len(names)} columns{where} and has {table.num_columns}; make them agree"
+        )
     index = [0] if found.header and not names[0] and len(names) > 1 else []
     return _data(table, names, path, label, drop, limit, index, found.header is not None, types)
 
@@ -91,7 +103,8 @@ def arrow_csv(path: Path, found: Layout, types: Types, source: Any = None) -> An
             return pc.read_csv(path if source is None else source, read, parse, convert)
     except pa.ArrowInvalid as error:
         if "Empty CSV" not in str(error):
-            raise ValueError(f"cannot read {str(path)!r} as a table: {_line(error)}; correct that line") from error
+            why = ragged(path, layout(path)) or _line(error)
+            raise ValueError(f"cannot read {str(path)!r} as a table: {why}; correct that line") from error
         line = values(path, found)
         if not line:
             raise ValueError(f"{str(path)!r} has a header and no rows; give at least one row") from error
