@@ -185,6 +185,17 @@ def test_mistakes_are_told_in_one_line(arguments, words, orders, model, shell, t
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_bad_row_is_named_by_its_number_in_the_file(model, orders, shell, tmp_path, monkeypatch):
+    lines = orders.read_text(encoding="utf-8").splitlines()
+    monkeypatch.setattr(blockwise.blocks, "__kwdefaults__", {**blockwise.blocks.__kwdefaults__, "rows": 32})
+    for cell, words in (("1e200", "'amount' is 1e+200 in row 101;"), ("-inf", "'amount' (first in row 101)")):
+        name, customer, ordered, _, group = lines[101].replace(", ", "~ ").split(",")
+        bad = [*lines[:101], ",".join([name, customer.replace("~", ","), ordered, cell, group]), *lines[102:]]
+        (tmp_path / "bad.csv").write_text("\n".join(bad) + "\n", encoding="utf-8")
+        done = shell("score", model, tmp_path / "bad.csv", "-o", tmp_path / "scored.csv")
+        assert done.code == 2 and words in done.err, done.err
+
+
 def test_discoveries_need_a_detector(shell, tmp_path):
     (tmp_path / "t.csv").write_text("\n".join(f"{i},{i * i}" for i in range(40)))
     shell(

@@ -285,7 +285,7 @@ REFUSED = [
     (("evaluate", "MODEL", "NEW"), "no labels to compare|'group', which is not there|--label COLUMN"),
     (("evaluate", "MODEL", "DATA", "--draws", "5"), "--draws is for the likelihood"),
     (("explain", "MODEL", "DATA", "--row", "500"), "has 160 rows, and --row 500 is none of them"),
-    (("explain", "MODEL", "DATA", "--row", "0"), "--row 0 is none of them; count from 1"),
+    (("explain", "MODEL", "DATA", "--row", "0"), "--row 0 is no row: rows count from 1"),
     (("explain", "MODEL", "DATA", "--against", "rch"), "--against 'rch' is no class|did you mean 'rich'"),
     (("explain", "MODEL", "DATA", "-o", "x.jpg"), "no name of a picture"),
     (("explain", "REGRESSOR", "DATA", "--against", "1"), "the model predicts numbers"),

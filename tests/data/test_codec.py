@@ -147,7 +147,7 @@ def test_a_schema_that_does_not_fit_is_refused(schema, message):
         (X.assign(c=pd.Timestamp("2020-01-01")), "column 'c' was numbers in the fit and is dates now"),
         (X.to_numpy()[:, :2], "X has 2 features, but the fit had 3"),
         (X.to_numpy()[:, [1, 0, 2]], "column 'b' was text in the fit and is numbers now"),
-        (X.assign(d=np.inf), "column 'd' is infinite in row 0"),
+        (X.assign(d=np.inf), r"column 'd' is infinite in row 0 \(from 0\)"),
         (X.iloc[:0], "without rows"),
     ],
 )

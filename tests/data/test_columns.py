@@ -119,7 +119,7 @@ def test_whole_numbers_come_back_to_the_last_digit(values):
 
 
 def test_numbers_that_cannot_be_scaled_are_refused():
-    with pytest.raises(ValueError, match="column 'c' is infinite in row 1; give NaN"):
+    with pytest.raises(ValueError, match=r"column 'c' is infinite in row 1 \(from 0\); give NaN"):
         Facts.of("c", np.array([1.0, np.inf]))
     with pytest.raises(ValueError, match=r"column 'c' is 1e\+200 in row 0"):
         Facts.of("c", np.array([1e200, 1.0]))
@@ -215,7 +215,7 @@ def test_whole_numbers_beyond_float64_are_levels_too():
         (Number(), ["a"], "declared as number, but holds text or truth values"),
         (Number(), [dt.date(2020, 1, 1)], "declared as number, but holds dates"),
         (Date(), [1, 2], "declared as date, but holds int64"),
-        (Date(), ["2020-01-01", "soon"], "holds 'soon' in row 1, which is no date like 2024-12-31"),
+        (Date(), ["2020-01-01", "soon"], r"holds 'soon' in row 1 \(from 0\), which is no date like 2024-12-31"),
         (Date("%d.%m.%Y"), ["31.02.2020"], r"no date of the form '%d.%m.%Y'"),
     ],
 )
@@ -239,7 +239,7 @@ def test_a_bucket_comes_back_as_its_most_frequent_text_also_of_very_many():
 @pytest.mark.parametrize(("value", "reason"), [(-1.0, "holds -1"), (0.5, r"holds 0\.5")])
 def test_what_is_no_count_is_refused_in_use(value, reason):
     codec, _ = encoded(Count(), pa.array([1, 2, 3]))
-    with pytest.raises(ValueError, match=f"column 'c' counts, but row 1 {reason}"):
+    with pytest.raises(ValueError, match=rf"column 'c' counts, but row 1 \(from 0\) {reason}"):
         encoded(None, np.array([np.nan, value]), codec)
 
 

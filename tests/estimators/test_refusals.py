@@ -70,7 +70,7 @@ DATA = {
     "text in an array": (
         np.where(np.arange(8) == 5, "high", X.astype(str)),
         "column 5",
-        "row 0 holds",
+        "row 0 (from 0) holds",
         "'high'",
         "encode",
     ),
@@ -213,7 +213,11 @@ def test_data_that_cannot_occur_in_use():
     model = quick(likelihood=Bernoulli()).fit(pd.DataFrame(unit_rows(), columns=NAMES))
     other = pd.DataFrame(unit_rows(), columns=NAMES)
     other.loc[7, "d"] = 1.25
-    refused(lambda: model.score(other), "column 'd' holds 1.25 (row 7)", "scale the data into [0, 1] or use Normal()")
+    refused(
+        lambda: model.score(other),
+        "column 'd' holds 1.25 in row 7 (from 0);",
+        "scale the data into [0, 1] or use Normal()",
+    )
 
 
 @pytest.mark.parametrize(

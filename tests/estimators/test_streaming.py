@@ -135,7 +135,7 @@ def test_a_likelihood_is_chosen_by_all_rows(tmp_path):
     assert quick(likelihood=Categorical()).fit(opened).parts_.likelihood == Categorical(3)
     ink[237, 3] = 0.5
     np.save(tmp_path / "x.npy", ink)
-    with pytest.raises(ValueError, match=r"Poisson needs .* column 3 holds 0.5 \(row 238 of .*x.npy'\)"):
+    with pytest.raises(ValueError, match=r"Poisson needs .* column 3 holds 0.5 in row 238 of .*x.npy'"):
         quick(likelihood=Poisson()).fit(opened)
 
 

@@ -179,9 +179,9 @@ def test_no_rows_have_no_p_values():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match=r"scores has 1 NaN \(first in row 2\), .* leave out these rows"):
+    with pytest.raises(ValueError, match=r"scores has 1 NaN, first in row 1 \(from 0\), .* leave out these rows"):
         p_values(np.array([0.0, np.nan]), np.ones(3))
-    with pytest.raises(ValueError, match=r"calibration has 2 NaN \(first in row 1\)"):
+    with pytest.raises(ValueError, match=r"calibration has 2 NaN, first in row 0 \(from 0\)"):
         threshold(np.array([np.nan, np.nan]), 0.1)
     with pytest.raises(ValueError, match="calibration has no scores; give those of normal rows"):
         p_values(np.ones(3), np.empty(0))

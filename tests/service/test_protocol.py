@@ -88,7 +88,7 @@ def wrong(**changes):
         ({"inputs": wrong(shape=[10**30, 8])}, "rows are asked for at once"),
         ({"inputs": wrong(datatype="BYTES")}, "the datatype of 'rows'"),
         ({"inputs": wrong(data=["x"] * 8)}, "give a number"),
-        ({"inputs": wrong(data=[None] * 8)}, "row 0 has null for 'x0'"),
+        ({"inputs": wrong(data=[None] * 8)}, "rows[0] has null for 'x0'"),
         ({"inputs": wrong(data=[10**400] * 8)}, "very many digits"),
         ({"inputs": wrong(), "outputs": [{"name": "scores"}]}, "did you mean 'score'"),
         ({"inputs": wrong(), "id": 3}, "'id' is 3"),

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { Column } from "../src/contract";
-import { cellText, dateText, percent, short } from "../src/lib/cells";
+import type { Column, Data } from "../src/contract";
+import { cellText, dateText, percent, rowNumber, rowTitle, short } from "../src/lib/cells";
 
 const column = (more: Partial<Column>): Column => ({
   name: "x",
@@ -45,4 +45,10 @@ test("short numbers", () => {
     "0", "3.14", "12,346", "0.00021", "1.20e−9", "−7", "–", "–", "∞",
   ]);
   expect([0, 0.00001, 0.012, 0.5].map(percent)).toEqual(["0 %", "<0.01 %", "1.2 %", "50 %"]);
+});
+
+test("rows count from 1, as in the shell and in spreadsheets", () => {
+  const data = { kind: "table" } as Data;
+  expect([rowNumber(null, 0), rowNumber([7, 3], 1)]).toEqual([1, 4]);
+  expect([rowTitle(data, [7, 3], 0), rowTitle({ ...data, kind: "series" }, null, 2)]).toEqual(["row 8", "moment 3"]);
 });

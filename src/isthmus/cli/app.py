@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from cyclopts import App, CycloptsError
 
 import isthmus
+from isthmus.atrow import AtRow
 from isthmus.cli.benching import bench
 from isthmus.cli.coding import encode, reconstruct, sample
 from isthmus.cli.concepts import concepts
@@ -98,7 +99,12 @@ def run(tokens: Sequence[str]) -> int:
     except (MemoryError, RuntimeError) as error:
         return complain(without_memory(error) or str(error))
     except (ValueError, OSError, ImportError) as error:
-        return complain(str(error))
+        return complain(told(error))
+
+
+def told(error: object) -> str:
+    """Say what an error or a warning says; rows of files are counted from 1."""
+    return error.in_file() if isinstance(error, AtRow) else str(error)
 
 
 def without_memory(error: Exception) -> str | None:
@@ -135,7 +141,7 @@ def told_plainly() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default", UserWarning)
-            warnings.showwarning = lambda message, *_, **__: print(f"isthmus: {message}", file=sys.stderr)
+            warnings.showwarning = lambda message, *_, **__: print(f"isthmus: {told(message)}", file=sys.stderr)
             yield
     finally:
         log.removeHandler(handler)

@@ -43,10 +43,13 @@ def explain(
     """
     if out is not None and out.suffix.lower() != ".png":
         raise ValueError(f"{str(out)!r} is no name of a picture; write for example -o row.png")
+    if row < 1:
+        raise ValueError(f"--row {row} is no row: rows count from 1, and the first one is --row 1")
     fitted = self_explaining(model)
-    given = read(fitted, data, replace(reading, limit=max(row, 1) if reading.limit is None else reading.limit))
-    if not 1 <= row <= len(given):
-        raise ValueError(f"{data} has {len(given):,} rows, and --row {row} is none of them; count from 1")
+    given = read(fitted, data, replace(reading, limit=row if reading.limit is None else reading.limit))
+    if row > len(given):
+        many = f"{len(given):,} {'row' if len(given) == 1 else 'rows'}"
+        raise ValueError(f"{data} has {many}, and --row {row} is none of them; count from 1")
     X = taken(fitted, rows.some(given, [row - 1]))
     label = None if against is None else class_of(fitted, against)
     told = fitted.explain(X, label).gap()

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from isthmus.atrow import RowError
 from isthmus.cluster import parts
 from isthmus.cluster.connection import connected, library
 from isthmus.cluster.parts import Part
@@ -114,7 +115,8 @@ class Scorer:
                 try:
                     found = score_batches(self.model, block.arrow, per_column=self.settings.per_column)
                 except ValueError as error:
-                    raise ValueError(f"{part.source!r}, rows {row} to {row + len(block) - 1}: {error}") from None
+                    why = error.later(row - 1).in_file() if isinstance(error, RowError) else error
+                    raise ValueError(f"{part.source!r}, rows {row} to {row + len(block) - 1}: {why}") from None
                 if block.index is not None:
                     found = found.add_column(0, "__index_level_0__", pa.array(block.index.tolist()))
                 found = found.add_column(0, ROW, pa.array(range(row, row + len(block)), pa.int64()))

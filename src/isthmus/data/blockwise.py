@@ -7,10 +7,12 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from isthmus.atrow import RowError
 from isthmus.data import places, tables
 from isthmus.data.csvlayout import Layout, layout, told
 from isthmus.data.parquetfiles import PARQUET, parquet_file, reading
@@ -45,8 +47,12 @@ def blocks(
     """
     for place in files(source):
         if place.suffix in PARQUET:
+            before = 0
             for table in _parquet(place, rows):
-                yield tables.parquet_rows(table, place, label, drop, None, types)
+                with _after(before):
+                    data = tables.parquet_rows(table, place, label, drop, None, types)
+                yield data
+                before += table.num_rows
         elif kind(place) in tables.TEXT:
             with place.local() as path:
                 yield from _text(path, label, drop, types, rows)
@@ -61,11 +67,23 @@ def _text(
     path: Path, label: str | None, drop: Sequence[str], types: Mapping[str, Any] | None, rows: int
 ) -> Iterator[Data]:
     found = layout(path)
-    inner = replace(found, skip=0, encoding="utf-8")
+    inner, before = replace(found, skip=0, encoding="utf-8"), 0
     for lines in _lines(path, found):
         table = tables.arrow_csv(path, inner, types or {}, io.BytesIO(lines.encode()))
         for start in range(0, table.num_rows, rows):
-            yield tables.csv_rows(table.slice(start, rows), inner, path, label, drop, None, types)
+            with _after(before + start):
+                block = tables.csv_rows(table.slice(start, rows), inner, path, label, drop, None, types)
+            yield block
+        before += table.num_rows
+
+
+@contextmanager
+def _after(rows: int) -> Iterator[None]:
+    """Count the row of a refusal behind so many."""
+    try:
+        yield
+    except RowError as error:
+        raise error.later(rows) from None
 
 
 def in_blocks(source: str) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NoReturn, Self
 
 import numpy as np
 
+from isthmus.atrow import RowError, called, labels_of
 from isthmus.data.columns import Codec
 from isthmus.data.columns.facts import Facts
 from isthmus.data.frames import Frame, framed
@@ -27,9 +29,20 @@ def facts_of(frame: Frame, schema: Schema | None = None) -> dict[str, Facts]:
     """
     kinds = declared(frame.names, schema)
     found = {}
-    for name, values in frame.columns():
-        found[name] = kinds[name].facts(name, values) if name in kinds else Facts.of(name, values)
+    with _labelled(frame):
+        for name, values in frame.columns():
+            found[name] = kinds[name].facts(name, values) if name in kinds else Facts.of(name, values)
     return found
+
+
+@contextmanager
+def _labelled(frame: Frame) -> Iterator[None]:
+    """Call the row of a refusal by its label, where the frame has such."""
+    try:
+        yield
+    except RowError as error:
+        labels = labels_of(frame.native)
+        raise (error if labels is None else error.named(called(error.row, labels))) from None
 
 
 def joined(a: Mapping[str, Facts], b: Mapping[str, Facts]) -> dict[str, Facts]:
@@ -126,8 +139,9 @@ class TableCodec:
         """
         frame = self._framed(X)
         out = np.empty((frame.rows, len(self.variables)))
-        for codec, place, (_, values) in zip(self.columns, self.slices, frame.columns(), strict=True):
-            codec.encode(values, out[:, place])
+        with _labelled(frame):
+            for codec, place, (_, values) in zip(self.columns, self.slices, frame.columns(), strict=True):
+                codec.encode(values, out[:, place])
         return out
 
     def cells(self, X: Any) -> Array:
@@ -138,12 +152,15 @@ class TableCodec:
         Raises:
             ValueError: other columns than those of the fit, or values that they cannot hold.
         """
-        columns = zip(self.columns, self._framed(X).columns(), strict=True)
-        return np.stack([codec.cells(values) for codec, (_, values) in columns], 1)
+        frame = self._framed(X)
+        with _labelled(frame):
+            columns = zip(self.columns, frame.columns(), strict=True)
+            return np.stack([codec.cells(values) for codec, (_, values) in columns], 1)
 
     def _framed(self, X: Any) -> Frame:
         frame = framed(X)
-        self._refuse_drift(frame)
+        with _labelled(frame):
+            self._refuse_drift(frame)
         return frame
 
     def decode(self, U: Array, like: Any = None) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.atrow import FileRowError
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -147,5 +149,5 @@ def refuse_infinite(values: Array, name: str, source: str) -> None:
     """Raise a ValueError where a column holds infinite numbers; it may have holes."""
     bad = np.isinf(values)
     if bad.any():
-        told = _hole(np.where(bad, values, 0.0), bad, name)
-        raise ValueError(f"{source!r} has {told}; fill in or leave out these rows or columns")
+        before = f"{source!r} has {int(bad.sum())} infinite values in column {name!r} (first in "
+        raise FileRowError(before, int(bad.argmax()), "); fill in or leave out these rows or columns")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.atrow import FileRowError
 from isthmus.data.cells import cleaned, conformed, is_text, settled
 from isthmus.data.csvlayout import Layout, is_number, layout, ragged, tabular, told, values
 from isthmus.data.idx import is_idx
@@ -285,8 +286,8 @@ def not_numbers(column: Any) -> str | None:
 def _labels(column: Any, name: str, path: Where) -> Array:
     if column.null_count:
         values = column.to_pylist()
-        row = values.index(None) + 1
-        raise ValueError(f"{str(path)!r} has no label in row {row} (column {name!r}); fill in or leave out such rows")
+        after = f" (column {name!r}); fill in or leave out such rows"
+        raise FileRowError(f"{str(path)!r} has no label in ", values.index(None), after)
     values = column.to_pylist()
     return np.asarray([v.strip() if isinstance(v, str) else v for v in values])
 

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from isthmus.atrow import labels_of
 from isthmus.displays.curves import wide
 from isthmus.displays.folder import write
 from isthmus.displays.look import INKS, Array, Look, Picture, look_of, panels, plain, shortened
@@ -31,7 +32,7 @@ class ContributionsDisplay:
     Args:
         explanation: of the rows that are drawn.
         look: how a row of pictures or signals is drawn; None for a table.
-        rows: what the rows are called.
+        rows: what the rows are called; their positions from 0 if None.
 
     Attributes:
         figure_, axes_: the figure, and its axes: (rows, 1) for tables, (2, rows) else.
@@ -64,7 +65,8 @@ class ContributionsDisplay:
         order = np.argsort(-detector.anomaly_score(X), kind="stable")[:count]
         some = taken(X, order)
         look = None if len(shape) == 1 else look_of(shape, np.asarray(some, dtype=np.float64))
-        called = order if rows is None else np.asarray(rows)[order]
+        known = labels_of(X) if rows is None else rows
+        called = order if known is None else np.asarray(known)[order]
         return cls(detector.explain(some), look, called.tolist()).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:

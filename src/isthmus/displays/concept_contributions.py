@@ -41,7 +41,7 @@ class ConceptContributionsDisplay:
         explanation: of the rows that are drawn.
         rows: the rows, to be drawn beside the bars.
         beside: what concepts look like.
-        called: what the rows are called; their numbers from 0 if None.
+        called: what the rows are called; their labels, else their positions from 0, if None.
         labels: what the rows really are, where that is known.
 
     Attributes:
@@ -68,6 +68,7 @@ class ConceptContributionsDisplay:
     ) -> None:
         """Keep what is drawn."""
         self.explanation, self.rows, self.beside, self.labels = explanation, rows, beside, labels
+        called = explanation.labels if called is None else called
         self.called = list(range(len(explanation.logits))) if called is None else list(called)
 
     @classmethod

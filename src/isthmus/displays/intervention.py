@@ -34,7 +34,7 @@ class InterventionDisplay:
         intervention: what ``intervene`` or ``counterfactual`` returned.
         before, after: the decoded rows, as they are drawn.
         moved: (rows, columns): how far each column of a table moves.
-        called: what the rows are called; their numbers from 0 if None.
+        called: what the rows are called; their labels, else their positions from 0, if None.
 
     Attributes:
         figure_, axes_: the figure, and its axes with probabilities (rows,).
@@ -59,6 +59,7 @@ class InterventionDisplay:
     ) -> None:
         """Keep what is drawn."""
         self.intervention, self.before, self.after, self.moved = intervention, before, after, moved
+        called = intervention.labels if called is None else called
         self.called = list(range(len(intervention.logits_before))) if called is None else list(called)
 
     @classmethod

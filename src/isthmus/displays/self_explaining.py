@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isthmus.atrow import labels_of
 from isthmus.displays.anomaly import taken
 from isthmus.displays.audit import AuditDisplay
 from isthmus.displays.concept_contributions import ConceptContributionsDisplay
@@ -47,6 +48,7 @@ def self_explaining_figures(
     labels: Array = np.asarray(y)
     # One of each class in turn; of a regressor rows along X.
     some = picked(len(labels), labels if hasattr(model, "classes_") else None, SHOWN)
-    called = (some if rows is None else np.asarray(rows)[some]).tolist()
+    known = labels_of(X) if rows is None else rows
+    called = (some if known is None else np.asarray(known)[some]).tolist()
     shown = ConceptContributionsDisplay.from_estimator(model, taken(X, some), y=labels[some], rows=called)
     return [*drawn, write(shown, folder / "contributions.png")]

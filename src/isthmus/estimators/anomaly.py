@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.architecture import Architecture
 from isthmus.architecture.dense import Dense
+from isthmus.atrow import labels_of
 from isthmus.bottleneck.plain import Overcomplete
 from isthmus.corruption.noise import Hiding, NoiseLevels
 from isthmus.estimators import plan
@@ -281,7 +282,7 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
     def explain(self, X: Any) -> Explanation:
         """Return why rows score as they do: what each column adds, what was expected there, rows most like them."""
         X = gather(X)
-        return explained(self, self._read(X), self.reading_.values(X))
+        return explained(self, self._read(X), self.reading_.values(X), labels=labels_of(X))
 
     def save(self, path: str | Path) -> Path:
         """Write the detector to a folder: ``model.json`` and ``weights.safetensors``; ``isthmus.load`` reads it.

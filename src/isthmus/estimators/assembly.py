@@ -12,6 +12,7 @@ import numpy as np
 
 from isthmus.architecture import Architecture
 from isthmus.architecture.dense import Dense
+from isthmus.atrow import RowError
 from isthmus.bottleneck import Bottleneck
 from isthmus.bottleneck.plain import Undercomplete
 from isthmus.corruption import Clean, Corruption
@@ -188,11 +189,11 @@ def refuse_unsupported(
     names: Any,
     *,
     chosen: bool = False,
-    where: Callable[[int], str] = "row {}".format,
+    where: Callable[[int], str] | None = None,
 ) -> None:
     """Refuse data that cannot occur under the likelihood, naming the column; ``chosen`` says that data chose it.
 
-    ``where`` says how a row of ``x`` is called.
+    ``where`` says how a row of ``x`` is called, where that is no position.
 
     Raises:
         ValueError: an entry outside the support.
@@ -204,9 +205,11 @@ def refuse_unsupported(
     row, column = np.argwhere(~likelihood.supports(tensor(x[start : start + BLOCK])).numpy())[0]
     row += start
     label = repr(str(names[column])) if names is not None else str(column)
-    raise ValueError(
-        f"{type(likelihood).__name__} needs {likelihood.support}, but column {label} holds {x[row, column]:g} "
-        f"({where(int(row))}); {likelihood.remedy}{CHOSEN if chosen else ''}"
+    raise RowError(
+        f"{type(likelihood).__name__} needs {likelihood.support}, but column {label} holds {x[row, column]:g} in ",
+        int(row),
+        f"; {likelihood.remedy}{CHOSEN if chosen else ''}",
+        "" if where is None else where(int(row)),
     )
 
 

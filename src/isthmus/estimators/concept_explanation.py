@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isthmus.atrow import called
 from isthmus.estimators.inputs import Array
 from isthmus.explain.words import brief
 
@@ -35,6 +36,7 @@ class ConceptExplanation:
         prototypes: (concepts, 8): numbers of the training rows in which each concept is strongest.
         stability: (rows,): the largest ||theta(x) - theta(x')|| / ||h(x) - h(x')|| over neighbours x' of the row; NaN
             where it was not measured.
+        labels: what the data frame of the rows calls them, where that is more than their positions; else None.
     """
 
     concepts: Array
@@ -48,6 +50,7 @@ class ConceptExplanation:
     names: tuple[str, ...]
     prototypes: Array
     stability: Array
+    labels: Any = None
 
     @property
     def against(self) -> bool:
@@ -94,13 +97,13 @@ class ConceptExplanation:
         return told
 
     def __str__(self) -> str:
-        """Print every row with its reasons."""
+        """Print every row with its reasons: by its label in a data frame, else by its position, which counts from 0."""
         return "\n".join(line for row in range(len(self.logits)) for line in self._lines(row))
 
     def _lines(self, row: int) -> Sequence[str]:
         if self.classes or len(self.outputs) == 1:
-            return [f"row {row}: {self.total(row)}", *(f"  {reason}" for reason in self.reasons(row))]
-        lines = [f"row {row}:"]
+            return [f"{called(row, self.labels)}: {self.total(row)}", *(f"  {reason}" for reason in self.reasons(row))]
+        lines = [f"{called(row, self.labels)}:"]
         for output, name in enumerate(self.outputs):
             lines.append(f"  {name} {self.logits[row, output]:.4g}")
             lines += [f"    {reason}" for reason in self.reasons(row, output=output)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isthmus.atrow import called
 from isthmus.estimators.inputs import Array
 from isthmus.estimators.members import Members
 from isthmus.explain.words import brief
@@ -32,6 +33,7 @@ class Explanation:
         neighbours: (rows, 3): numbers of the training rows most like each, among those that are like most.
         p_value: (rows,).
         shape: the shape of one row: (columns,), or that of a picture.
+        labels: what the data frame of the rows calls them, where that is more than their positions; else None.
     """
 
     score: Array
@@ -44,6 +46,7 @@ class Explanation:
     neighbours: Array
     p_value: Array
     shape: tuple[int, ...]
+    labels: Any = None
 
     @property
     def maps(self) -> Array:
@@ -72,15 +75,17 @@ class Explanation:
         return f"{self.columns[column]} is {there}, expected {wanted}{between}"
 
     def __str__(self) -> str:
-        """Print every row with its reasons."""
+        """Print every row with its reasons: by its label in a data frame, else by its position, which counts from 0."""
         lines = []
         for row, score in enumerate(self.score):
-            lines.append(f"row {row}: score {score:.3g}, p {self.p_value[row]:.3g}")
+            lines.append(f"{called(row, self.labels)}: score {score:.3g}, p {self.p_value[row]:.3g}")
             lines += [f"  {reason}" for reason in self.reasons(row)]
         return "\n".join(lines)
 
 
-def explained(detector: AnomalyDetector, x: Array, values: Array, most: int | None = None) -> Explanation:
+def explained(
+    detector: AnomalyDetector, x: Array, values: Array, most: int | None = None, labels: Any = None
+) -> Explanation:
     """Explain the scores of rows, which are ``x`` as variables and ``values`` as objects.
 
     With ``most``, expectations are found for so many columns of each row only, those that add most, and no neighbours:
@@ -102,6 +107,7 @@ def explained(detector: AnomalyDetector, x: Array, values: Array, most: int | No
         neighbours=reading.nearest(x, known, detector.known_),
         p_value=detector._p_values(contributions, alone),
         shape=reading.given,
+        labels=labels,
     )
 
 

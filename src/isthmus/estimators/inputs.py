@@ -12,6 +12,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 
+from isthmus.atrow import RowError
 from isthmus.data.streams import Stream
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -161,7 +162,9 @@ def _refuse_words(X: Array, remedy: str) -> None:
     for column in range(X.shape[1]):
         for row, cell in enumerate(X[:, column]):
             if isinstance(cell, (str, bytes)) and not _reads_as_number(cell):
-                raise ValueError(f"could not convert column {column} to numbers: row {row} holds {cell!r}; {remedy}")
+                raise RowError(
+                    f"could not convert column {column} to numbers: ", row, f" holds {str(cell)!r}; {remedy}"
+                )
 
 
 def _reads_as_number(cell: str | bytes) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isthmus.atrow import called
 from isthmus.component import suggest
 from isthmus.estimators.concept_explanation import concept_names, output_names, per_row, places, ranked
 from isthmus.estimators.inputs import Array
@@ -30,6 +31,7 @@ class Intervention:
         names: names of the concepts.
         concepts_before, concepts_after: (rows, concepts).
         decoded_before, decoded_after: what the autoencoder makes of both, as X was given.
+        labels: what the data frame of the rows calls them, where that is more than their positions; else None.
     """
 
     logits_before: Array
@@ -41,6 +43,7 @@ class Intervention:
     concepts_after: Array
     decoded_before: Any
     decoded_after: Any
+    labels: Any = field(default=None, kw_only=True)
 
     @property
     def flipped(self) -> Array:
@@ -67,8 +70,8 @@ class Intervention:
         return np.asarray(self.concepts_after - self.concepts_before)
 
     def __str__(self) -> str:
-        """Print every row with the concepts that changed and what that does."""
-        return "\n".join(f"row {row}: {self.told(row)}" for row in range(len(self.logits_before)))
+        """Print every row, by its label or else its position, with the concepts that changed and what that does."""
+        return "\n".join(f"{called(row, self.labels)}: {self.told(row)}" for row in range(len(self.logits_before)))
 
     def told(self, row: int, most: int = 3) -> str:
         """Say which concepts of a row changed, those that changed most first, and what that does to the prediction."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 from sklearn.utils import compute_class_weight
 
 from isthmus.architecture import Architecture
+from isthmus.atrow import labels_of
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.inputs import Array, gather, row_weights
 from isthmus.estimators.interventions import Counterfactual, counterfactual
@@ -116,7 +118,7 @@ class SelfExplainingClassifier(ClassifierOnCode, SelfExplainingEstimator):
             X: rows.
             target: the class wanted, or one per row; None is the one that comes next.
         """
-        return counterfactual(self, self._checked(X), target)
+        return replace(counterfactual(self, self._checked(X), target), labels=labels_of(X))
 
     def _weights(self, sample_weight: Any, labels: Array, x: Array) -> Array | None:
         """Return weights of rows, by their class too."""

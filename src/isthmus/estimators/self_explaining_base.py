@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.architecture import Architecture
 from isthmus.architecture.conv import Conv
 from isthmus.architecture.dense import Dense
+from isthmus.atrow import labels_of
 from isthmus.estimators.assembly import part_of
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.concept_explanation import ConceptExplanation, explained
@@ -156,7 +157,7 @@ class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
             probes: how many neighbours of each row the stability is measured with; 0 leaves it out.
             eps: how far these may be, in standard deviations of each column.
         """
-        return explained(self, self._checked(X), against, probes, eps)
+        return replace(explained(self, self._checked(X), against, probes, eps), labels=labels_of(X))
 
     def intervene(self, X: Any, concepts: Mapping[Any, Any]) -> Intervention:
         """Set concepts to values, and predict and decode what changes.
@@ -165,7 +166,7 @@ class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
             X: rows.
             concepts: a value, or one per row, by the number or name of the concept.
         """
-        return intervened(self, self._checked(X), concepts)
+        return replace(intervened(self, self._checked(X), concepts), labels=labels_of(X))
 
     def audit(self, X: Any, y: Any, *, train: Any = None, refits: int = 0, eps: float = 0.1) -> Audit:
         """Say what an honest reader needs: baselines, leakage, faithfulness, completeness, stability, and a verdict.

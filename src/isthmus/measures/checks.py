@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.atrow import RowError
 from isthmus.measures.reconstruction import Array
 
 
@@ -32,7 +33,7 @@ def finite(values: Array, name: str) -> Array:
     """
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         row = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise ValueError(f"{name} have a number that is not finite, first in row {row}; leave such rows out")
+        raise RowError(f"{name} have a number that is not finite, first in ", row, "; leave such rows out")
     return values
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from isthmus.atrow import RowError
 from isthmus.measures.reconstruction import Array
 
 
@@ -172,8 +173,8 @@ def _checked(values: Array, name: str) -> Array:
         raise ValueError(f"{name} of shape {checked.shape} must have one number per row; give an array of (rows,)")
     missing = np.flatnonzero(np.isnan(checked))
     if missing.size:
-        where = f"{missing.size} NaN (first in row {missing[0] + 1})"
-        raise ValueError(f"{name} has {where}, which is neither high nor low; leave out these rows")
+        after = ", which is neither high nor low; leave out these rows"
+        raise RowError(f"{name} has {missing.size} NaN, first in ", missing[0], after)
     return checked
 
 

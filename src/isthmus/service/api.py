@@ -15,7 +15,7 @@ from starlette.responses import Response
 from isthmus.service import drift, openapi, protocol, records
 from isthmus.service.guard import Guard, Limits, content
 from isthmus.service.logs import LOG, Metrics
-from isthmus.service.refusal import Refused
+from isthmus.service.refusal import Refused, named
 from isthmus.service.registry import Registry
 from isthmus.service.served import Answer
 from isthmus.service.worker import LARGE, Worker, aside
@@ -102,7 +102,7 @@ def told(path: str, route: Route) -> Route:
         except Refused as refused:
             return refusal(refused.status, refused.detail, request)
         except ValueError as error:  # what the estimator itself says no to
-            return refusal(422, str(error), request)
+            return refusal(422, named(error), request)
         except Exception:
             seen = request.scope["isthmus"]
             LOG.exception("failed", extra={"request_id": seen.id})

@@ -91,15 +91,15 @@ class Columns:
     def _refuse_row(self, place: int, row: Any) -> None:
         if not isinstance(row, dict):
             lists = "" if self.named else ", or every row as a list"
-            raise Refused(422, f"row {place} is {shown(row)}; give an object with a value for every column{lists}")
+            raise Refused(422, f"rows[{place}] is {shown(row)}; give an object with a value for every column{lists}")
         strange = [name for name in row if name not in self._names]
         lacks = [name for name in self.names if name not in row]
         if strange:
             meant = closest(strange[0], lacks or self.names)
-            raise Refused(422, f"row {place} has {shown(strange[0])}, which the fit had not; {meant}")
+            raise Refused(422, f"rows[{place}] has {shown(strange[0])}, which the fit had not; {meant}")
         more = f" and {len(lacks) - 1} more" if len(lacks) > 1 else ""
         missing = ", null where its value is missing" if self.nullable else ""
-        raise Refused(422, f"row {place} lacks {lacks[0]!r}{more}; give every column of the fit{missing}")
+        raise Refused(422, f"rows[{place}] lacks {lacks[0]!r}{more}; give every column of the fit{missing}")
 
     def _of_lists(self, rows: list[Any]) -> Array:
         """Return the cells of rows that are lists, nested as the shape of a row or flat."""
@@ -116,9 +116,9 @@ class Columns:
     def _refuse_shape(self, place: int, count: int) -> None:
         size = " x ".join(map(str, self.shape))
         if count != len(self.fields):
-            raise Refused(422, f"row {place} has {count} numbers, and rows of the fit have {size}; give as many")
+            raise Refused(422, f"rows[{place}] has {count} numbers, and rows of the fit have {size}; give as many")
         raise Refused(
-            422, f"row {place} is nested in another way than rows of the fit, {size}; turn it, or give it flat"
+            422, f"rows[{place}] is nested in another way than rows of the fit, {size}; turn it, or give it flat"
         )
 
     def refuse_cells(self, cells: Array) -> None:

@@ -15,7 +15,7 @@ from isthmus.data.columns.date import LIMITS, DateCodec
 from isthmus.data.columns.facts import GREATEST
 from isthmus.data.columns.level import HashedCodec, LevelCodec
 from isthmus.data.record import Array
-from isthmus.service.refusal import Refused, shown
+from isthmus.service.refusal import Refused, named, shown
 
 WORDS = {"number": "a number", "text": "text", "truth": "true or false", "date": "a date as text", "any": "a value"}
 TYPES: dict[str, frozenset[type]] = {
@@ -86,7 +86,7 @@ class Field:
         try:
             out[:] = self._read(cells)
         except ValueError as error:
-            raise Refused(422, f"column {self.name!r} cannot be read: {error}") from None
+            raise Refused(422, f"column {self.name!r} cannot be read: {named(error)}") from None
         except OverflowError:
             remedy = "give numbers less than 1e150"
             raise Refused(422, f"column {self.name!r} holds a number of very many digits; {remedy}") from None
@@ -131,9 +131,9 @@ class Field:
             if type(cell) in allowed or (cell is None and self.nullable):
                 continue
             if cell is None:
-                raise Refused(422, f"row {row} has null for {self.name!r}, and this model knows no missing cells")
+                raise Refused(422, f"rows[{row}] has null for {self.name!r}, and this model knows no missing cells")
             missing = ", or null where it is missing" if self.nullable else ""
-            raise Refused(422, f"row {row} has {shown(cell)} for {self.name!r}; give {WORDS[self.type]}{missing}")
+            raise Refused(422, f"rows[{row}] has {shown(cell)} for {self.name!r}; give {WORDS[self.type]}{missing}")
 
     def refuse_cells(self, cells: Array, given: list[Any] | None = None) -> None:
         """Refuse numbers that stand for no cell of the column: (rows,), NaN where one is missing.
@@ -161,7 +161,7 @@ class Field:
         if wrong.any():
             row = int(wrong.argmax())
             held = "null" if np.isnan(cells[row]) else f"{cells[row]:g}" if given is None else shown(given[row])
-            raise Refused(422, f"row {row} has {held} for {self.name!r}; give {wanted}")
+            raise Refused(422, f"rows[{row}] has {held} for {self.name!r}; give {wanted}")
 
     def objects(self, cells: Array) -> list[Any]:
         """Return cells as Python has them: numbers, levels, dates; None where one is missing."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 
+from isthmus.atrow import RowError
+
 
 class Refused(Exception):
     """A request that is not answered.
@@ -13,7 +15,7 @@ class Refused(Exception):
         status: of HTTP, below 500 where the request is at fault.
         detail: culprit, reason and remedy.
 
-    >>> Refused(422, "row 0 lacks 'age'; give every column").status
+    >>> Refused(422, "rows[0] lacks 'age'; give every column").status
     422
     """
 
@@ -21,6 +23,11 @@ class Refused(Exception):
         """Hold both."""
         super().__init__(detail)
         self.status, self.detail = status, detail
+
+
+def named(error: ValueError) -> str:
+    """Say what a model says no to; a row is called as in the body of the request, where lists count from 0."""
+    return str(error.named(f"rows[{error.row}]") if isinstance(error, RowError) else error)
 
 
 def closest(name: object, known: Collection[str], most: int = 8) -> str:

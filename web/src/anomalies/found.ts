@@ -2,6 +2,7 @@
 import type { Anomalies } from "../contract";
 import { row as rowOf, type Numbers } from "../lib/arrays";
 import { pValue, ranked } from "../lib/alarms";
+import { rowNumber } from "../lib/cells";
 import type { Context } from "../lib/context";
 import { csv } from "../lib/csv";
 import { reasons, type Explained } from "../lib/reasons";
@@ -76,7 +77,7 @@ export function table(context: Context, found: Found, threshold: number): Genera
   const rows = found.order.map((row) => {
     const told = kept(found, row);
     const score = found.score[row] as number;
-    return [found.numbers.values[row] as number, score, found.p[row] as number, score > threshold ? 1 : 0, told ? reasons(columns, told).join("; ") : ""];
+    return [rowNumber(found.numbers.values, row), score, found.p[row] as number, score > threshold ? 1 : 0, told ? reasons(columns, told).join("; ") : ""];
   });
   return csv(["row", "score", "p_value", "alarm", "reasons"], rows);
 }

@@ -100,7 +100,12 @@ export function isLevel(column: Column): boolean {
   return column.kind === "hashed" || (column.levels.length > 0 && column.kind !== "number" && column.kind !== "count");
 }
 
-/** Which row of the data a row of the page is, for people: from 0, as Python counts. */
+/** Which row of the data a row of the page is, for people: from 1, as the shell and spreadsheets count. */
+export function rowNumber(numbers: ArrayLike<number> | null, row: number): number {
+  return (numbers?.[row] ?? row) + 1;
+}
+
+/** What a row of the page is called. */
 export function rowTitle(data: Data, numbers: ArrayLike<number> | null, row: number): string {
-  return data.kind === "series" ? `moment ${numbers?.[row] ?? row}` : `row ${numbers?.[row] ?? row}`;
+  return `${data.kind === "series" ? "moment" : "row"} ${rowNumber(numbers, row)}`;
 }

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus.atrow import RowError
 from isthmus.data.columns import Codec, Kind, each, typical
 from isthmus.data.columns.facts import DAY, Facts, plain, seconds
 from isthmus.data.columns.number import refuse_other
@@ -173,7 +174,7 @@ def parsed(name: str, values: Any, format: str = "") -> Any:
     if lost.any():
         row = int(lost.argmax())
         wanted = f"of the form {format!r}" if format else "like 2024-12-31 or 2024-12-31 23:59:59; name another format"
-        raise ValueError(f"column {name!r} holds {values[row].as_py()!r} in row {row}, which is no date {wanted}")
+        raise RowError(f"column {name!r} holds {values[row].as_py()!r} in ", row, f", which is no date {wanted}")
     return found
 
 

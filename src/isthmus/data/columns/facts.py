@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from isthmus.atrow import RowError
 from isthmus.data.record import Array
 
 LIMIT = 1000
@@ -223,7 +224,8 @@ def numbers(name: str, values: Any) -> Array:
     if great.any():
         row = int(great.argmax())
         held = "is infinite" if np.isinf(found[row]) else f"is {found[row]:g}"
-        raise ValueError(f"column {name!r} {held} in row {row}; give NaN where a value is missing, and less than 1e150")
+        remedy = "; give NaN where a value is missing, and less than 1e150"
+        raise RowError(f"column {name!r} {held} in ", row, remedy)
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus.atrow import RowError
 from isthmus.component import choice
 from isthmus.data.columns import Codec, Kind, each, typical
 from isthmus.data.columns.facts import WORDS, Facts, numbers
@@ -235,7 +236,7 @@ class CountCodec(Codec):
         if bad.any():
             row = int(bad.argmax())
             remedy = "correct it, or declare the column as number"
-            raise ValueError(f"column {self.name!r} counts, but row {row} holds {x[row]:g}; {remedy}")
+            raise RowError(f"column {self.name!r} counts, but ", row, f" holds {x[row]:g}; {remedy}")
         out[:, 0] = x
 
     def decode(self, U: Array) -> Array:
