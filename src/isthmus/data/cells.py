@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+# Missing in any column, and in one whose other cells are numbers or dates.
 MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A")
+MARKS = tuple(
+    "- -- --- . .. ... \u2013 \u2014 NA na Na N.A. n.a. n/a n/d nd ND nil None none NONE Null NAN Nan "  # noqa: SIM905
+    "<NA> NaT (null) #NA #DIV/0! #VALUE! #REF! #NUM! #NAME? #NULL! k.A.".split()
+)
+# So many cells are looked at first, and how numbers, dates and truth values begin.
+FIRST, FIGURES = 100, re.compile(r"[+-]?[.,]?\d|true$|false$", re.IGNORECASE)
+# What sets thousands apart, whatever the decimal sign is.
+APART = ("'", "\u2019", " ", "\u00a0", "\u202f")
+DAYS = r"^\d{1,2}[./-]\d{1,2}[./-]\d{4}( \d{1,2}:\d{2}(:\d{2})?)?$"
 
 
-def cleaned(table: Any, decimal: str) -> Any:
+def cleaned(table: Any, decimal: str, types: Mapping[str, Any] | None = None) -> Any:
     """Return the columns of a text file without blanks around text; numbers and dates that these hid are such again.
 
-    A column is text to pyarrow where one cell is `` ?``, the missing value of a file with blanks after its commas.
+    A column is text to pyarrow where one cell is `` ?``, the missing value of a file with blanks after its commas, or
+    a mark that means missing among numbers and dates alone, as ``-``, or where thousands are set apart. ``types`` are
+    those that columns are known to have, text too.
     """
     import pyarrow as pa
 
-    for i, column in enumerate(table.columns):
+    for i, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
         if pa.types.is_string(column.type):
+            known = (types or {}).get(name)
             found = _trimmed(column)
-            if not found.equals(column):
-                table = table.set_column(i, table.column_names[i], _guessed(found, decimal))
+            read = _dated(found) if is_text(known) else _read(found, decimal, known)
+            table = table if read.equals(column) else table.set_column(i, name, read)
     return table
 
 
@@ -31,6 +45,77 @@ def _trimmed(column: Any) -> Any:
     return pc.if_else(pc.is_in(text, pa.array(MISSING)), pa.scalar(None, pa.string()), text)
 
 
+def _read(text: Any, decimal: str, known: Any) -> Any:
+    """Return text as numbers or dates where that is all it holds, but for marks of missing values; else as it is."""
+    import pyarrow as pa
+
+    number = _number(known)
+    if not number and _names(text):
+        return text
+    found = _guessed(text, decimal)
+    if not pa.types.is_string(found.type):
+        return found
+    marked = _unmarked(text)
+    if marked.null_count == len(marked):  # of marks alone nobody knows what they are missing from, but for a fit
+        return text if known is None else pa.chunked_array([pa.nulls(len(text))])
+    found = _guessed(marked, decimal) if marked.null_count > text.null_count else text
+    found = _joined(marked, decimal, sure=number) if pa.types.is_string(found.type) else found
+    if found is not None:
+        return found
+    return marked if number else _dated(text)  # which of the others are no numbers is said by the model
+
+
+def _names(text: Any) -> bool:
+    """Tell early whether some of the first cells are names, so that nothing else need be looked for in the rest."""
+    first = set(text.slice(0, FIRST).to_pylist()) - {None, *MARKS}
+    return not all(FIGURES.match(cell) for cell in first)
+
+
+def _unmarked(text: Any) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.if_else(pc.is_in(text, pa.array(MARKS)), pa.scalar(None, pa.string()), text)
+
+
+def _dated(text: Any) -> Any:
+    """Return text without marks of missing values, where all else is days and months in numbers."""
+    import pyarrow.compute as pc
+
+    if _names(text):
+        return text
+    marked = _unmarked(text)
+    hidden = marked.null_count > text.null_count and marked.null_count < len(marked)
+    return marked if hidden and pc.all(pc.match_substring_regex(marked, DAYS)).as_py() else text
+
+
+def _joined(text: Any, decimal: str, *, sure: bool) -> Any:
+    """Return numbers whose thousands are set apart; None of other text, and where a comma could be a decimal sign.
+
+    Where decimals have a comma, a point sets thousands apart; where they have a point, a comma does if some number has
+    both or two of them, or the column is known to be one of numbers.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    point = r"\." if decimal == "." else ","
+    for sign in ("," if decimal == "." else r"\.", *APART):
+        number = rf"^[+-]?([1-9]\d{{0,2}}({sign}\d{{3}})+|\d+)?({point}\d*)?$"
+        if not pc.all(pc.match_substring_regex(text, number)).as_py():
+            continue
+        proof = rf"{sign}\d{{3}}({sign}|\.)" if sign == "," else sign
+        if sure or pc.any(pc.match_substring_regex(text, proof)).as_py():
+            found = _guessed(pc.replace_substring_regex(text, sign, ""), decimal)
+            return None if pa.types.is_string(found.type) else found
+    return None
+
+
+def _number(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return kind is not None and (pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
 def _guessed(text: Any, decimal: str) -> Any:
     """Return text as the first type that reads all of it, as pyarrow tries them; else as it is."""
     import pyarrow as pa
@@ -39,15 +124,18 @@ def _guessed(text: Any, decimal: str) -> Any:
     if text.null_count == len(text):
         return pa.chunked_array([pa.nulls(len(text))])
     point = pc.replace_substring(text, decimal, ".") if decimal != "." else text
+    # Where a comma is the decimal sign, a point is none.
+    fractions = decimal == "." or not pc.any(pc.match_substring(text, ".")).as_py()
     for source, kind in (
         (text, pa.int64()),
-        (point, pa.float64()),
+        *([(point, pa.float64())] if fractions else []),
         (text, pa.bool_()),
         (text, pa.date32()),
         (text, pa.timestamp("s")),
         (text, pa.timestamp("us")),
     ):
         try:
+            source.slice(0, FIRST).cast(kind)  # a cast that fails goes on to the end
             return source.cast(kind)
         except pa.ArrowInvalid:
             continue
@@ -87,5 +175,7 @@ def is_text(kind: Any) -> bool:
     """Tell whether an Arrow type is text, or categories of text."""
     import pyarrow.types as is_
 
+    if kind is None:
+        return False
     kind = kind.value_type if is_.is_dictionary(kind) else kind
     return bool(is_.is_string(kind) or is_.is_large_string(kind) or is_.is_string_view(kind))

@@ -19,6 +19,11 @@ _ENDS = re.compile(r"\r\n|\n|\r")
 # A cell in quotes, two of which are one letter within it; and the start of one.
 _CELL = re.compile(r'((?:^|[\t;|,]) *)"[^"]*+(?:""[^"]*+)*+"')
 _START = re.compile(r'(?:^|[\t;|,]) *"')
+# Numbers whose thousands are set apart, by their decimal sign.
+_APART = {
+    ",": re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?"),
+    ".": re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?"),
+}
 _MISSING = frozenset(["", "?", "-", "na", "n/a", "nan", "null", "none"])
 
 
@@ -192,18 +197,26 @@ def _fields(line: str, delimiter: str) -> list[str]:
 
 
 def _decimal(lines: Iterable[str], delimiter: str) -> str:
-    """Return the sign of the first number with a fraction: the cells of a first line may be missing."""
+    """Return the decimal sign: that of the first number that can be read one way, else the first one's that has one.
+
+    ``12.345,67`` has a comma, and ``1.5`` a point; in ``1,234`` the sign may set thousands apart.
+    """
+    first = ""
     for line in lines:
-        fields = _fields(line, delimiter)
-        if any(_comma(field) for field in fields):
-            return ","
-        if any("." in field and is_number(field) for field in fields):
-            return "."
-    return "."
+        for field in _fields(line, delimiter):
+            ways = [sign for sign in ",." if _written(field, sign)] if "," in field or "." in field else []
+            if len(ways) == 1:
+                return ways[0]
+            first = first or ("" if not ways else "," if "," in field else ".")
+    return first or "."
 
 
-def _comma(field: str) -> bool:
-    return "," in field and "." not in field and is_number(field, ",")
+def _written(field: str, sign: str) -> bool:
+    """Tell whether a field is a number whose decimal sign would be this one."""
+    other = "." if sign == "," else ","
+    return (sign in field and other not in field and is_number(field, sign)) or _APART[sign].fullmatch(
+        field
+    ) is not None
 
 
 def _names(first: list[str], below: list[list[str]], decimal: str) -> bool:

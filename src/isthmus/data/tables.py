@@ -45,13 +45,15 @@ def csv_rows(
     types: Types | None,
 ) -> Data:
     """Return what :func:`arrow_csv` read as rows."""
-    table = cleaned(table, found.decimal)
     names = found.header or tuple(str(i) for i in range(table.num_columns))
     if len(names) != table.num_columns:
         where = f" in line {found.skip}" if found.skip else ""
         raise ValueError(
             f"{str(path)!r} names {len(names)} columns{where} and has {table.num_columns}; make them agree"
         )
+    table = cleaned(
+        table.rename_columns(names if found.header else [f"x{i}" for i in range(len(names))]), found.decimal, types
+    )
     index = [0] if found.header and not names[0] and len(names) > 1 else []
     return _data(table, names, path, label, drop, limit, index, found.header is not None, types)
 
