@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from isthmus import AnomalyDetector, Trainer
+from isthmus import AnomalyDetector, Autoencoder, Trainer
 from isthmus.atrow import RowError, called, labels_of
 from isthmus.data.codec import TableCodec
 
@@ -51,3 +51,16 @@ def test_explanations_are_printed_by_label_or_position():
     detector = AnomalyDetector(trainer=Trainer(epochs=1), members=2, random_state=0).fit(X)
     assert str(detector.explain(X[7:9])).startswith("row labelled 'n7': score ")
     assert str(detector.explain(X.reset_index(drop=True)[:2])).startswith("row 0 (from 0): score ")
+
+
+def test_rows_of_numbers_that_lack_one_are_named():
+    X = pd.DataFrame(
+        np.random.default_rng(0).normal(size=(40, 2)), columns=["a", "b"], index=[f"n{i}" for i in range(40)]
+    )
+    model = Autoencoder(1, trainer=Trainer(epochs=1), random_state=0).fit(X)
+    with pytest.raises(ValueError, match="'b' has 1 such cell, first in row labelled 'n3'; the model was fitted"):
+        model.transform(X.mask((X.index == "n3")[:, None] & (X.columns == "b")))
+    with pytest.raises(
+        ValueError, match=r"'b' .* 1 of 40 values are no numbers, the first 'alt' in row labelled 'n5'; the"
+    ):
+        model.transform(X.assign(b=["alt" if i == 5 else f"{i}" for i in range(40)]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 
@@ -78,3 +80,22 @@ def labels_of(X: Any) -> Any:
         return None
     positions = type(index).__name__ == "RangeIndex" and (index.start, index.step) == (0, 1)
     return None if positions else index
+
+
+@contextmanager
+def labelled(X: Any) -> Iterator[None]:
+    """Call the row of a refusal by its label in X, where it has such."""
+    try:
+        yield
+    except RowError as error:
+        labels = labels_of(X)
+        raise (error if labels is None or error.name else error.named(called(error.row, labels))) from None
+
+
+@contextmanager
+def behind(rows: int) -> Iterator[None]:
+    """Count the row of a refusal behind so many, which were before its block."""
+    try:
+        yield
+    except RowError as error:
+        raise error.later(rows) from None

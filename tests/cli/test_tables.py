@@ -214,3 +214,23 @@ def test_numbers_with_a_schema_are_a_table_of_their_types(shell, tmp_path):
 def test_blocks_are_no_tables(shell, wine, tmp_path):
     done = shell("fit", wine, "-o", tmp_path / "model", "--stream", "--schema", "auto")
     assert done.code == 2 and "--stream reads numbers in blocks" in done.err
+
+
+def test_a_cell_that_is_no_number_is_named_by_its_row_in_the_file(shell, tmp_path):
+    given, later = tmp_path / "t.csv", tmp_path / "new.csv"
+    rows = [f"{i}.5;{i % 28 + 1}.{i % 12 + 1}.2020" for i in range(60)]
+    given.write_text("\n".join(["age (y);since", *rows[:30], "-;-", *rows[30:]]) + "\n")
+    done = shell("fit", given, "-o", tmp_path / "m", *NET)
+    assert done.code == 0 and "isthmus: column" not in done.err, done.err
+    later.write_text("\n".join(["age (y);since", *rows[:3], "n.a.;", "old;1.1.2020"]) + "\n")
+    done = shell("reconstruct", tmp_path / "m", later, "-o", tmp_path / "r.csv")
+    assert done.code == 2 and "text now: 1 of 4 values are no numbers, the first 'old' in row 5; correct it" in done.err
+    later.write_text("\n".join(["age (y);since", *rows[:3], "-;-"]) + "\n")
+    assert shell("reconstruct", tmp_path / "m", later, "-o", tmp_path / "r.csv").code == 0
+    assert (tmp_path / "r.csv").read_text().splitlines()[1].endswith(".2020")
+
+    given.write_text("\n".join(["x,n", *(f"{i}.5,{i}" for i in range(40)), "N/A?,3"]) + "\n")
+    done = shell("fit", given, "-o", tmp_path / "m", *NET)
+    assert done.code == 0 and done.err.count("of its 41 values are numbers, but row 41 holds 'N/A?'; correct it") == 1
+    done = shell("fit", given, "-o", tmp_path / "m", "--schema", "x=number", *NET)
+    assert done.code == 2 and "1 of 41 values are no numbers, the first 'N/A?' in row 41;" in done.err

@@ -140,7 +140,7 @@ def test_a_schema_that_does_not_fit_is_refused(schema, message):
         (X[["c", "b", "d"]], "the table has 'c' where the fit had 'b'"),
         (
             X.assign(c=list("xyzx")),
-            "column 'c' was numbers in the fit and is text now; give it as it was, or fit again",
+            r"column 'c' was numbers in the fit and is text now: 4 of 4 values are no numbers, the first 'x' in row 0",
         ),
         (X.assign(b=True), "column 'b' was text in the fit and is truth values now"),
         (X.assign(b=2.5), "column 'b' was text in the fit and is numbers now"),

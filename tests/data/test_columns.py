@@ -212,7 +212,11 @@ def test_whole_numbers_beyond_float64_are_levels_too():
         (Constant(), ["a", "b"], "is declared as constant, but is not"),
         (Count(), [0.5, 1.0], "holds fractions; declare it as number"),
         (Count(), [-1, 1], "holds -1; declare it as number"),
-        (Number(), ["a"], "declared as number, but holds text or truth values"),
+        (
+            Number(),
+            ["a"],
+            r"declared as number, but holds text: 1 of 1 values are no numbers, the first 'a' in row 0 \(from 0\)",
+        ),
         (Number(), [dt.date(2020, 1, 1)], "declared as number, but holds dates"),
         (Date(), [1, 2], "declared as date, but holds int64"),
         (Date(), ["2020-01-01", "soon"], r"holds 'soon' in row 1 \(from 0\), which is no date like 2024-12-31"),

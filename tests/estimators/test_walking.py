@@ -118,7 +118,10 @@ def test_a_large_offset_costs_no_digits():
 def test_strange_cells_are_found_in_late_chunks(method):
     x = unit_rows(6000)
     model = quick(likelihood=Bernoulli(), trainer=START).fit(x[:50])
-    for value, said in ((np.nan, "contains NaN: column 3 has 1 such cell;"), (-np.inf, "contains infinity: column 3")):
+    for value, said in (
+        (np.nan, "contains NaN: column 3 has 1 such cell, first in row 5500 "),
+        (-np.inf, "contains infinity: column 3"),
+    ):
         strange = x.copy()
         strange[5500, 3] = value
         with pytest.raises(ValueError, match=said):

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.atrow import RowError
+from isthmus.atrow import behind
 from isthmus.cli import rows
 from isthmus.cli.options import Reading
 
@@ -41,10 +41,8 @@ def answered(
     rows = 0
     with Counted(what, total) as shown:
         for block in walk:
-            try:
+            with behind(rows):
                 found = answer(block)
-            except RowError as error:
-                raise error.later(rows) from None
             yield found, block
             shown.step(len(block))
             rows += len(block)

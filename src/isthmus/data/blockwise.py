@@ -7,12 +7,11 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from isthmus.atrow import RowError
+from isthmus.atrow import behind
 from isthmus.data import places, tables
 from isthmus.data.csvlayout import Layout, layout, told
 from isthmus.data.parquetfiles import PARQUET, parquet_file, reading
@@ -49,7 +48,7 @@ def blocks(
         if place.suffix in PARQUET:
             before = 0
             for table in _parquet(place, rows):
-                with _after(before):
+                with behind(before):
                     data = tables.parquet_rows(table, place, label, drop, None, types)
                 yield data
                 before += table.num_rows
@@ -71,19 +70,10 @@ def _text(
     for lines in _lines(path, found):
         table = tables.arrow_csv(path, inner, types or {}, io.BytesIO(lines.encode()))
         for start in range(0, table.num_rows, rows):
-            with _after(before + start):
+            with behind(before + start):
                 block = tables.csv_rows(table.slice(start, rows), inner, path, label, drop, None, types)
             yield block
         before += table.num_rows
-
-
-@contextmanager
-def _after(rows: int) -> Iterator[None]:
-    """Count the row of a refusal behind so many."""
-    try:
-        yield
-    except RowError as error:
-        raise error.later(rows) from None
 
 
 def in_blocks(source: str) -> bool:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NoReturn, Self
 
 import numpy as np
 
-from isthmus.atrow import RowError, called, labels_of
+from isthmus.atrow import labelled
 from isthmus.data.columns import Codec
-from isthmus.data.columns.facts import Facts
+from isthmus.data.columns.facts import Facts, refuse_words
 from isthmus.data.frames import Frame, framed
 from isthmus.data.record import Array
 from isthmus.data.restoring import restored
 from isthmus.data.schema import Schema, chosen, declared
+from isthmus.data.spelled import recognised
 from isthmus.data.templates import packed, unpacked
 from isthmus.records import Column, Spec
 
@@ -29,20 +29,10 @@ def facts_of(frame: Frame, schema: Schema | None = None) -> dict[str, Facts]:
     """
     kinds = declared(frame.names, schema)
     found = {}
-    with _labelled(frame):
+    with labelled(frame.native):
         for name, values in frame.columns():
             found[name] = kinds[name].facts(name, values) if name in kinds else Facts.of(name, values)
     return found
-
-
-@contextmanager
-def _labelled(frame: Frame) -> Iterator[None]:
-    """Call the row of a refusal by its label, where the frame has such."""
-    try:
-        yield
-    except RowError as error:
-        labels = labels_of(frame.native)
-        raise (error if labels is None else error.named(called(error.row, labels))) from None
 
 
 def joined(a: Mapping[str, Facts], b: Mapping[str, Facts]) -> dict[str, Facts]:
@@ -96,6 +86,7 @@ class TableCodec:
             ValueError: no rows, columns of one name, or a column that its kind cannot hold.
         """
         frame = framed(X)
+        schema = recognised(frame, schema)
         return cls.of(facts_of(frame, schema), frame.template(), schema)
 
     @classmethod
@@ -139,7 +130,7 @@ class TableCodec:
         """
         frame = self._framed(X)
         out = np.empty((frame.rows, len(self.variables)))
-        with _labelled(frame):
+        with labelled(frame.native):
             for codec, place, (_, values) in zip(self.columns, self.slices, frame.columns(), strict=True):
                 codec.encode(values, out[:, place])
         return out
@@ -153,13 +144,13 @@ class TableCodec:
             ValueError: other columns than those of the fit, or values that they cannot hold.
         """
         frame = self._framed(X)
-        with _labelled(frame):
+        with labelled(frame.native):
             columns = zip(self.columns, frame.columns(), strict=True)
             return np.stack([codec.cells(values) for codec, (_, values) in columns], 1)
 
     def _framed(self, X: Any) -> Frame:
         frame = framed(X)
-        with _labelled(frame):
+        with labelled(frame.native):
             self._refuse_drift(frame)
         return frame
 
@@ -248,6 +239,9 @@ def _refuse_type(codec: Codec, kind: str, name: str, values: Any) -> None:
     other = ("truth", "number") if bool in levels else ("number", "level") if levels != {str} else ("level",)
     wanted = {"number": ("number",), "count": ("number",), "date": ("date", "level")}.get(kind, other)
     if found not in (*wanted, "none") and (levels or kind in ("number", "count", "date")):
+        if found == "level" and wanted[0] == "number":
+            before = f"column {name!r} was numbers in the fit and is text now"
+            refuse_words(before, values, "correct it (empty it where it means missing), or fit again")
         words = {"number": "numbers", "level": "text", "date": "dates", "truth": "truth values"}
         remedy = "give it as it was, or fit again"
         raise ValueError(f"column {name!r} was {words[wanted[0]]} in the fit and is {words[found]} now; {remedy}")

@@ -52,7 +52,8 @@ def _kind(name: str, kind: Any) -> Kind:
 def chosen(facts: Facts) -> Kind:
     """Choose the kind of a column that nobody declared.
 
-    Truth values and columns of two values are binary, other text is a category, dates are dates, a single value is
+    Truth values and columns of two values are binary, other text is a category (but see
+    :func:`isthmus.data.spelled.recognised`), dates are dates, a single value is
     constant, and other numbers are measurements: whether a whole number counts, ranks or names something, data cannot
     tell.
     """

@@ -12,7 +12,9 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 
-from isthmus.atrow import RowError
+from isthmus.atrow import RowError, labelled
+from isthmus.data.columns.facts import refuse_words
+from isthmus.data.frames import one_array
 from isthmus.data.streams import Stream
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -155,7 +157,11 @@ def _refuse_words_of_frame(X: Any, remedy: str) -> None:
     if isinstance(frame, nw.DataFrame):
         for name, dtype in zip(frame.columns, frame.schema.values(), strict=True):
             if not (dtype.is_numeric() or dtype == nw.Boolean):
-                raise ValueError(f"could not convert column {name!r} to numbers: it holds {dtype}; {remedy}")
+                told = f"could not convert column {name!r} to numbers: it holds {dtype}"
+                if dtype == nw.String:
+                    with labelled(X):
+                        refuse_words(told, one_array(frame.get_column(name).to_arrow()), remedy)
+                raise ValueError(f"{told}; {remedy}")
 
 
 def _refuse_words(X: Array, remedy: str) -> None:
@@ -194,7 +200,8 @@ def validated(estimator: Any, X: Any, *, reset: bool, finite: bool = True) -> Ar
     except ValueError as error:
         raise ValueError(f"{error}{_about_columns(estimator, given, str(error))}") from None
     if finite:
-        refuse_holes(X, getattr(estimator, "feature_names_in_", None), FILL if reset else WHOLE)
+        with labelled(given):
+            refuse_holes(X, getattr(estimator, "feature_names_in_", None), FILL if reset else WHOLE)
     return np.asarray(X)
 
 
@@ -222,7 +229,8 @@ def refuse_holes(X: Array, names: Any = None, remedy: str = FILL) -> None:
     label = repr(str(names[column])) if names is not None else str(column)
     cells = "such cell" if bad[column] == 1 else "such cells"
     what = "NaN" if nan else "infinity"
-    raise ValueError(f"Input X contains {what}: column {label} has {bad[column]} {cells}; {remedy}")
+    row = int((~np.isfinite(X[:, column])).argmax())
+    raise RowError(f"Input X contains {what}: column {label} has {bad[column]} {cells}, first in ", row, f"; {remedy}")
 
 
 def _about_columns(estimator: Any, X: Any, reason: str) -> str:

@@ -12,6 +12,7 @@ from isthmus.data.codec import TableCodec, facts_of
 from isthmus.data.columns.number import Number
 from isthmus.data.frames import framed, is_missing
 from isthmus.data.schema import declared
+from isthmus.data.spelled import recognised
 from isthmus.estimators import plan
 from isthmus.estimators.explanation import hidden_expectations, nearest, ranges
 from isthmus.estimators.forms import keep_columns, numeric, schema_of
@@ -141,6 +142,7 @@ def reading_of(detector: Any, X: Any) -> Reading:
     schema = schema_of(detector)
     plain = not schema and (numeric(X) or (schema is None and not hasattr(X, "columns")))
     frame = framed(validated(detector, X, reset=True, finite=False) if plain else X)
+    schema = recognised(frame, schema) if not plain else schema
     facts = facts_of(frame, schema)
     kinds: dict[Any, Any] = dict(declared(frame.names, schema))
     if not frame.named:  # whether zeros and ones of an array are levels, nobody said

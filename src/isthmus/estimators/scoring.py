@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.columns.facts import refuse_words
+from isthmus.data.frames import one_array
 from isthmus.estimators.anomaly import AnomalyDetector
 from isthmus.estimators.explanation import explained
 from isthmus.estimators.pictures import Pictures
@@ -80,5 +82,7 @@ def _numbers(name: str, column: Any) -> Any:
     kind = column.type
     known = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean, pa.types.is_null)
     if not any(is_one(kind) for is_one in known):
+        remedy = "correct it (empty it where it means missing), or fit again"
+        refuse_words(f"column {name!r} was numbers in the fit and is text now", one_array(column), remedy)
         raise ValueError(f"column {name!r} was numbers in the fit and is {kind} now; give it as it was, or fit again")
     return column.cast(pa.float64()).to_numpy()

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from isthmus.atrow import behind, labelled
 from isthmus.data.arrays import Moments, Scaling
 from isthmus.data.shuffle import PIECE, Shuffled
 from isthmus.data.streams import SHARE, Stream, drawn, stream
@@ -143,10 +144,12 @@ def by_blocks(answer: Method) -> Method:
     def answered(self: Any, X: Any) -> Any:
         found = _streamed(X)
         if not isinstance(found, Stream):
-            return answer(self, X)
+            with labelled(X):
+                return answer(self, X)
         done, answers = 0, np.empty(0)
         for block in found:
-            here = np.asarray(answer(self, named(block, found.names)))
+            with behind(done):
+                here = np.asarray(answer(self, named(block, found.names)))
             if done == 0:
                 answers = np.empty((len(found), *here.shape[1:]), here.dtype)
             answers[done : done + len(here)] = here

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,6 +23,9 @@ from isthmus.records import Column
 LIMITS = {"": (-62_135_596_800, 253_402_214_400), "ns": (-9_223_286_400, 9_223_286_400)}
 # Period and where it starts, in seconds; 1970 began on a Thursday, and weeks begin on Monday.
 CYCLES = {"year": (365.2425 * DAY, 0.0), "week": (7 * DAY, -3 * DAY), "day": (DAY, 0.0)}
+
+# A day, a month and a year in either order, and perhaps a time.
+_WRITTEN = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})( \d{1,2}:\d{2}(?::\d{2})?)?", re.ASCII)
 
 
 @dataclass(frozen=True, repr=False)
@@ -173,9 +177,56 @@ def parsed(name: str, values: Any, format: str = "") -> Any:
     lost = (found.is_null().to_numpy(zero_copy_only=False)) & ~values.is_null().to_numpy(zero_copy_only=False)
     if lost.any():
         row = int(lost.argmax())
-        wanted = f"of the form {format!r}" if format else "like 2024-12-31 or 2024-12-31 23:59:59; name another format"
-        raise RowError(f"column {name!r} holds {values[row].as_py()!r} in ", row, f", which is no date {wanted}")
+        value = values[row].as_py()
+        wanted, kind = f"of the form {format!r}; write it so", kind_of(value)
+        if not format:
+            wanted = "like 2024-12-31 or 2024-12-31 23:59:59; correct it, or fit with its form: "
+            wanted += declared_as(name, kind)
+        raise RowError(f"column {name!r} holds {value!r} in ", row, f", which is no date {wanted}")
     return found
+
+
+def format_of(values: Any) -> str | None:
+    """Return the one way in which all texts are dates with day and month in numbers; None where there is none, or two.
+
+    A number above 12 is that of a day; where no such is seen, nobody can tell 03/04/2017.
+    """
+    import pyarrow.compute as pc
+
+    there = pc.drop_null(values)
+    if not len(there) or _WRITTEN.fullmatch(there[0].as_py()) is None:
+        return None
+    texts = pc.unique(there).to_pylist()
+    found = [match for text in texts if (match := _WRITTEN.fullmatch(text)) is not None and len(match[4]) == 4]
+    forms = {_form(match) for match in found}
+    days = {place for place in (1, 3) if any(int(match[place]) > 12 for match in found)}
+    if len(found) < len(texts) or len(forms) != 1 or len(days) != 1:
+        return None
+    return forms.pop() if days == {1} else _month_first(forms.pop())
+
+
+def _form(match: re.Match[str]) -> str:
+    """Return the format of a date that begins with its day."""
+    time = ("", " %H:%M", " %H:%M:%S")[(match[5] or "").count(":")]
+    return f"%d{match[2]}%m{match[2]}{'%Y' if len(match[4]) == 4 else '%y'}{time}"
+
+
+def _month_first(form: str) -> str:
+    return form.translate(str.maketrans("dm", "md"))
+
+
+def declared_as(name: str, kind: str) -> str:
+    """Say how a kind is declared, in the shell and in Python."""
+    return f"--schema '{name}={kind}' (in Python, schema={{{name!r}: {kind!r}}})"
+
+
+def kind_of(text: str) -> str:
+    """Return the kind that may read a text, as it is declared: with its format, which is not needed after ISO 8601."""
+    match, year = _WRITTEN.fullmatch(text), re.match(r"\d{4}([./-])\d", text)
+    if match is None:
+        sign = year[1] if year else "."
+        return "date" if year and sign == "-" else f"date:format={f'%Y{sign}%m{sign}%d' if year else '%d.%m.%Y'}"
+    return f"date:format={_form(match) if int(match[3]) <= 12 else _month_first(_form(match))}"
 
 
 def _formatted(values: Any, format: str) -> Any:

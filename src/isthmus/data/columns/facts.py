@@ -8,12 +8,15 @@ from typing import Any, Self
 import numpy as np
 
 from isthmus.atrow import RowError
+from isthmus.data.cells import MARKS
 from isthmus.data.record import Array
 
 LIMIT = 1000
 SKETCH = 1000
 GREATEST = 1e150
 DAY = 86_400.0
+# As Arrow's regular expressions have it.
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 WORDS = {"number": "numbers", "level": "text or truth values", "date": "dates"}
 
 
@@ -206,6 +209,37 @@ def plain(values: Any) -> Any:
     if pa.types.is_dictionary(kind):
         return plain(values.cast(kind.value_type))
     return values.cast(pa.string()) if pa.types.is_string_view(kind) else values  # for which Arrow has no look-up
+
+
+def refuse_words(before: str, values: Any, after: str) -> None:
+    """Refuse text among what should be numbers; other values pass.
+
+    Raises:
+        RowError: with ``before``, how many are no numbers, the first of them and its row, and ``after``.
+    """
+    if isinstance(values, np.ndarray) or type_of("", values) != ("level", "text"):
+        return
+    import pyarrow.compute as pc
+
+    text = plain(values)
+    found = pc.fill_null(pc.match_substring_regex(pc.utf8_trim_whitespace(text), NUMBER), True)
+    there, wrong = len(text) - text.null_count, len(text) - (pc.sum(found).as_py() or 0)
+    if not there:
+        return
+    # Numbers that are written as text are none to a model: then the first of all is shown.
+    row = first_of(text, pc.invert(found) if wrong else pc.is_valid(text))
+    many = f"{wrong:,} of {there:,} values are no numbers" if wrong else "its numbers are written as text"
+    raise RowError(f"{before}: {many}, the first {text[row].as_py()!r} in ", row, f"; {after}")
+
+
+def first_of(text: Any, marked: Any) -> int:
+    """Return the first row that is marked, one that means missing in files only where there is no other."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    other = pc.and_(marked, pc.invert(pc.is_in(text, pa.array(MARKS))))
+    row = pc.index(other, pa.scalar(True)).as_py()
+    return int(row if row >= 0 else pc.index(marked, pa.scalar(True)).as_py())
 
 
 def numbers(name: str, values: Any) -> Array:

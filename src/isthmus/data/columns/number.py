@@ -13,7 +13,7 @@ from torch import Tensor
 from isthmus.atrow import RowError
 from isthmus.component import choice
 from isthmus.data.columns import Codec, Kind, each, typical
-from isthmus.data.columns.facts import WORDS, Facts, numbers
+from isthmus.data.columns.facts import WORDS, Facts, numbers, refuse_words
 from isthmus.data.record import Array
 from isthmus.records import Column
 
@@ -38,6 +38,7 @@ class Number(Kind):
 
     def facts(self, name: str, values: object) -> Facts:
         """Look for quantiles too, which all but the standard scale need."""
+        refuse_spelled(name, values, "number")
         return Facts.of(name, values, quantiles=self.scale != "standard")
 
     def codec(self, name: str, facts: Facts) -> Codec:
@@ -203,6 +204,11 @@ class Count(Kind):
     Count()
     """
 
+    def facts(self, name: str, values: object) -> Facts:
+        """Look at numbers."""
+        refuse_spelled(name, values, "count")
+        return Facts.of(name, values)
+
     def codec(self, name: str, facts: Facts) -> Codec:
         """Return the codec.
 
@@ -255,6 +261,16 @@ class CountCodec(Codec):
     def spread(self, U: Array, deviations: Array) -> Array:
         """Return the deviation of a count."""
         return np.full(len(U), deviations[0])
+
+
+def refuse_spelled(name: str, values: Any, kind: str) -> None:
+    """Refuse text where numbers were declared.
+
+    Raises:
+        RowError: always with the first one that is none.
+    """
+    remedy = "correct it (empty it where it means missing), or the schema"
+    refuse_words(f"column {name!r} is declared as {kind}, but holds text", values, remedy)
 
 
 def refuse_other(name: str, facts: Facts, types: tuple[str, ...], kind: str) -> None:
