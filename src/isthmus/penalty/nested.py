@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from isthmus.component import Schedule, number
+from isthmus.component import Schedule, number, settled
 from isthmus.penalty import Penalty
 from isthmus.penalty.atoms import clean, half_square, spoken
 from isthmus.records import Pass
@@ -60,9 +60,9 @@ class Nested(Penalty):
     def __call__(self, p: Pass) -> Tensor:
         """Return the mean over groups; their outputs are added up group by group, so that all cost one decoding."""
         atoms = p.model.architecture.atoms(p.model.decoder)
-        units, sizes, silent = len(atoms), self.sizes(len(atoms)), p.output - spoken(p, p.code, atoms)
+        sizes, power, silent = self.sizes(len(atoms)), settled(self.power), p.output - spoken(p, p.code, atoms)
         output, total = silent, torch.zeros_like(silent.flatten(1)[:, 0])
         for begin, end in pairwise((0, *sizes)):
             output = output + spoken(p, p.code[:, begin:end], atoms[begin:end])
-            total = total + (end / units) ** self.power * half_square(p, clean(p) - output)
+            total = total + (end / len(atoms)) ** power * half_square(p, clean(p) - output)
         return total / len(sizes)
