@@ -255,6 +255,7 @@ def test_the_kernel_builds_where_there_is_a_compiler_and_only_there(tmp_path, mo
 
 
 @pytest.mark.skipif(shutil.which("cc") is None or platform.machine() != "x86_64", reason="no C compiler for x86")
+@pytest.mark.long
 @pytest.mark.parametrize("without", ["-mavx2", "-mavx512vl"])
 def test_compilers_that_make_no_versions_make_one_for_this_processor(tmp_path, monkeypatch, without):
     """An old compiler knows options, but nothing of versions; where it fails with one set, the next is tried."""
