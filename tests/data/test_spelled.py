@@ -138,3 +138,16 @@ def test_a_date_of_another_form_says_how_it_is_declared():
         RowError, match=r"'2017-11-16' in row 1 \(from 0\), which is no date of the form '%d.%m.%Y'; write"
     ):
         codec.encode(pa.table({"t": ["16.11.2017", "2017-11-16"], "n": [1, 2]}))
+
+
+def test_a_search_names_a_row_once_by_its_number_among_all_rows():
+    optuna = pytest.importorskip("optuna")
+    from isthmus import Autoencoder, Trainer, tune
+
+    assert optuna
+    X = pa.table({"x": [*NUMBERS[:30], "huch", *NUMBERS[30:]], "n": [float(i % 7) for i in range(41)]})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tune(Autoencoder(1, trainer=Trainer(epochs=1)), X, {"learning_rate": "1e-4:1e-2:log"}, trials=2)
+    (hint,) = [warning.message for warning in caught if isinstance(warning.message, RowWarning)]
+    assert "row 31 holds 'huch'" in hint.in_file()

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 from cyclopts import App, CycloptsError
 
@@ -138,10 +139,12 @@ def told_plainly() -> Iterator[None]:
     handler.setFormatter(logging.Formatter("isthmus: %(message)s"))
     log = logging.getLogger("isthmus")
     log.addHandler(handler)
+    # A search fits many times to the same rows; what is said of them is said once.
+    said = cache(lambda line: print(f"isthmus: {line}", file=sys.stderr))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default", UserWarning)
-            warnings.showwarning = lambda message, *_, **__: print(f"isthmus: {told(message)}", file=sys.stderr)
+            warnings.showwarning = lambda message, *_, **__: said(told(message))
             yield
     finally:
         log.removeHandler(handler)

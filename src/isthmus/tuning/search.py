@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isthmus.atrow import RowWarning
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.beginning import begin
+from isthmus.estimators.forms import form_of
 from isthmus.estimators.inputs import gather, rows_at
 from isthmus.training.trainer import Trainer
 from isthmus.tuning import study as studies
@@ -119,7 +123,9 @@ def tune(
     order = np.random.default_rng(seed).permutation(_count(X))
     cut = max(1, round(held_out * len(order)))
     rest, held = rows_at(X, np.sort(order[cut:])), rows_at(X, np.sort(order[:cut]))
-    resolved = _resolved(base, rest)
+    form_of(copied(base), X)  # here what is said of a row calls it by its number among all rows
+    with _quiet():
+        resolved = _resolved(base, rest)
     settings = Settings(base, space_of(usual(resolved) if space is None else space), resolved)
     epochs = settings.model.trainer.epochs if settings.model.trainer is not None else Trainer().epochs
     marks = {
@@ -129,10 +135,18 @@ def tune(
         "share of held-out rows": held_out,
         "data": studies.digest(X),
     }
-    with studies.silent(), studies.stored(study):
+    with studies.silent(), studies.stored(study), _quiet():
         found = studies.opened(study, marks, epochs)
         interrupted = _search(found, settings, rest, held, trials, seed, callback)
         return _best(found, settings, X, refit=refit, interrupted=interrupted)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Say nothing of single rows again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RowWarning)
+        yield
 
 
 def _refuse(estimator: Any, trials: Any, held_out: Any) -> None:
