@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.cli import composing, results, rows
+from isthmus.cli import composing, remembered, results, rows
 from isthmus.cli.options import Parts, Reading, Training
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def fit(data: str, out: Path, asked: Asked, figures: Path | None, reading: Readi
     watch, began = Watch(), time.monotonic()
     detector.fit(given.rows, callback=Members(watch, quiet=quiet), training=training)
     seconds = time.monotonic() - began
+    remembered.remember(detector, reading)
     detector.save(out)
     if watch.interrupted:
         return results.interrupted(out)

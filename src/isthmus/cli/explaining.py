@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.cli import results, rows
+from isthmus.cli import remembered, results, rows
 from isthmus.cli.options import OnOutput, Reading
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def self_explaining(path: Path) -> Any:
 
 def read(fitted: Any, data: str, reading: Reading) -> Data:
     """Return rows of a source, as a table where it has columns; the target apart where it is there."""
-    return rows.read(data, rows.labelled(fitted, data, reading), types=rows.types_of(fitted) or {})
+    return rows.read(data, remembered.reading_for(fitted, data, reading), types=rows.types_of(fitted) or {})
 
 
 def taken(fitted: Any, given: Data) -> Any:
@@ -143,7 +143,7 @@ def score(fitted: Any, data: str, out: Path | None, reading: Reading, *, per_col
     from isthmus.cli.scoring import named_rows, refuse_wordless
 
     refuse_wordless(out)
-    reading = rows.labelled(fitted, data, reading)
+    reading = remembered.reading_for(fitted, data, reading)
     answers = predicted(fitted, data, reading, per_column)
     if out is not None:
         count = append(out, (named_rows(found, block, out) for found, block in answers))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from isthmus.cli import results, rows
+from isthmus.cli import remembered, results, rows
 from isthmus.cli.options import Explaining, Flag, Folder, Parts, Reading, Repeated, Said, Training
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def fit(
     types = composing.text_columns(kinds)
     given = rows.read(data, reading, types=types, quiet=quiet) if opened is None else rows.sampled(opened)
     rows_of_fit = given.rows if opened is None else opened
-    if not _trained(model, rows_of_fit, out, checkpoint, workers, quiet=quiet):
+    if not _trained(model, rows_of_fit, out, checkpoint, workers, reading, quiet=quiet):
         return results.interrupted(out)
     measured, claim = _measured(model, data, given, test, reading, quiet)
     text, tell = summary(model, measured, claim, figures, data), results.teller(quiet=quiet)
@@ -150,7 +150,9 @@ def refuse_targets(explaining: Explaining) -> None:
         raise ValueError(f"{', '.join(given)}: for models that predict; add --task classify or --task regress")
 
 
-def _trained(model: Autoencoder, X: Any, out: Path, checkpoint: Path | None, workers: Any, *, quiet: bool) -> bool:
+def _trained(
+    model: Autoencoder, X: Any, out: Path, checkpoint: Path | None, workers: Any, reading: Reading, *, quiet: bool
+) -> bool:
     """Fit and save a model; say whether nobody interrupted it."""
     from isthmus.cli.progress import Watch, callbacks
 
@@ -158,6 +160,7 @@ def _trained(model: Autoencoder, X: Any, out: Path, checkpoint: Path | None, wor
     watch, began, far = Watch(), time.monotonic(), not isinstance(workers, int | None)
     model.fit(X, checkpoint=checkpoint, callbacks=callbacks(watch, quiet=quiet, plain=far), devices=workers)
     seconds = time.monotonic() - began
+    remembered.remember(model, reading)
     model.save(out)
     tell = results.teller(quiet=quiet)
     tell(f"{'model':9} {out} ({_bytes(out)}), {len(model.history_)} epochs in {seconds:.3g} s")
@@ -182,9 +185,9 @@ def _measured(
             given,
             f"On {len(given):,} rows of {data}, most of which it was trained on (--test DATA measures it on others)",
         )
-    return rows.read(
-        test, replace(reading, limit=None), types=rows.types_of(model), quiet=quiet
-    ), f"On the rows of {test}, which it has not seen"
+    own = remembered.reading_for(model, test, replace(reading, limit=None, drop=()))
+    found = rows.read(test, own, types=rows.types_of(model), quiet=quiet)
+    return found, f"On the rows of {test}, which it has not seen"
 
 
 def summary(model: Autoencoder, measured: Data, claim: str, folder: Path | None, data: str) -> str:

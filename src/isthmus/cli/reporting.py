@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from isthmus.cli import rows
+from isthmus.cli import remembered, rows
 from isthmus.cli.options import OnOutput, Reading, Stretched
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def explore(
 
 def read(fitted: Any, data: str, reading: Reading) -> tuple[Any, Any, str]:
     """Return rows as a model takes them, their labels, and what the source is called."""
-    reading = rows.labelled(fitted, data, reading)
+    reading = remembered.reading_for(fitted, data, reading)
     types = rows.types_of(fitted)
     found = rows.read(data, reading, types=types if types is not None or not rows.predicts(fitted) else {})
     return taken(fitted, found), found.y, Path(data).name or data
@@ -116,5 +116,6 @@ def taken(fitted: Any, found: Data) -> Any:
         return explaining.taken(fitted, found)
     names = getattr(fitted, "feature_names_in_", None)
     if found.table is not None and names is not None and set(names) <= set(found.table.column_names):
-        return replace(found, table=found.table.select([str(name) for name in names])).rows
+        own = tuple(map(str, names))
+        return replace(found, names=own, table=found.table.select(own)).rows
     return found.rows

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.cli import answers, rows
+from isthmus.cli import answers, remembered, rows
 from isthmus.cli.options import Reading
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def score(
     if fdr is not None and not 0 < fdr < 1:
         raise ValueError(f"--fdr {fdr:g} is no share; give a number between 0 and 1, as 0.05")
     refuse_wordless(out)
+    reading = remembered.reading_for(detector, data, reading)
     if out is None:
         kept, tally = _strangest(_scored(detector, data, reading, per_column), fdr)
         print(f"{tally.told(detector, fdr)}\n\n{_listed(kept, detector, per_column)}")

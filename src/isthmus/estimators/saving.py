@@ -44,7 +44,13 @@ KINDS: dict[str, Any] = {
 
 def save(model: Autoencoder, path: str | Path) -> Path:
     """Write a fitted autoencoder to a folder."""
-    return persistence.write(path, *described(model))
+    manifest, tensors = described(model)
+    return persistence.write(path, manifest | left_out(model), tensors)
+
+
+def left_out(model: Any) -> dict[str, Any]:
+    """Return which columns of a file the shell kept from a fit, as it leaves them out again."""
+    return {"left_out": list(getattr(model, "left_out_", ()))}
 
 
 def described(model: Autoencoder) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -127,20 +133,27 @@ def load(path: str | Path, *, architecture: Architecture | None = None) -> Any:
         raise ValueError(f"architecture={architecture!r} is not an architecture; give Given(encoder, decoder)")
     manifest, tensors = persistence.read(path)
     try:
-        if manifest["estimator"] == "AnomalyDetector":
-            from isthmus.estimators.saving_detector import rebuilt
-
-            return rebuilt(manifest, tensors, architecture)
-        if manifest["estimator"].startswith("SelfExplaining"):
-            from isthmus.estimators.saving_self_explaining import rebuilt as whole
-
-            return whole(manifest, tensors, architecture)
-        return rebuilt_autoencoder(manifest, tensors, architecture)
+        model = _rebuilt(manifest, tensors, architecture)
+        model.left_out_ = tuple(map(str, manifest.get("left_out", ())))  # of models saved before it is not known
+        return model
     except UnknownPart as error:
         remedy = "import your module that defines it, or install the package that does, and load again"
         raise ValueError(f"{path} was saved with a part that is not here ({error}); {remedy}") from None
     except (KeyError, TypeError, RuntimeError, AttributeError, IndexError, ArithmeticError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}); save the model again") from None
+
+
+def _rebuilt(manifest: dict[str, Any], tensors: dict[str, torch.Tensor], architecture: Architecture | None) -> Any:
+    """Return the estimator of a manifest and tensors, whatever it is."""
+    if manifest["estimator"] == "AnomalyDetector":
+        from isthmus.estimators.saving_detector import rebuilt
+
+        return rebuilt(manifest, tensors, architecture)
+    if manifest["estimator"].startswith("SelfExplaining"):
+        from isthmus.estimators.saving_self_explaining import rebuilt as whole
+
+        return whole(manifest, tensors, architecture)
+    return rebuilt_autoencoder(manifest, tensors, architecture)
 
 
 def rebuilt_autoencoder(

@@ -25,6 +25,7 @@ from isthmus.estimators.pictures import Pictures
 from isthmus.estimators.reading import Reading
 from isthmus.estimators.reference import References
 from isthmus.estimators.saving import (
+    left_out,
     parts_from_dict,
     parts_to_dict,
     plain,
@@ -64,7 +65,7 @@ def save(detector: AnomalyDetector, path: str | Path) -> Path:
         "n_features_in": detector.n_features_in_,
         "histories": [history.rows for history in detector.histories_],
     }
-    return persistence.write(path, manifest, _tensors(detector))
+    return persistence.write(path, manifest | left_out(detector), _tensors(detector))
 
 
 def _described(value: Any) -> Any:

@@ -14,7 +14,7 @@ from torch import Tensor
 from isthmus import persistence
 from isthmus.architecture import Architecture
 from isthmus.catalogue import from_dict, to_dict
-from isthmus.estimators.saving import described, plain, put, rebuilt_autoencoder, seed_to_dict
+from isthmus.estimators.saving import described, left_out, plain, put, rebuilt_autoencoder, seed_to_dict
 from isthmus.estimators.self_explaining import SelfExplainingClassifier
 from isthmus.estimators.self_explaining_base import SelfExplainingEstimator, settings_of
 from isthmus.estimators.self_explaining_regressor import SelfExplainingRegressor
@@ -55,7 +55,7 @@ def save(model: SelfExplainingEstimator, path: str | Path) -> Path:
     found = {f"{AUTOENCODER}{name}": t for name, t in tensors.items()}
     found |= {f"{RELEVANCES}{name}": t for name, t in task.relevances.state_dict().items()}
     found |= {name: torch.from_numpy(np.ascontiguousarray(getattr(model, name))) for name in ARRAYS}
-    return persistence.write(path, manifest, found)
+    return persistence.write(path, manifest | left_out(model), found)
 
 
 def outputs_to_dict(model: Any) -> dict[str, Any]:
