@@ -141,6 +141,7 @@ def score(fitted: Any, data: str, out: Path | None, reading: Reading, *, per_col
     """
     from isthmus.cli.answers import append
     from isthmus.cli.scoring import named_rows, refuse_wordless
+    from isthmus.explain.words import plain
 
     refuse_wordless(out)
     reading = remembered.reading_for(fitted, data, reading)
@@ -154,7 +155,7 @@ def score(fitted: Any, data: str, out: Path | None, reading: Reading, *, per_col
         own = "" if block.index is None else f" ({block.index[i]})"
         sure = f", probability {row['probability']:.3g}" if "probability" in row else ""
         value = row["prediction"]
-        said = f"{value:.6g}" if isinstance(value, float) else value
+        said = plain(value, 6) if isinstance(value, float) else value
         print(f"row {i + 1}{own}: {said}{sure}")
         print("\n".join(f"  {reason}" for name, reason in row.items() if name.startswith("reason_") and reason))
     if found.num_rows > SHOWN:
