@@ -48,19 +48,19 @@ def report(
         reading: how DATA is read.
     """
     fitted = rows.fitted_at(model)
-    X, y, name = read(fitted, data, reading)
-    sizes = rows.sizes(shape, "shape")
+    X, y, about = read(fitted, data, reading)
+    about |= {"shape": rows.sizes(shape, "shape")}
     if format == "html":
         from isthmus.report import report as made
 
-        found = made(fitted, X, y, name=name, label=reading.label or "", shape=sizes, size=size)
+        found = made(fitted, X, y, size=size, **about)
         path = found.write(out if out is not None else Path("report.html"))
         live = "" if not found.page.live else f"\n{found.page.live}"
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, open it in a browser{live}")
         return
     from isthmus.report import given, markdown, summarise, to_dict
 
-    summary = summarise(given(fitted, X, y, name=name, label=reading.label or "", shape=sizes))
+    summary = summarise(given(fitted, X, y, **about))
     text = markdown(summary) if format == "markdown" else json.dumps(to_dict(summary), indent=2)
     if out is None:
         print(text)
@@ -95,17 +95,18 @@ def explore(
     from isthmus.service.explorer import Explorer, serve
 
     fitted = rows.fitted_at(model)
-    X, y, name = read(fitted, data, reading)
-    settings = {"name": name, "label": reading.label or "", "shape": rows.sizes(shape, "shape")}
-    serve(Explorer(fitted, X, y, model, **settings), port)
+    X, y, about = read(fitted, data, reading)
+    serve(Explorer(fitted, X, y, model, shape=rows.sizes(shape, "shape"), **about), port)
 
 
-def read(fitted: Any, data: str, reading: Reading) -> tuple[Any, Any, str]:
-    """Return rows as a model takes them, their labels, and what the source is called."""
+def read(fitted: Any, data: str, reading: Reading) -> tuple[Any, Any, dict[str, Any]]:
+    """Return rows as a model takes them, their labels, and what a report is told of both."""
+    label = reading.label or ""
     reading = remembered.reading_for(fitted, data, reading)
     types = rows.types_of(fitted)
     found = rows.read(data, reading, types=types if types is not None or not rows.predicts(fitted) else {})
-    return taken(fitted, found), found.y, Path(data).name or data
+    about = {"name": Path(data).name or data, "label": label, "bytes_per_row": found.bytes_per_row}
+    return taken(fitted, found), found.y, about
 
 
 def taken(fitted: Any, found: Data) -> Any:
