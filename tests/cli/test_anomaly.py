@@ -70,7 +70,7 @@ def test_options_of_training_change_what_they_name_and_nothing_else(orders, monk
     given = data.read(orders, label="group")
 
     def recipe(**training):
-        asked = detecting.Asked(None, None, 2, (), None, 0, "dense:hidden=(8)", Training(**training))
+        asked = detecting.Asked(None, None, 2, None, (), None, 0, "dense:hidden=(8)", Training(**training))
         changed = composing.overrides(asked.training)
         return detecting.detector_of(asked).fit(given.rows, training=changed).members_.recipe
 

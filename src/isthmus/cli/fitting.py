@@ -25,6 +25,7 @@ def fit(
     contamination: Said = None,
     alarm_rate: Annotated[float | None, Parameter(show_default=False)] = None,
     members: Annotated[int | None, Parameter(show_default=False)] = None,
+    window: Annotated[int | None, Parameter(show_default=False)] = None,
     recipe: str = "plain",
     units: str | None = None,
     shape: str | None = None,
@@ -65,6 +66,8 @@ def fit(
         alarm_rate: of a detector, the rate of false alarms on normal rows; 0.05 where not given.
         members: of a detector, the number of its autoencoders; 5 for fewer than 1,000 rows, which calibrate crosswise
             and need 2 or more, else 3 where not given.
+        window: of a detector of a series, whose rows are points in order of time: how many are read at once, as 64. A
+            column of dates is the axis of time, and is no feature. Every point is then scored by those around it.
         recipe: where the parts start from (isthmus parts recipe).
         units: numbers per code, or auto to measure the dimension of the data; 32 if not given, fewer for narrow data.
         shape: shape of a row for pictures in tables, CHANNELSxHEIGHTxWIDTH.
@@ -96,7 +99,7 @@ def fit(
     del config  # read by ConfigFile
     results.refrain(quiet=quiet)
     refuse_unusable(out)
-    detected = (contamination, alarm_rate, members)
+    detected = (contamination, alarm_rate, members, window)
     workers = spreading.workers(ray, devices, storage)
     refuse_for(task, detected, workers)
     made = composing.Made(recipe, parts, training, units, seed, shape, scaling, schema)
@@ -134,7 +137,9 @@ def refuse_for(task: str, detected: tuple[Any, ...], workers: Any) -> None:
         ValueError: with these options.
     """
     if task != "anomaly" and any(option is not None for option in detected):
-        raise ValueError("--contamination, --alarm-rate and --members are for anomaly detectors; add --task anomaly")
+        raise ValueError(
+            "--contamination, --alarm-rate, --members and --window are for anomaly detectors; add --task anomaly"
+        )
     if task != "autoencoder" and workers is not None:
         culprit = "--devices" if isinstance(workers, int) else "--ray"
         raise ValueError(f"{culprit}: not for --task {task}; leave it out, or fit an autoencoder")

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Reading)
 
 
-def remember(model: Any, reading: Reading) -> None:
-    """Keep with a model which columns its fit left out, as --drop and --label named them."""
-    model.left_out_ = (*reading.drop, *(() if reading.label is None else (reading.label,)))
+def remember(model: Any, reading: Reading, time: str | None = None) -> None:
+    """Keep with a model which columns its fit left out, as --drop and --label named them, or as the axis of time."""
+    model.left_out_ = (*reading.drop, *(name for name in (reading.label, time) if name is not None))
+    if time is not None:
+        model.time_ = time
 
 
 def reading_for(model: Any, source: str, reading: R) -> R:

@@ -29,9 +29,11 @@ def score(
     if fdr is not None and not 0 < fdr < 1:
         raise ValueError(f"--fdr {fdr:g} is no share; give a number between 0 and 1, as 0.05")
     refuse_wordless(out)
-    reading = remembered.reading_for(detector, data, reading)
+    if detector.window is None:
+        reading = remembered.reading_for(detector, data, reading)
     if out is None:
-        kept, tally = _strangest(_scored(detector, data, reading, per_column), fdr)
+        scored = _scored(detector, data, reading, per_column)
+        kept, tally = _strangest(scored, fdr, getattr(detector, "time_", None))
         print(f"{tally.told(detector, fdr)}\n\n{_listed(kept, detector, per_column)}")
         return
     tally = _write(detector, data, out, reading, per_column, fdr)
@@ -104,6 +106,10 @@ def _scored(
     """Give every block's answers, the number of rows before it, and the block."""
     from isthmus.estimators import score_batches
 
+    if detector.window is not None:
+        yield _points(detector, data, reading, per_column)
+        return
+
     def answer(block: Data) -> Any:
         return score_batches(detector, block.arrow, per_column=per_column)
 
@@ -111,6 +117,18 @@ def _scored(
     for found, block in answers.answered(data, reading, rows.types_of(detector), "scoring", answer):
         yield found, before, block
         before += len(block)
+
+
+def _points(detector: AnomalyDetector, data: str, reading: Reading, per_column: bool) -> tuple[Any, int, Data]:
+    """Return the answers to all points of a series, behind the time of each, where the file has it."""
+    from isthmus.cli import timeline
+    from isthmus.estimators.scoring import detected_points
+
+    block = timeline.points(detector, data, reading)
+    found, time = detected_points(detector, block.arrow, per_column=per_column), getattr(detector, "time_", None)
+    if time in (block.names or ()):
+        found = found.add_column(0, time, block.arrow[time])
+    return found, 0, block
 
 
 def _write(
@@ -158,7 +176,7 @@ def _marked(first: Path, anomaly: Any) -> Iterator[Any]:
             yield table.set_column(table.column_names.index("anomaly"), "anomaly", marks)
 
 
-def _strangest(scored: Iterator[tuple[Any, int, Data]], fdr: float | None) -> tuple[Any, Tally]:
+def _strangest(scored: Iterator[tuple[Any, int, Data]], fdr: float | None, time: str | None) -> tuple[Any, Tally]:
     """Return the rows that score highest, best first, with their names, and what is remembered of all."""
     import pyarrow as pa
 
@@ -167,7 +185,8 @@ def _strangest(scored: Iterator[tuple[Any, int, Data]], fdr: float | None) -> tu
     for found, before, block in scored:
         tally.add(found, keep=fdr is not None)
         names = [str(before + i + 1) for i in range(found.num_rows)]
-        names = names if block.index is None else [f"{n} ({own})" for n, own in zip(names, block.index, strict=True)]
+        called = _called(found, block, time)
+        names = names if called is None else [f"{n} ({own})" for n, own in zip(names, called, strict=True)]
         found = found.add_column(0, ROW, pa.array(names)).add_column(
             1, "place", pa.array(range(before, before + len(names)))
         )
@@ -177,6 +196,15 @@ def _strangest(scored: Iterator[tuple[Any, int, Data]], fdr: float | None) -> tu
         marks = tally.discoveries(fdr)[kept["place"].to_numpy()]
         kept = kept.set_column(kept.column_names.index("anomaly"), "anomaly", pa.array(marks))
     return kept, tally
+
+
+def _called(found: Any, block: Data, time: str | None) -> Any:
+    """Return what rows are called beside their numbers: their names, or the times of points; None for nothing."""
+    if time is None or time not in found.column_names:
+        return block.index
+    from isthmus.explain.words import brief
+
+    return map(brief, found[time].to_pylist())
 
 
 def _listed(kept: Any, detector: AnomalyDetector, per_column: bool) -> str:

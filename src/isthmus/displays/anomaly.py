@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -65,7 +66,8 @@ class ContributionsDisplay:
         some = taken(X, order)
         look = None if len(shape) == 1 else look_of(shape, np.asarray(some, dtype=np.float64))
         called = order if rows is None else np.asarray(rows)[order]
-        return cls(detector.explain(some), look, called.tolist()).plot(ax=ax)
+        told = detector.explain(some) if detector.window is None else _at(detector.explain(X), order)
+        return cls(told, look, called.tolist()).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw on a new figure, or in the place of ``ax``."""
@@ -217,6 +219,12 @@ def anomaly_figures(
     scores = write(ScoresDisplay.from_estimator(detector, X), Path(folder) / "scores.png")
     reasons = ContributionsDisplay.from_estimator(detector, X, rows=rows)
     return [scores, write(reasons, Path(folder) / "contributions.png")]
+
+
+def _at(explanation: Explanation, rows: Array) -> Explanation:
+    """Return the reasons of some rows: points of a series are explained by those around them."""
+    names = ("score", "contributions", "values", "expected", "low", "high", "neighbours", "p_value")
+    return replace(explanation, **{name: getattr(explanation, name)[rows] for name in names})
 
 
 def shape_of(detector: AnomalyDetector) -> tuple[int, ...]:

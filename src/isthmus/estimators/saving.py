@@ -49,8 +49,9 @@ def save(model: Autoencoder, path: str | Path) -> Path:
 
 
 def left_out(model: Any) -> dict[str, Any]:
-    """Return which columns of a file the shell kept from a fit, as it leaves them out again."""
-    return {"left_out": list(getattr(model, "left_out_", ()))}
+    """Return which columns of a file the shell kept from a fit, as it leaves them out again, and which was the time."""
+    time = getattr(model, "time_", None)
+    return {"left_out": list(getattr(model, "left_out_", ())), **({} if time is None else {"time": time})}
 
 
 def described(model: Autoencoder) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -135,6 +136,8 @@ def load(path: str | Path, *, architecture: Architecture | None = None) -> Any:
     try:
         model = _rebuilt(manifest, tensors, architecture)
         model.left_out_ = tuple(map(str, manifest.get("left_out", ())))  # of models saved before it is not known
+        if "time" in manifest:
+            model.time_ = str(manifest["time"])
         return model
     except UnknownPart as error:
         remedy = "import your module that defines it, or install the package that does, and load again"

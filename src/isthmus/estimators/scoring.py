@@ -30,10 +30,23 @@ def detected_schema(detector: AnomalyDetector, *, per_column: bool = False) -> A
     Raises:
         ValueError: a detector of series, whose points lie in several blocks.
     """
-    import pyarrow as pa
-
     if isinstance(detector.reading_, Series):
         raise ValueError("a detector of series reads windows, which blocks would cut; give the series to its explain")
+    return _schema(detector, per_column=per_column)
+
+
+def detected_points(detector: AnomalyDetector, table: Any, *, per_column: bool = False) -> Any:
+    """Return the answers to all points of a series, an Arrow table in order of time, as another."""
+    import pyarrow as pa
+
+    schema = _schema(detector, per_column=per_column)
+    columns = zip(detected(detector, table, per_column=per_column), schema.types, strict=True)
+    return pa.Table.from_arrays([pa.array(values, kind) for values, kind in columns], schema=schema)
+
+
+def _schema(detector: AnomalyDetector, *, per_column: bool) -> Any:
+    import pyarrow as pa
+
     fields = [("score", pa.float64()), ("p_value", pa.float64()), ("anomaly", pa.bool_())]
     fields += [(f"reason_{k + 1}", pa.string()) for k in range(REASONS)]
     fields += [(f"{ADDS}{name}", pa.float64()) for name in detector.reading_.names] if per_column else []
