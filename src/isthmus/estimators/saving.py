@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -170,6 +170,7 @@ def rebuilt_autoencoder(
     parts = parts_from_dict(manifest["parts"], architecture)
     model = _unbuilt(manifest, tensors, parts)
     try:
+        refuse_other_sizes(lambda: {"objective.": parts.build(model.spec_, model._noise)}, tensors)
         build(model, parts)
         _restore(model, manifest, tensors)
     except (ValueError, RuntimeError) as error:
@@ -200,6 +201,8 @@ def _unbuilt(manifest: dict[str, Any], tensors: dict[str, torch.Tensor], parts: 
     data = manifest["data"]
     model.spec_ = spec_from_dict(data)
     table = manifest.get("table")
+    if (table is None) == model.spec_.table:
+        raise RuntimeError("the columns of the table do not go with its variables")
     model.form_ = Plain() if table is None else Table(TableCodec.from_dict(table))
     model.row_shape_ = tuple(data["given"])
     model._noise = Noise(manifest["seed"])
@@ -238,13 +241,33 @@ def _restore(model: Autoencoder, manifest: dict[str, Any], tensors: dict[str, to
     model._references = References.from_arrays({name: t.numpy() for name, t in tensors.items()})
 
 
+def refuse_other_sizes(described: Callable[[], Mapping[str, torch.nn.Module]], tensors: Mapping[str, Any]) -> None:
+    """Refuse a description of other nets than those whose weights are there, before any memory is taken for it.
+
+    Args:
+        described: what builds the nets, by the prefix of their weights.
+        tensors: of the file.
+
+    Raises:
+        RuntimeError: a tensor is missing on one side or has another shape.
+    """
+    with torch.device("meta"):  # shapes without numbers
+        nets = described()
+    for prefix, net in nets.items():
+        refuse_other_shapes(_own(tensors, prefix), net.state_dict())
+
+
+def _own(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
 def put(module: torch.nn.Module, prefix: str, tensors: Mapping[str, torch.Tensor]) -> None:
     """Put the weights of this prefix into a module, in their precision, and ready it for use.
 
     Raises:
         RuntimeError: they are those of another model.
     """
-    state = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    state = _own(tensors, prefix)
     dtype = next((t.dtype for t in state.values() if t.is_floating_point()), torch.float32)
     refuse_other_shapes(state, module.state_dict())
     module.to(dtype).load_state_dict(state)

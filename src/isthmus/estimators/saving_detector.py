@@ -30,6 +30,7 @@ from isthmus.estimators.saving import (
     parts_to_dict,
     plain,
     put,
+    refuse_other_sizes,
     schema_to_dict,
     seed_to_dict,
     spec_from_dict,
@@ -163,7 +164,12 @@ def _reading_from_dict(saved: Mapping[str, Any], tensors: Mapping[str, Tensor]) 
 
 def _members(manifest: dict[str, Any], tensors: dict[str, Tensor], architecture: Architecture | None) -> Members:
     recipe = Recipe(**{name: _understood(value, architecture) for name, value in manifest["recipe"].items()})
-    members = Members(recipe, spec_from_dict(manifest["data"]), [Noise(seed) for seed in manifest["seeds"]])
+    spec, noises = spec_from_dict(manifest["data"]), [Noise(seed) for seed in manifest["seeds"]]
+    asked, here = len(recipe.levels) * (2 if recipe.probes else 1), tuple(tensors["scales"].shape)
+    if here != (len(noises), asked, spec.size):
+        raise RuntimeError(f"scales are {here} in the file, of {len(noises)} members and {spec.size} variables")
+    refuse_other_sizes(lambda: _modules(Members(recipe, spec, noises)), tensors)
+    members = Members(recipe, spec, noises)
     for prefix, net in _modules(members).items():
         put(net, prefix, tensors)
     for name in ("scales", "deviations", "ends"):
