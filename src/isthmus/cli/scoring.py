@@ -33,7 +33,7 @@ def score(
         reading = remembered.reading_for(detector, data, reading)
     if out is None:
         scored = _scored(detector, data, reading, per_column)
-        kept, tally = _strangest(scored, fdr, getattr(detector, "time_", None))
+        kept, tally = _strangest(scored, fdr, detector)
         print(f"{tally.told(detector, fdr)}\n\n{_listed(kept, detector, per_column)}")
         return
     tally = _write(detector, data, out, reading, per_column, fdr)
@@ -57,10 +57,14 @@ class Tally:
 
     def __init__(self) -> None:
         """Begin at zero."""
-        self.rows, self.anomalies, self._p = 0, 0, []  # type: ignore[var-annotated]
+        self.rows, self.anomalies, self.known, self._p = 0, 0, 0, []  # type: ignore[var-annotated]
 
-    def add(self, found: Any, *, keep: bool) -> None:
+    def add(self, found: Any, block: Data, detector: AnomalyDetector, *, keep: bool) -> None:
         """Take note of a block."""
+        from isthmus.estimators.scoring import admitted, known_among
+
+        rows = block.arrow
+        self.known += known_among(detector, lambda at: admitted(detector, rows.take(at)), len(block), self.rows)
         self.rows += found.num_rows
         self.anomalies += int(found["anomaly"].to_numpy().sum())
         self._p += [found["p_value"].to_numpy()] if keep else []
@@ -85,7 +89,9 @@ class Tally:
         if detector.contamination in ("unknown", 0):
             expected = detector.alarm_rate * self.rows
             alarms = f"{expected:,.0f}" if expected >= 10 else f"{expected:.2g}"
-            return f"{many}, {share}; {alarms} false alarms would be expected if all rows were normal"
+            told = f"{many}, {share}; {alarms} false alarms would be expected if all rows were normal"
+            known = 0 < len(detector.known_) == self.known
+            return f"{told}, but these are the rows of the fit, which raise fewer than new ones" if known else told
         return f"{many}, {share} above the threshold that {100 * detector.contamination:.3g} % of the fit's rows exceed"
 
     def _told_of_discoveries(self, detector: AnomalyDetector, fdr: float) -> str:
@@ -138,19 +144,19 @@ def _write(
     scored = _scored(detector, data, reading, per_column)
     tally = Tally()
     if fdr is None:
-        answers.append(out, (_noted(found, block, out, tally) for found, _, block in scored))
+        answers.append(out, (_noted(found, block, out, tally, detector) for found, _, block in scored))
         return tally
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
         first = Path(beside) / "first.parquet"
-        answers.append(first, (_noted(found, block, out, tally, keep=True) for found, _, block in scored))
+        answers.append(first, (_noted(found, block, out, tally, detector, keep=True) for found, _, block in scored))
         answers.append(out, _marked(first, tally.discoveries(fdr)))
     return tally
 
 
-def _noted(found: Any, block: Data, out: Path, tally: Tally, *, keep: bool = False) -> Any:
+def _noted(found: Any, block: Data, out: Path, tally: Tally, detector: AnomalyDetector, *, keep: bool = False) -> Any:
     """Return a block's answers as they are written, and take note of them."""
-    tally.add(found, keep=keep)
+    tally.add(found, block, detector, keep=keep)
     return named_rows(found, block, out)
 
 
@@ -176,16 +182,18 @@ def _marked(first: Path, anomaly: Any) -> Iterator[Any]:
             yield table.set_column(table.column_names.index("anomaly"), "anomaly", marks)
 
 
-def _strangest(scored: Iterator[tuple[Any, int, Data]], fdr: float | None, time: str | None) -> tuple[Any, Tally]:
+def _strangest(
+    scored: Iterator[tuple[Any, int, Data]], fdr: float | None, detector: AnomalyDetector
+) -> tuple[Any, Tally]:
     """Return the rows that score highest, best first, with their names, and what is remembered of all."""
     import pyarrow as pa
 
     kept: Any = None  # there is a row, or ``answered`` has said that there is none
     tally = Tally()
     for found, before, block in scored:
-        tally.add(found, keep=fdr is not None)
+        tally.add(found, block, detector, keep=fdr is not None)
         names = [str(before + i + 1) for i in range(found.num_rows)]
-        called = _called(found, block, time)
+        called = _called(found, block, getattr(detector, "time_", None))
         names = names if called is None else [f"{n} ({own})" for n, own in zip(names, called, strict=True)]
         found = found.add_column(0, ROW, pa.array(names)).add_column(
             1, "place", pa.array(range(before, before + len(names)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,27 @@ def detected(detector: AnomalyDetector, table: Any, *, per_column: bool) -> list
     columns: list[Any] = [found.score, found.p_value, -found.score - detector.offset_ < 0]
     columns += [[told[k] if k < len(told) else None for told in reasons] for k in range(REASONS)]
     return columns + (list(found.contributions.T) if per_column else [])
+
+
+def known_among(detector: AnomalyDetector, take: Callable[[Any], Any], size: int, before: int = 0) -> int:
+    """Count the rows of the fit that a detector keeps and that are at their own places among some rows.
+
+    Where all that are kept are there, the rows are those of the fit.
+
+    Args:
+        detector: that keeps some.
+        take: gives rows by their places, as the detector takes them.
+        size: how many rows there are.
+        before: the number of rows that come before these.
+    """
+    if isinstance(detector.reading_, Series):
+        return 0  # windows of it are kept, and no rows
+    kept = detector.known_ - before
+    here = np.flatnonzero((kept >= 0) & (kept < size))
+    if not len(here):
+        return 0
+    rows = detector._read(take(kept[here]))
+    return int(np.isclose(rows, detector.known_rows_[here], rtol=1e-6, atol=1e-9, equal_nan=True).all(1).sum())
 
 
 def detected_schema(detector: AnomalyDetector, *, per_column: bool = False) -> Any:
