@@ -66,6 +66,16 @@ def test_mistakes_are_told_in_one_line(shell, model, options, said):
     assert len(told.err.strip().splitlines()) == 1
 
 
+def test_the_size_of_pictures_is_another_option(shell, model):
+    for size, said in (
+        ("16x16", "large; to stretch pictures write --stretch 16x16 ("),
+        ("tiny", "large (isthmus report"),
+    ):
+        told = shell("report", model, "digits", "--size", size)
+        assert told.code == 2
+        assert f"'{size}' is no size of a page; choose from auto, small, usual, {said}" in told.err
+
+
 def test_rows_of_another_kind_are_refused(shell, model, wine, tmp_path):
     out = tmp_path / "page.html"
     told = shell("report", model, wine, "-o", out, "--size", "small")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
 from isthmus.cli import remembered, rows
@@ -17,7 +19,22 @@ if TYPE_CHECKING:
     from isthmus.data import Data
 
 Format = Literal["html", "json", "markdown"]
-Size = Literal["auto", "small", "usual", "large"]
+
+
+def of_page(kind: Any, tokens: Sequence[Token]) -> str:
+    """Read the size of a page.
+
+    Raises:
+        ValueError: something else, such as the size of pictures, which --size is in other commands.
+    """
+    text, known = tokens[0].value, get_args(kind)
+    if text in known:
+        return text
+    pictures = f"; to stretch pictures write --stretch {text}" if re.fullmatch(r"\d+x\d+", text) else ""
+    raise ValueError(f"{text!r} is no size of a page; choose from {', '.join(known)}{pictures}")
+
+
+Size = Annotated[Literal["auto", "small", "usual", "large"], Parameter(converter=of_page)]
 Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65_535))]
 
 
