@@ -249,8 +249,8 @@ def _mechanism(by: str, units: int, l0: int, epochs: int) -> tuple[Bottleneck, t
         case "batch_top_k":
             return BatchTopK(l0), (Auxiliary(),)
         case "matryoshka":
-            # Its four groups count as much as the whole each.
-            return BatchTopK(l0), (Nested(4.0), Auxiliary())
+            # The sum over four groups and the whole, each as often as the square of its share of the units.
+            return BatchTopK(l0), (Nested(4.0, power=2.0), Auxiliary())
         case "jump_relu":
             return JumpReLU(rate=l0 / units), (TargetL0(L0(), l0=l0), Auxiliary())
         case "gated":

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from isthmus import AnomalyDetector, Trainer
+from isthmus.data.codec import TableCodec
 from isthmus.measures import benjamini_hochberg
 from isthmus.parts import Adam, Cosine, Dense, SwapNoise
 
@@ -257,6 +258,37 @@ def test_columns_of_levels_alone_are_scored():
     odd = pd.DataFrame({"city": ["Oslo", "Oslo"], "country": ["Norway", "Italy"]})
     normal, strange = detector.anomaly_score(odd)
     assert strange > normal + 3
+
+
+def named(n, seed, names):
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=n)
+    return pd.DataFrame({"name": names, "a": a, "b": a + 0.1 * rng.normal(size=n)})
+
+
+def test_levels_that_a_member_has_not_met_are_to_it_as_those_of_rows_to_come():
+    """A row that calibrates has a level of its own, as has one to come: both are new to the member that scores it."""
+    rows = named(300, 0, [f"old {i}" for i in range(300)]).astype({"name": "category"})
+    fresh = named(400, 1, [f"new {i}" for i in range(400)])
+    detector = AnomalyDetector(contamination=0, schema={"name": "category"}, trainer=SOME, random_state=0).fit(rows)
+    assert 0.005 < (detector.p_values(fresh) <= 0.05).mean() < 0.1
+    assert (detector.p_values(fresh.assign(b=fresh["a"] + 3)) <= 0.05).all()
+    # A member tells levels that it has met from others, which are all one.
+    one, x = detector.members_, detector.reading_.admit(detector, rows)
+    met = {tuple(np.unique(one.within(x, m)[:, 0])) for m in range(len(one.noises))}
+    assert len(met) == 5 and all(levels[-1] == 300 and len(levels) < 300 for levels in met)
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [([f"row {i}" for i in range(120)], True), (np.arange(7, 127), True), (np.arange(120) // 2, False),
+     ([f"row {i // 2}" for i in range(120)], False), (np.arange(120) * 1.5, False)],
+)  # fmt: skip
+def test_columns_that_name_rows_are_told_of(column, told, recwarn):
+    TableCodec.fit(named(120, 0, column))
+    assert [("'name' has another value in each of 120 rows" in str(w.message)) for w in recwarn] == [True] * told
+    TableCodec.fit(named(120, 0, column), {"name": "category"})
+    assert len(recwarn) == told
 
 
 def test_a_constant_that_changes_is_strange():

@@ -17,6 +17,16 @@ def test_zeros_and_ones_are_probabilities_unless_a_scaling_is_asked_for(scaling,
     assert model.parts_.likelihood == expected
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e-3, 0.05, 0.9])
+def test_small_numbers_are_no_probabilities(scale):
+    """Rates and concentrations in a large unit lie near 0, and the same rows in a small one do not: both are learnt."""
+    rng = np.random.default_rng(0)
+    X = scale * (rng.random((400, 1)) @ rng.random((1, 6)))
+    model = Autoencoder(1, trainer=Trainer(epochs=1), random_state=0).fit(X)
+    assert model.parts_.likelihood == Normal()
+    assert np.square(model.reconstruct(X) - X).sum() < 1e-4 * np.square(X - X.mean(0)).sum()
+
+
 def test_the_dimension_is_measured_in_the_units_of_errors():
     """Two directions in columns of a large unit, three more in columns of a small one."""
     rng = np.random.default_rng(0)

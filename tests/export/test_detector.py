@@ -1,6 +1,7 @@
 """The graph of a detector explains as the detector does."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from answering import SIZES, agree, both, opened
@@ -21,17 +22,23 @@ def plain(n=120, width=5):
     return X
 
 
+def rare(n=120):
+    """Levels of which some member or other has met none."""
+    return table(n).select(["age", "town", "digit"]).append_column("word", pa.array([f"n{i // 2}" for i in range(n)]))
+
+
 CASES = {
     "split": (plain(), {"calibration": "split", "members": 2}),
     "cross": (plain(), {"calibration": "cross", "contamination": 0, "members": 2}),
     "pictures": (np.random.default_rng(1).random((60, 5, 6)), {"members": 2}),
     "table": (table(120).drop_columns(["bent", "always"]), {"members": 2}),
+    "rare levels": (rare(), {"members": 2}),
 }
 
 
 @pytest.fixture(
     scope="module",
-    params=["split", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("cross", "pictures", "table"))],
+    params=["split", *(pytest.param(kind, marks=pytest.mark.long) for kind in CASES if kind != "split")],
 )
 def fitted(request):
     X, settings = CASES[request.param]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from tiny import model_of
 
+from isthmus import recipes
 from isthmus.architecture.dictionary import geometric_median
 from isthmus.catalogue import name_of
 from isthmus.component import Memory
@@ -293,6 +294,19 @@ def test_nested_is_the_mean_over_groups_of_the_first_units(architecture):
         some = torch.where(torch.arange(12) < n, code, 0.0)
         found = found + (X - objective.model.decode(some)).square().sum(1) / 6
     assert torch.allclose(value(objective, "nested"), found)
+
+
+def test_small_groups_count_less_by_the_power_of_their_share():
+    objective = objective_of(Rectified(), Nested(4.0, shares=(0.25, 0.5, 0.75, 1.0), power=2.0))
+    groups = [objective_of(Rectified(), Nested(shares=(share,))) for share in (0.25, 0.5, 0.75, 1.0)]
+    quarter, half, most, whole = (value(group, "nested") for group in groups)
+    assert torch.allclose(value(objective, "nested"), quarter / 16 + half / 4 + 9 * most / 16 + whole)
+
+
+def test_the_groups_of_a_matryoshka_and_the_whole_are_one_sum():
+    nested = recipes.dictionary(64, l0=4, by="matryoshka").penalties[0]
+    assert nested.weight == len(nested.sizes(64))
+    assert nested.power > 0
 
 
 @pytest.mark.parametrize("shares", [(), (0.5, 0.5), (0.0, 0.5), (0.5, 1.5)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,8 +91,15 @@ class TableCodec:
         """Return the codec of a table whose columns have these facts."""
         from isthmus.catalogue import name_of
 
-        kinds = declared(list(facts), schema)
-        kinds = {name: kinds.get(name) or chosen(known) for name, known in facts.items()}
+        said = declared(list(facts), schema)
+        kinds = {name: said.get(name) or chosen(known) for name, known in facts.items()}
+        for name in (name for name, known in facts.items() if name not in said and known.names_rows):
+            warnings.warn(
+                f"column {name!r} has another value in each of {facts[name].rows:,} rows, as names and counters of "
+                "rows have: nothing can be learnt from it, and rows to come are odd in it; drop it, or declare its "
+                "kind (schema) to keep it in silence",
+                stacklevel=2,
+            )
         codecs = tuple(kinds[name].codec(name, known) for name, known in facts.items())
         return cls(codecs, tuple(name_of(kind) for kind in kinds.values()), template)
 

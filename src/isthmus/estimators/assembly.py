@@ -77,13 +77,13 @@ class Parts:
 def pick_likelihood(x: np.ndarray[Any, Any], scaling: str) -> Likelihood:
     """Choose a likelihood from data, and from a scaling that was asked for: scaled numbers are no probabilities.
 
-    Zeros and ones, or numbers in [0, 1] of which at least half lie within 0.05 of an end (ink on paper), are
-    Bernoulli; everything else is Normal. Counts and categories must be named: a whole number may be a count, a level or
-    a rounded measurement, and data cannot tell.
+    Zeros and ones, or numbers in [0, 1] of which at least half lie within 0.05 of an end and some near each (ink on
+    paper), are Bernoulli; everything else is Normal: what is near 0 alone may be small in its unit. Counts and
+    categories must be named: a whole number may be a count, a level or a rounded measurement, and data cannot tell.
     """
-    if scaling in ("auto", "none") and x.size and x.min() >= 0 and x.max() <= 1:
+    if scaling in ("auto", "none") and x.size and 0 <= x.min() <= 0.05 and 0.95 <= x.max() <= 1:
         extreme = sum(int(((rows <= 0.05) | (rows >= 0.95)).sum()) for rows in blocks(x))
-        if 2 * extreme >= x.size and x.max() > x.min():
+        if 2 * extreme >= x.size:
             return Bernoulli()
     return Normal()
 

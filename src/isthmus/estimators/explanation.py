@@ -139,9 +139,11 @@ def hidden_expectations(members: Members, x: Array, places: Sequence[Any], wante
         if not len(rows):
             continue
         place = np.arange(x.shape[1])[which]
-        hidden = members.within(x[rows])
-        hidden[:, place] = np.nan
-        found = np.stack([answers.reconstructions(hidden)[:, place] for answers in members.filling])
+        found = np.empty((len(members.filling), len(rows), len(place)))
+        for m, answers in enumerate(members.filling):
+            hidden = members.within(x[rows], m)
+            hidden[:, place] = np.nan
+            found[m] = answers.reconstructions(hidden)[:, place]
         # A mean of levels is none: the first member's word counts there.
         expected[np.ix_(rows, place)] = np.where(number[place], found.mean(0), found[0])
     return expected

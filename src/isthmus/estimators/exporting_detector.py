@@ -54,7 +54,10 @@ def graph_of(detector: AnomalyDetector) -> export.Detector:
         export.Denoiser(export.used(objective), levels, members._probes(m), ends)
         for m, objective in enumerate(members.denoisers)
     ]
-    fillers = [export.Filler(export.used(objective)) for objective in members.fillers]
+    fillers = [
+        export.Filler(export.used(objective), torch.from_numpy(met))
+        for objective, met in zip(members.fillers, members.met, strict=False)
+    ]
     return export.Detector(detector.reading_.in_graphs(), denoisers, fillers, measured(detector))
 
 

@@ -57,6 +57,9 @@ class Members:
     so that no single cell counts by its square (Huber, 1964, "Robust estimation of a location parameter"). Levels have
     a probability, and contribute r_j itself: where it is divided, columns that are nearly certain take the blame.
 
+    A level that none of a member's rows has is to it a level that was never seen, as one of a row to come may be: a row
+    that is held out of the member, and calibrates, would else have levels that are known and impossible.
+
     A number beyond all of the fit would move what is expected of the others, where no row has taught a denoiser: D is
     told that it lies at the end of their range, and what is beyond adds to its own distance, min(s, 1) of it.
 
@@ -90,6 +93,8 @@ class Members:
         self.scales = np.ones((len(noises), self.asked, spec.size))
         self.deviations = np.ones(spec.size)
         self.ends = np.array([[-np.inf], [np.inf]]) * np.ones(spec.size)
+        most = max((column.levels for column in spec.columns), default=0) + 1
+        self.met = np.ones((len(noises), spec.size, most if self.discrete.any() else 1), dtype=bool)
         self._answer_anew()
 
     def _answer_anew(self) -> None:
@@ -113,6 +118,11 @@ class Members:
         among = x[np.unique(np.concatenate(fits))]
         ends = [end(among, axis=0) for end in (np.fmin.reduce, np.fmax.reduce)]
         self.ends = np.where(np.isnan(ends), [[-np.inf], [np.inf]], ends)
+        for j in np.flatnonzero(self.discrete):
+            for m, own in enumerate(fits):
+                self.met[m, j, : self.spec.columns[j].levels] = np.isin(
+                    np.arange(self.spec.columns[j].levels), x[own, j]
+                )
         for m, own in enumerate(held):
             seen = np.maximum((~np.isnan(x[own])).sum(0), 1)
             self.scales[m] = sum(self.surprises(x[own[part]], (m,))[0].sum(1) for part in self._parts(len(own))) / seen
@@ -149,14 +159,21 @@ class Members:
                 self.reading[m].each(x[:, self.places], asked, write)
                 # In float64: in single precision squares end at those of 1.8e19, and a mark may say missing by 1e20.
                 np.square(found[place, :levels], out=found[place, :levels])
-            beside = self.within(x) if self.hidden else x
+            beside = self.within(x, m) if self.hidden else x
             for group in self.hidden:
                 self.filling[m].each(beside, partial(filled, group), [partial(_into, found[place, :levels], group)])
         return found
 
-    def within(self, x: Array) -> Array:
-        """Return rows whose numbers are no further out than those of the fit, so that one does not blur the others."""
+    def within(self, x: Array, m: int) -> Array:
+        """Return rows as a member knows them: numbers within the ends of the fit, and the levels that it has met.
+
+        A number further out would blur the others; a level that it has not met is one that was never seen.
+        """
         found: Array = np.where(self.numbers, np.clip(x, *self.ends), x)
+        for j in np.flatnonzero(self.discrete & ~self.met[m].all(1)):
+            levels = self.spec.columns[j].levels
+            place = np.nan_to_num(x[:, j], nan=levels).clip(0, levels).astype(int)
+            found[:, j] = np.where(np.isnan(x[:, j]) | self.met[m, j, place], x[:, j], levels)
         return found
 
     def _probes(self, m: int) -> Tensor:

@@ -102,6 +102,7 @@ def _tensors(detector: AnomalyDetector) -> dict[str, Tensor]:
         "scales": members.scales,
         "deviations": members.deviations,
         "ends": members.ends,
+        "met": members.met,
         "known": np.asarray(detector.known_),
         "known_rows": detector.known_rows_,
         **{f"calibration.{k}": scores for k, scores in enumerate(detector.calibration_)},
@@ -172,7 +173,7 @@ def _members(manifest: dict[str, Any], tensors: dict[str, Tensor], architecture:
     members = Members(recipe, spec, noises)
     for prefix, net in _modules(members).items():
         put(net, prefix, tensors)
-    for name in ("scales", "deviations", "ends"):
+    for name in ("scales", "deviations", "ends", *(("met",) if "met" in tensors else ())):
         here, saved = getattr(members, name), tensors[name].numpy()
         if here.shape != saved.shape:
             raise RuntimeError(f"{name} is {saved.shape} in the file and {here.shape} here")

@@ -63,12 +63,21 @@ class Filler(nn.Module):
 
     Args:
         objective: the member.
+        met: (variables, levels): whether the member has met a level; others are to it as one that was never seen.
     """
 
-    def __init__(self, objective: Objective) -> None:
-        """Hold the member."""
+    met: Tensor
+    levels: Tensor
+
+    def __init__(self, objective: Objective, met: Tensor) -> None:
+        """Hold the member, and of which columns levels are looked up."""
         super().__init__()
         self.objective = objective
+        columns = objective.model.spec.columns
+        some = [j for j, column in enumerate(columns) if column.levels > 1 and not bool(met[j].all())]
+        self.some = some
+        self.register_buffer("met", met[some].float())
+        self.register_buffer("levels", torch.tensor([float(columns[j].levels) for j in some]))
 
     def forward(self, x: Tensor, surprised: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
         """Return -log p and what is expected, (rows, variables) both, where each group in turn is hidden.
@@ -79,12 +88,24 @@ class Filler(nn.Module):
             expected: (groups, variables): those of which an expectation is.
         """
         hidden, first = torch.cat([surprised, expected]), len(surprised)
-        rows, seen = repeated(batch_of(self.objective.model.spec, x), len(hidden))
+        rows, seen = repeated(batch_of(self.objective.model.spec, self._known(x)), len(hidden))
         here = seen.reshape(len(hidden), -1, x.shape[1]) * (~hidden).unsqueeze(1)
         p = self.objective.model.forward(Batch(rows, seen), Corrupted(rows, here.flatten(0, 1)))
         mean = self.objective.likelihood.mean(p.output, self.objective.memory_of("likelihood"))
         nll, mean = (t.reshape(len(hidden), -1, x.shape[1]) for t in (self.objective.nll(p).clamp_min(0), mean))
         return of_hidden(nll[:first], surprised), of_hidden(mean[first:], expected)
+
+    def _known(self, x: Tensor) -> Tensor:
+        """Return variables with levels that the member has met, or the place of all others."""
+        if not self.some:
+            return x
+        own = x[:, self.some]
+        place = torch.where(own.isnan(), self.levels, own).clamp_min(0).minimum(self.levels).long()
+        known = torch.where(own.isnan() | (self.met.gather(1, place.T).T > 0), own, self.levels)
+        pieces = list(x.unbind(1))
+        for i, j in enumerate(self.some):
+            pieces[j] = known[:, i]
+        return torch.stack(pieces, 1)
 
 
 def of_hidden(values: Tensor, hidden: Tensor) -> Tensor:

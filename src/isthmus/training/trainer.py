@@ -11,27 +11,20 @@ from typing import Any, ClassVar
 import torch
 
 from isthmus.component import Component, choice, count, number
-from isthmus.layers import HalfProducts
 from isthmus.noise import Noise
 from isthmus.objective import Task
 from isthmus.records import Rows, Source
 from isthmus.schedule import Cosine
-from isthmus.training.backend import Probed
+from isthmus.training import engines
 from isthmus.training.callbacks import Callback
 from isthmus.training.checkpoint import Checkpoint, fingerprint, refuse_unlike
-from isthmus.training.engine import Autograd, Compiled, Engine
-from isthmus.training.explicit import Explicit
-from isthmus.training.graphs import graphs_of
+from isthmus.training.engine import Engine
 from isthmus.training.greedy import Greedy
 from isthmus.training.group import Group
 from isthmus.training.history import History
 from isthmus.training.loop import Loop
-from isthmus.training.native import Native, unsuited
 from isthmus.training.optimiser import Adam, Optimiser
 from isthmus.training.phase import Phase
-from isthmus.training.sharded import Sharded, undivided
-from isthmus.training.sparse import Sparse, small
-from isthmus.training.sparse import unsuited as unknown
 from isthmus.training.together import fit_many
 
 SPLIT = 4
@@ -124,27 +117,12 @@ class Trainer(Component):
 
         ``shared`` says that several processes take the steps together.
         """
-        engine = self._engine(self.runs(task, rows, shared=shared).split()[0], task)
-        engine.micro_batch = self.micro_batch
-        if self.replays(task, shared=shared):
-            engine.graphs = graphs_of(engine)
-        return engine
+        return engines.bound(self, task, rows, shared=shared)
 
     def replays(self, task: Task, *, shared: bool = False) -> bool:
         """Say whether steps on a task are CUDA graphs: of one process, all rows at once, with Adam."""
         on_device = any(p.is_cuda for p in task.trained())
         return on_device and self.optimiser.native and not (shared or self.micro_batch)
-
-    def _engine(self, name: str, task: Task) -> Engine:
-        optimiser = self.optimiser.over(task.epochs)
-        products = HalfProducts() if self.precision == "bf16" else Probed()
-        if name == "native":
-            return Native(task.unsupervised(), optimiser, products=products)
-        if name in ("explicit", "sparse"):
-            declared = Sparse if name == "sparse" else Explicit
-            return declared(task.unsupervised(), optimiser, clip=self.clip, products=products)  # the task itself
-        torchs = {"compiled": Compiled, "sharded": Sharded}.get(name, Autograd)
-        return torchs(task, optimiser, clip=self.clip, precision=self.precision)
 
     def runs(self, task: Task, rows: Source | None = None, *, shared: bool = False) -> str:
         """Say which engine executes the steps of a task: ``explicit``, or ``autograd`` and why.
@@ -152,54 +130,8 @@ class Trainer(Component):
         Raises:
             ValueError: the explicit engine was asked for and cannot be.
         """
-        named = self._runs(task, rows, shared=shared)
+        named = engines.chosen(self, task, rows, shared=shared)
         return f"{named}, as CUDA graphs" if self.replays(task, shared=shared) else named
-
-    def _runs(self, task: Task, rows: Source | None, *, shared: bool) -> str:
-        if self.engine == "sharded":
-            if why := undivided(task, self.optimiser, shared=shared):
-                raise ValueError(
-                    f"engine='sharded' cannot run this fit: {why}; use engine='auto', or devices=2 or more"
-                )
-            return "sharded (asked for)"
-        why = task.needs_autograd
-        if self.engine in ("explicit", "native", "sparse") and why:
-            raise ValueError(f"engine={self.engine!r} cannot run this fit: {why}; use engine='auto'")
-        if self.engine == "compiled":
-            return "compiled (asked for)"
-        if self.engine == "autograd" or why:
-            return f"autograd ({why or 'asked for'})"
-        if self.engine == "explicit":
-            return "explicit (asked for)"
-        why = self._not_few(task, rows)
-        if self.engine == "sparse" and why:
-            raise ValueError(f"engine='sparse' cannot run this fit: {why}; use engine='auto'")
-        if not why:
-            return "sparse (asked for)" if self.engine == "sparse" else "sparse"
-        if hasattr(task.unsupervised().model.bottleneck, "selected") and self.engine == "auto":
-            return f"explicit (not sparse: {why})"
-        why = "the kernel is for one process" if shared else self._no_kernel(task, rows)
-        if self.engine == "native" and why:
-            raise ValueError(f"engine='native' cannot run this fit: {why}; use engine='auto'")
-        return f"explicit ({why})" if why else "native"
-
-    def _not_few(self, task: Task, rows: Source | None) -> str:
-        """Say why the sparse engine is not taken: it cannot, or, where nobody asked for it, it would not be faster."""
-        objective = task.unsupervised()
-        why = unknown(objective)
-        if why or self.engine == "sparse":
-            return why
-        at_once = self.rows_per_step(objective.model.spec.rows if rows is None else len(rows))
-        return small(objective, min(at_once, self.micro_batch or at_once))
-
-    def _no_kernel(self, task: Task, rows: Source | None) -> str:
-        if rows is not None and not (isinstance(rows, Rows) and rows.plain):
-            return "the kernel reads rows in memory without weights or holes"
-        if self.clip or self.trim:
-            return f"the kernel does not {'clip gradients' if self.clip else 'trim batches'}"
-        if self.micro_batch:
-            return "the kernel passes all rows of a step at once, and holds few of them"
-        return unsuited(task.unsupervised(), self.optimiser, self.precision)
 
     def split(self, rows: Source, noise: Noise) -> tuple[Source, Rows | None]:
         """Hold out a share of the rows, drawn by the noise; none where fewer than ten rows could be split.

@@ -11,6 +11,8 @@ from isthmus.data.record import Array
 
 LIMIT = 1000
 SKETCH = 1000
+# Rows from which on it is no chance that all values differ.
+IDENTIFIED = 100
 GREATEST = 1e150
 DAY = 86_400.0
 WORDS = {"number": "numbers", "level": "text or truth values", "date": "dates"}
@@ -95,6 +97,17 @@ class Facts:
         return cls(
             "level", len(values), missing, levels=levels if len(levels) <= limit else None, limit=limit, unit=unit
         )
+
+    @property
+    def names_rows(self) -> bool:
+        """Whether every row has a value of its own, as names and counters have: of numbers, one after another."""
+        n = self.rows - self.missing
+        if self.missing or n < IDENTIFIED:
+            return False
+        if self.type == "level":
+            return self.levels is not None and len(self.levels) == n
+        counts = self.type == "number" and self.step == 1 and self.high - self.low == n - 1
+        return counts and bool(np.isclose(self.squares, n * (n * n - 1) / 12, rtol=1e-9))
 
     def joined(self, other: Self) -> Self:
         """Return the facts of both."""
