@@ -54,6 +54,7 @@ def widened(part):
         ("odd", lambda m: widened(m["recipe"]["denoiser"]["parts"]["architecture"])),
         ("odd", lambda m: widened(m["recipe"]["filler"]["parts"]["architecture"])),
         ("odd", lambda m: m["recipe"].update(levels=[1.0] * 10_000)),
+        ("odd", lambda m: next(c for c in m["data"]["columns"] if c["kind"] == "category").update(levels=10**9)),
         ("judge", lambda m: widened(m["autoencoder"]["parts"]["architecture"])),
         ("judge", lambda m: widened(m["task"]["relevances"])),
         ("judge", lambda m: m["task"].update(outputs=10**9)),
@@ -62,7 +63,7 @@ def widened(part):
 def test_shapes_are_compared_before_memory_is_taken(models, name, change):
     undo, before = forged(models / name, change), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
-        with pytest.raises(ValueError, match=r"is damaged .*(another model: .* in the file|scales are )"):
+        with pytest.raises(ValueError, match=r"is damaged .*(another model: .* in the file|scales are |more levels)"):
             load(models / name)
     finally:
         undo()

@@ -169,6 +169,9 @@ def _members(manifest: dict[str, Any], tensors: dict[str, Tensor], architecture:
     asked, here = len(recipe.levels) * (2 if recipe.probes else 1), tuple(tensors["scales"].shape)
     if here != (len(noises), asked, spec.size):
         raise RuntimeError(f"scales are {here} in the file, of {len(noises)} members and {spec.size} variables")
+    widest = max(n for found in tensors.values() for n in found.shape)
+    if any(column.levels > widest for column in spec.columns):
+        raise RuntimeError("a column has more levels than any weight of the file")
     refuse_other_sizes(lambda: _modules(Members(recipe, spec, noises)), tensors)
     members = Members(recipe, spec, noises)
     for prefix, net in _modules(members).items():
