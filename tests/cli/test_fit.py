@@ -177,6 +177,11 @@ def test_the_default_size_is_lowered_in_plain_words(shell, wine, tmp_path):
 
 
 def test_remedies_are_options(shell, wine, tmp_path):
+    lines = ["name,a,b", *(f"N{i},{i % 7},{i * 37 % 11}" for i in range(300))]
+    (tmp_path / "named.csv").write_text("\n".join(lines))
+    net = ("--units", "2", "--epochs", "1", "--architecture", "dense:hidden=(4)")
+    done = shell("fit", tmp_path / "named.csv", "-o", tmp_path / "model", *net)
+    assert done.code == 0 and "leave it out (--drop), or declare its kind (--schema)" in done.err, done.err
     done = shell("fit", wine, "-o", tmp_path / "model", "--label", "grape", "--units", "99")
     assert done.code == 2 and "which the chosen size lacks (99 numbers per code, 13 per row); " in done.err
     assert "lower --units or use --bottleneck overcomplete" in done.err

@@ -38,6 +38,7 @@ ALLOCATED = re.compile(r"allocate ([\d.]+ [KMGT]?i?B(?:ytes)?)\b", re.IGNORECASE
 IN_SHELL = (
     (re.compile(r"\bn_components=(\w)"), r"--units \1"),
     (re.compile(r"\bn_components\b"), "--units"),
+    (re.compile(r"\bdrop it, or declare its kind \(schema\)"), "leave it out (--drop), or declare its kind (--schema)"),
     (re.compile(r"\buse Overcomplete\(\)"), "use --bottleneck overcomplete"),
 )
 

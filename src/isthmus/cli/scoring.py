@@ -91,7 +91,8 @@ class Tally:
             alarms = f"{expected:,.0f}" if expected >= 10 else f"{expected:.2g}"
             told = f"{many}, {share}; {alarms} false alarms would be expected if all rows were normal"
             known = 0 < len(detector.known_) == self.known
-            return f"{told}, but these are the rows of the fit, which raise fewer than new ones" if known else told
+            seen = "; these are the rows of the fit, which its members have seen: new ones may raise more"
+            return f"{told}{seen}" if known else told
         return f"{many}, {share} above the threshold that {100 * detector.contamination:.3g} % of the fit's rows exceed"
 
     def _told_of_discoveries(self, detector: AnomalyDetector, fdr: float) -> str:
