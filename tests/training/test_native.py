@@ -1,6 +1,7 @@
 """The kernel takes the steps of torch's calls, for every net that says so, and is never needed."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -251,6 +252,27 @@ def test_the_kernel_builds_where_there_is_a_compiler_and_only_there(tmp_path, mo
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert build(tmp_path / "other.so") is None and not (tmp_path / "other.so").exists()
+
+
+@pytest.mark.skipif(shutil.which("cc") is None or platform.machine() != "x86_64", reason="no C compiler for x86")
+@pytest.mark.long
+@pytest.mark.parametrize("without", ["-mavx2", "-mavx512vl"])
+def test_compilers_that_make_no_versions_make_one_for_this_processor(tmp_path, monkeypatch, without):
+    """An old compiler knows options, but nothing of versions; where it fails with one set, the next is tried."""
+    old = tmp_path / "old"
+    refused = "" if without == "-mavx2" else f"*{without}*) exit 1;; "
+    old.write_text(f'#!/bin/sh\ncase "$*" in {refused}*-mavx2*) exec cc "$@";; *) exit 1;; esac\n')
+    old.chmod(0o755)
+    made = build(tmp_path / "kernel.so", compiler=str(old))
+    if made is None:
+        pytest.skip("this processor has no AVX2")
+    monkeypatch.setattr(native, "LIBRARY", made)
+    native.library.cache_clear()
+    try:
+        assert native.library() is not None and not native.halves()
+        test_gradients_are_those_of_autograd("deep", Undercomplete(), Bernoulli())
+    finally:
+        native.library.cache_clear()
 
 
 @pytest.mark.parametrize("net", NETS)

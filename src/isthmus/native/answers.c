@@ -68,5 +68,14 @@ int64_t isthmus_room(const question *q) {
     return q->places ? isthmus_room_of_places(q) : lay_out(q->layers, q->depth, q->most, 0, 0, 0);
 }
 
-/* What tells a library of other sources: the sizes of what is handed over. */
-int64_t isthmus_sizes(void) { return sizeof(job) << 32 | sizeof(question) << 16 | sizeof(place); }
+/* What tells a library of other sources: the sizes of what is handed over. 0 where it was made for other processors. */
+int64_t isthmus_sizes(void) {
+#define HAS __builtin_cpu_supports
+#if defined(__AVX2__)
+    if (!HAS("avx2") || !HAS("fma")) return 0;
+#endif
+#if defined(__AVX512VL__)
+    if (!HAS("avx512f") || !HAS("avx512bw") || !HAS("avx512dq") || !HAS("avx512vl")) return 0;
+#endif
+    return sizeof(job) << 32 | sizeof(question) << 16 | sizeof(place);
+}

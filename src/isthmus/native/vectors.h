@@ -9,20 +9,26 @@ typedef float vec __attribute__((vector_size(64), aligned(4)));
 typedef float half __attribute__((vector_size(32), aligned(4)));
 typedef float quarter __attribute__((vector_size(16), aligned(4)));
 #define INLINE static inline __attribute__((always_inline))
-/* Versions for several processors, and the floats that a register holds in the one that runs. Tests define HELD, and
- * have the blocks of other registers on this processor. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(HELD)
+/* Versions for several processors, and the floats that a register holds in the one that runs. Compilers that make none
+ * are told which features there are, for a single version; tests define HELD, and have the blocks of other registers. */
+#if defined(__x86_64__) && !defined(HELD) && defined(__AVX512VL__)
+#define HELD 16
+#elif defined(__x86_64__) && !defined(HELD) && defined(__AVX2__)
+#define HELD 8
+#elif defined(__x86_64__) && !defined(HELD)
+#if !defined(__GNUC__) || defined(__clang__) || __GNUC__ < 12
+#error "this compiler makes no versions for several processors; say which features there are"
+#endif
 #define TARGETED
 #define DISPATCHED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define HELD (__builtin_cpu_supports("x86-64-v4") ? 16 : __builtin_cpu_supports("x86-64-v3") ? 8 : 4)
-#else
+/* One more version, for processors that multiply pairs of bfloat16. */
+#define PAIRED
+#include <immintrin.h>
+#endif
+#ifndef DISPATCHED
 #define DISPATCHED
 #endif
 #ifndef HELD
 #define HELD 4
-#endif
-/* Whether there is a version for processors that multiply pairs of bfloat16. */
-#if defined(TARGETED) && __GNUC__ >= 12
-#define PAIRED
-#include <immintrin.h>
 #endif
