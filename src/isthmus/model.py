@@ -45,8 +45,9 @@ class Autoencoder(nn.Module):
         self.memory: Memory = bottleneck.memory(spec, self.code_shape)
         features = bottleneck.features(self.code_shape)
         self.encoder, self.decoder = architecture.build(self.inputs, features, self.code_shape, outputs)
-        architecture.reset(self.encoder, self.decoder, noise)
-        self.reader.reset(noise.branch(STEM))
+        if not any(p.is_meta for p in self.parameters()):  # of shapes alone nothing is drawn
+            architecture.reset(self.encoder, self.decoder, noise)
+            self.reader.reset(noise.branch(STEM))
 
     def present(self, x: Tensor) -> Tensor:
         """Turn values into numbers: levels become indicators along axis 1."""

@@ -114,7 +114,7 @@ class Objective(Task):
         if len(self.penalties) < len(penalties):
             names = [type(penalty).__name__ for penalty in penalties]
             raise ValueError(f"penalties {names} hold one kind twice; terms are told apart by name, so merge them")
-        self.provides = check(self.parts().values(), given_words(model))
+        self.provides = check(self.parts().values(), given_words(model), facts(model))
         self.memories = nn.ModuleDict(
             {
                 name: part.memory(model.spec, model.code_shape)
@@ -289,6 +289,12 @@ def given_words(model: Autoencoder) -> frozenset[str]:
     if len(model.spec.shape) > 1:
         words.add("places")
     return frozenset(words)
+
+
+def facts(model: Autoencoder) -> dict[str, str]:
+    """Return the sizes, for what they do not provide."""
+    units, size = math.prod(model.code_shape), model.spec.size
+    return {"narrow code": f"{units:,} numbers per code, {size:,} per row"}
 
 
 def tightened(terms: Terms, draws: int, rows: int) -> Terms:

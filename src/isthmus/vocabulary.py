@@ -63,8 +63,12 @@ WORDS = {
 }
 
 
-def check(parts: Iterable[Component], given: frozenset[str]) -> frozenset[str]:
+def check(
+    parts: Iterable[Component], given: frozenset[str], facts: Mapping[str, str] = MappingProxyType({})
+) -> frozenset[str]:
     """Return all words provided by ``parts`` and ``given`` together.
+
+    ``facts`` say of words what is there instead, as the sizes where the code is wider than the data.
 
     Raises:
         ValueError: a part requires a word that nobody provides; the message names culprit, reason and remedy.
@@ -73,16 +77,17 @@ def check(parts: Iterable[Component], given: frozenset[str]) -> frozenset[str]:
     provided = given.union(*(part.provides for part in parts))
     for part in parts:
         for name in sorted(part.requires - provided):
-            raise ValueError(refusal(part, name, parts))
+            raise ValueError(refusal(part, name, parts, facts.get(name, "")))
     return provided
 
 
-def refusal(culprit: Component, name: str, parts: Sequence[Component]) -> str:
+def refusal(culprit: Component, name: str, parts: Sequence[Component], fact: str = "") -> str:
     """Say which part needs what, who lacks it, and what to do."""
     word = WORDS.get(name, Word("choice of parts", f"{name!r}"))
     lacking = next((type(part).__name__ for part in parts if part.kind == word.owner), f"the {word.owner}")
     remedy = word.remedies.get(culprit.kind) or word.remedy or _able(name, word, culprit, parts)
-    return f"{type(culprit).__name__} needs {word.phrase}, which {lacking} lacks; {remedy}"
+    lacks = f"{lacking} lacks ({fact})" if fact else f"{lacking} lacks"
+    return f"{type(culprit).__name__} needs {word.phrase}, which {lacks}; {remedy}"
 
 
 def _able(name: str, word: Word, culprit: Component, parts: Sequence[Component]) -> str:

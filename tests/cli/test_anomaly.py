@@ -1,10 +1,12 @@
 """A detector in the shell: fitted, saved, and asked about files of any size."""
 
 import csv
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from unpack import blobs_in
 
 from isthmus import AnomalyDetector, data, load
 from isthmus.cli import composing, detecting, scoring
@@ -70,7 +72,7 @@ def test_options_of_training_change_what_they_name_and_nothing_else(orders, monk
     given = data.read(orders, label="group")
 
     def recipe(**training):
-        asked = detecting.Asked(None, None, 2, (), None, 0, "dense:hidden=(8)", Training(**training))
+        asked = detecting.Asked(None, None, 2, None, (), None, 0, "dense:hidden=(8)", Training(**training))
         changed = composing.overrides(asked.training)
         return detecting.detector_of(asked).fit(given.rows, training=changed).members_.recipe
 
@@ -107,6 +109,20 @@ def test_blocks_give_what_the_whole_gives(orders, model, shell, tmp_path, monkey
     assert [row[""] for row in parts] == [row[""] for row in whole]
     np.testing.assert_allclose([float(row["score"]) for row in parts], [float(row["score"]) for row in whole], 1e-5)
     assert [row["anomaly"] for row in parts] == [row["anomaly"] for row in whole]
+
+
+def test_rows_of_the_fit_are_told_from_new_ones(orders, model, shell, tmp_path):
+    known = "these are the rows of the fit, which its members have seen: new ones may raise more"
+    assert known in shell("score", model, orders).out
+    assert known in shell("score", model, orders, "-o", tmp_path / "s.csv").out
+    lines = orders.read_text(encoding="utf-8").splitlines()
+    (tmp_path / "new.csv").write_text("\n".join([lines[0], *lines[:0:-1]]), encoding="utf-8")
+    done = shell("score", model, tmp_path / "new.csv")
+    assert done.code == 0 and "would be expected if all rows were normal\n" in done.out
+    for path, of_fit in ((orders, True), (tmp_path / "new.csv", False)):
+        done = shell("report", model, path, "-o", tmp_path / "p.html", "--size", "small")
+        page = json.loads(blobs_in((tmp_path / "p.html").read_text(encoding="utf-8"))["page"])
+        assert done.code == 0 and page["anomalies"]["of_fit"] is of_fit
 
 
 def test_the_strangest_rows_are_shown_with_reasons(orders, model, shell):

@@ -171,6 +171,20 @@ def test_the_default_size_is_lowered_in_plain_words(shell, wine, tmp_path):
     assert done.code == 0
     (line,) = [line for line in done.err.splitlines() if "lowered" in line]
     assert line.startswith("isthmus: the default of 32 units") and ".py" not in line
+    assert line.endswith("set --units to choose")
+    done = shell("fit", wine, "-o", tmp_path / "model", "--label", "grape", "--epochs", "1", "--quiet")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_remedies_are_options(shell, wine, tmp_path):
+    lines = ["name,a,b", *(f"N{i},{i % 7},{i * 37 % 11}" for i in range(300))]
+    (tmp_path / "named.csv").write_text("\n".join(lines))
+    net = ("--units", "2", "--epochs", "1", "--architecture", "dense:hidden=(4)")
+    done = shell("fit", tmp_path / "named.csv", "-o", tmp_path / "model", *net)
+    assert done.code == 0 and "leave it out (--drop), or declare its kind (--schema)" in done.err, done.err
+    done = shell("fit", wine, "-o", tmp_path / "model", "--label", "grape", "--units", "99")
+    assert done.code == 2 and "which the chosen size lacks (99 numbers per code, 13 per row); " in done.err
+    assert "lower --units or use --bottleneck overcomplete" in done.err
 
 
 def test_ctrl_c_on_a_terminal_saves_the_model_and_ends_with_130(tmp_path):

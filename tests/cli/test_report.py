@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from unpack import blobs_in
 
 
@@ -27,6 +28,29 @@ def test_the_summary_is_json_and_markdown_too(shell, model, tmp_path):
     assert json.loads(out.read_text(encoding="utf-8")) == found
 
 
+def test_the_page_and_evaluate_compare_codes_with_the_same_bytes(shell, model, tmp_path):
+    def smaller(fitted, source):
+        found = json.loads(shell("report", fitted, source, "--format", "json").out)
+        (shown,) = [m["value"] for m in found["measures"] if m["name"] == "compression"]
+        assert shell("evaluate", fitted, source, "--json", tmp_path / "e.json").code == 0
+        measured = json.loads((tmp_path / "e.json").read_text())
+        (size,) = [size for bits, size, _ in measured["bits"] if bits == 8]
+        assert shown == measured["bytes_in"] / size
+        return measured["bytes_in"]
+
+    assert smaller(model, "digits") == 64
+    for bits in (8, 16):
+        folder = tmp_path / str(bits)
+        folder.mkdir()
+        kind, scale = (np.uint8, 1) if bits == 8 else (np.uint16, 257)
+        for i in range(12):
+            pixels = np.random.default_rng(i).integers(0, 256, (12, 12)).astype(kind) * kind(scale)
+            Image.fromarray(pixels).save(folder / f"{i:02d}.png")
+        net = ("--architecture", "dense:hidden=(8)", "--units", "2", "--epochs", "1", "--quiet")
+        assert shell("fit", folder, "-o", tmp_path / f"model{bits}", *net).code == 0
+        assert smaller(tmp_path / f"model{bits}", folder) == 12 * 12 * bits / 8
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -40,6 +64,16 @@ def test_mistakes_are_told_in_one_line(shell, model, options, said):
     assert told.code == 2
     assert said in told.err
     assert len(told.err.strip().splitlines()) == 1
+
+
+def test_the_size_of_pictures_is_another_option(shell, model):
+    for size, said in (
+        ("16x16", "large; to stretch pictures write --stretch 16x16 ("),
+        ("tiny", "large (isthmus report"),
+    ):
+        told = shell("report", model, "digits", "--size", size)
+        assert told.code == 2
+        assert f"'{size}' is no size of a page; choose from auto, small, usual, {said}" in told.err
 
 
 def test_rows_of_another_kind_are_refused(shell, model, wine, tmp_path):

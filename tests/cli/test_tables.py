@@ -234,3 +234,82 @@ def test_a_cell_that_is_no_number_is_named_by_its_row_in_the_file(shell, tmp_pat
     assert done.code == 0 and done.err.count("of its 41 values are numbers, but row 41 holds 'N/A?'; correct it") == 1
     done = shell("fit", given, "-o", tmp_path / "m", "--schema", "x=number", *NET)
     assert done.code == 2 and "1 of 41 values are no numbers, the first 'N/A?' in row 41;" in done.err
+
+
+DROPPED = "name, of\u00a0all"
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory, shell):
+    """Return a csv, models of three tasks that left a column of it out, and the folder of both."""
+    folder = tmp_path_factory.mktemp("dropped")
+    lines = [
+        f'"{DROPPED}",a,b,c,kind',
+        *(f'"N{i}, x",{i % 7},{i % 5 if i % 6 else ""},{i * 37 % 80 / 2},{"uv"[i % 2]}' for i in range(80)),
+    ]
+    (folder / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    tasks = {
+        "plain": ("--label", "kind"),
+        "odd": ("--task", "anomaly", "--members", "2", "--drop", "kind"),
+        "judge": ("--task", "classify", "--target", "kind"),
+    }
+    for name, told in tasks.items():
+        net = ("--epochs", "1", "--quiet") if name == "odd" else NET
+        done = shell("fit", folder / "rows.csv", "-o", folder / name, "--drop", DROPPED, *told, *net)
+        assert done.code == 0, done.err
+    return folder
+
+
+READ = [
+    *(("plain", c) for c in ("report", "score", "encode", "reconstruct", "impute", "evaluate", "monitor", "concepts")),
+    *(("odd", c) for c in ("report", "score", "monitor")),
+    *(("judge", c) for c in ("report", "score", "explain", "encode", "evaluate", "monitor", "impute")),
+]
+WRITES = ("report", "encode", "reconstruct", "impute", "concepts")
+
+
+@pytest.mark.parametrize(("model", "command"), READ)
+def test_what_the_fit_dropped_is_dropped_by_itself(three, shell, tmp_path, model, command):
+    out = ("-o", tmp_path / ("out.html" if command == "report" else "out.csv")) if command in WRITES else ()
+    small = ("--size", "small") if command == "report" else ()
+    done = shell(command, three / model, three / "rows.csv", *out, *small)
+    assert done.code == 0, done.err
+    if command == "impute":
+        assert data.read(tmp_path / "out.csv", types={}).names == (DROPPED, "a", "b", "c", "kind")
+
+
+@pytest.mark.parametrize(("model", "command"), READ)
+def test_columns_that_are_new_are_refused_by_every_command(three, shell, tmp_path, model, command):
+    lines = (three / "rows.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "more.csv").write_text("\n".join([lines[0] + ",new one", *(f"{line},1" for line in lines[1:])]))
+    out = ("-o", tmp_path / "out.csv") if command in WRITES else ()
+    done = shell(command, three / model, tmp_path / "more.csv", *out)
+    assert done.code == 2 and "adds 'new one' to the columns of the fit; leave out: --drop \"new one\"" in done.err
+    done = shell(command, three / model, tmp_path / "more.csv", *out, "--drop", "new one")
+    assert done.code == 0, done.err
+
+
+def test_a_dropped_column_need_not_be_there(three, shell, tmp_path):
+    lines = (three / "rows.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "less.csv").write_text("\n".join(line.split(",", 2)[2] for line in lines))
+    whole, less = (shell("score", three / "odd", path).out for path in (three / "rows.csv", tmp_path / "less.csv"))
+    assert whole == less != ""
+    (tmp_path / "bare.csv").write_text("\n".join(f"{i % 7},{9.5 - i},{i / 2}" for i in range(60)))
+    done = shell(
+        "fit", tmp_path / "bare.csv", "-o", tmp_path / "bare", "--drop", "1", "--units", "1", *NET[:2], *NET[4:]
+    )
+    assert done.code == 0, done.err
+    assert shell("score", tmp_path / "bare", tmp_path / "bare.csv").code == 0
+
+
+def test_models_saved_before_know_of_nothing_dropped(three, tmp_path):
+    import shutil
+
+    from isthmus.persistence import checksum
+
+    folder = shutil.copytree(three / "plain", tmp_path / "old")
+    manifest = json.loads((folder / "model.json").read_text())
+    assert manifest.pop("left_out") == [DROPPED, "kind"]
+    (folder / "model.json").write_text(json.dumps(manifest | {"checksum": checksum(manifest)}))
+    assert load(folder).left_out_ == ()
+    assert load(three / "plain").save(tmp_path / "again") and load(tmp_path / "again").left_out_ == (DROPPED, "kind")

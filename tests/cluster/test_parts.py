@@ -179,8 +179,11 @@ def test_options_that_do_not_go_with_parts_are_refused(folder, options, told):
 
 def test_the_shell_scores_in_parts_by_itself(folder, tmp_path):
     done = shell("score", folder / "plain", folder / "rows" / "0", "-o", tmp_path / "out")
+    assert done.code == 2 and 'leave out: --drop "town" --drop "other"' in done.err
+    drops = ("--drop", "town", "--drop", "other")
+    done = shell("score", folder / "plain", folder / "rows" / "0", "-o", tmp_path / "out", *drops)
     assert (done.code, done.out) == (0, f"{tmp_path / 'out'}: 1,200 rows in 10 parts\n")
-    done = shell("score", folder / "plain", folder / "rows" / "0", "-o", tmp_path / "out")
+    done = shell("score", folder / "plain", folder / "rows" / "0", "-o", tmp_path / "out", *drops)
     assert "in 10 parts (10 of them from an earlier run)" in done.out
 
 

@@ -44,6 +44,8 @@ pytestmark = pytest.mark.long
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 ON = Ray("auto", 2, timeout=60.0)
 SMALL = ("--architecture", "dense:hidden=(16)", "--units", "4", "--epochs", "2", "--limit", "150")
+# Columns of the rows that the plain model was not fitted to.
+DROPS = ("--drop", "town", "--drop", "other")
 TESTS = Path(__file__).parents[1]
 
 
@@ -163,11 +165,13 @@ def test_the_shell_scores_on_a_cluster_and_says_what_is_wrong_with_rows(cluster,
     rows.mkdir()
     for i in range(2):
         (rows / f"{i}.parquet").symlink_to(folder / "rows" / "0" / f"{3 * i:02}.parquet")
-    done = shell("score", folder / "plain", rows / "*.parquet", "-o", out, "--ray", "auto")
+    done = shell("score", folder / "plain", rows / "*.parquet", "-o", out, "--ray", "auto", *DROPS)
     assert (done.code, done.out) == (0, f"{out}: 240 rows in 2 parts\n"), done.err
     assert all(line.startswith("scoring: ") for line in done.err.splitlines()), done.err
-    pq.write_table(pa.table({"a": ["much"], "b": [1.0], "c": [2.0]}), rows / "9.parquet")
-    done = shell("score", folder / "plain", rows, "-o", tmp_path / "other", "--ray", "auto")
+    pq.write_table(
+        pa.table({"a": ["much"], "b": [1.0], "town": ["Bern"], "c": [2.0], "other": ["n"]}), rows / "9.parquet"
+    )
+    done = shell("score", folder / "plain", rows, "-o", tmp_path / "other", "--ray", "auto", *DROPS)
     assert done.code == 2 and "9.parquet', rows 1 to 1: " in done.err and len(done.err.splitlines()) == 1
 
 

@@ -116,6 +116,19 @@ def test_a_score_beyond_all_numbers_is_shared_by_the_columns_that_make_it(fitted
     assert shares == ["50 % of the score", "50 % of the score", "0 % of the score"]
 
 
+def test_a_missing_cell_that_adds_nothing_is_no_reason_and_numbers_have_no_powers_of_ten():
+    frame = people(400)
+    detector = AnomalyDetector(contamination=0, members=1, trainer=SOME, random_state=0).fit(frame)
+    odd = people(2, seed=9).reset_index(drop=True)
+    odd["income"] = [86_213.4, 1e6]
+    odd.loc[0, ["age", "city", "since"]] = None
+    why = detector.explain(odd)
+    why.contributions[0, [0, 2, 4]] = 0.0
+    assert not any("missing" in reason for reason in why.reasons(0, 5))
+    assert any("income is 86,213, expected" in reason for reason in why.reasons(0, 5))
+    assert any("income is 1,000,000, expected" in reason for reason in why.reasons(1, 5))
+
+
 def test_levels_contribute_nats_so_that_those_of_a_cell_are_probabilities():
     frame = people(400)
     detector = AnomalyDetector(contamination=0, members=1, trainer=SOME, random_state=0).fit(frame)
@@ -202,7 +215,7 @@ def test_tables_are_scored_and_explained_in_their_own_words(of_people):
     assert (why.p_value[:4] < 0.05).all()
     [reason, *_] = why.reasons(2)
     assert reason.startswith("city is Atlantis, expected ")
-    assert "income is 100000, expected " in why.reasons(1)[0] and " to " in why.reasons(1)[0]
+    assert "income is 100,000, expected " in why.reasons(1)[0] and " to " in why.reasons(1)[0]
     assert str(why).count("\n  ") == 3 * 8
     assert why.neighbours.shape == (8, 3)
 

@@ -1,6 +1,7 @@
 """What ``evaluate`` prints equals what can be computed by hand, beside a PCA that scikit-learn fits."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,10 +84,18 @@ def test_where_pca_wins_it_says_so():
     assert "worse" in str(found)
 
 
+def test_what_is_worse_by_far_is_told_by_how_many_times():
+    found = replace(linear(np.eye(8)[:3], np.eye(8)[:, :3]).fit(X).evaluate(X), pca=1e-3)
+    assert "so 29 thousand times worse" in str(replace(found, squared_error=28.82))
+    assert "so 1,250 million times worse" in str(replace(found, squared_error=1.25e6))
+    assert "so 12.5 times worse" in str(replace(found, squared_error=1.25e-2))
+    assert "so 50.0 % worse" in str(replace(found, squared_error=1.5e-3))
+
+
 def test_a_code_as_wide_as_the_data_proves_nothing():
     found = linear(np.eye(8), np.eye(8)).fit(X).evaluate(X)
     assert found.squared_error < 1e-8
-    assert any("proves nothing" in sentence for sentence in found.verdict)
+    assert any("as wide as the data (8 numbers per code, 8 per row)" in sentence for sentence in found.verdict)
 
 
 def test_units_that_never_move_are_counted():

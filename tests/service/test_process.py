@@ -1,6 +1,7 @@
 """The service as a process: where it listens, and how it ends."""
 
 import http.client
+import io
 import json
 import os
 import re
@@ -14,6 +15,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 from quick import quick, rows
+
+from isthmus.cli.serving import serve
 
 pytest.importorskip("prometheus_client", reason="the service needs the extra isthmus[serve]")
 
@@ -171,3 +174,15 @@ def test_mistakes_are_told_in_one_line(model, tmp_path, capsys, arguments, words
         known = {"MODEL": str(model), "EMPTY": str(tmp_path / "empty"), "TAKEN": str(taken.getsockname()[1])}
         assert run(["serve", *(known.get(one, one) for one in arguments)]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_terminal_is_told_that_models_are_loading(tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    for made, told in ((Terminal(), f"loading {tmp_path} ...\n"), (io.StringIO(), "")):
+        monkeypatch.setattr("sys.stderr", made)
+        with pytest.raises(ValueError, match="is not a saved model"):
+            serve(str(tmp_path), port=0)
+        assert made.getvalue().startswith(told) and (told or "loading" not in made.getvalue())

@@ -292,6 +292,7 @@ export interface Anomalies {
   threshold: number;
   alarm_rate: number;
   note: string;
+  of_fit: boolean;
 }
 
 /**

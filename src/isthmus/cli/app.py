@@ -36,6 +36,14 @@ INTERRUPTED = 130
 WITHOUT_MEMORY = re.compile(r"out of memory|n.t allocate|cannot allocate|bad_alloc", re.IGNORECASE)
 ALLOCATED = re.compile(r"allocate ([\d.]+ [KMGT]?i?B(?:ytes)?)\b", re.IGNORECASE)
 
+# What is called otherwise in Python, where most of what is told comes from.
+IN_SHELL = (
+    (re.compile(r"\bn_components=(\w)"), r"--units \1"),
+    (re.compile(r"\bn_components\b"), "--units"),
+    (re.compile(r"\bdrop it, or declare its kind \(schema\)"), "leave it out (--drop), or declare its kind (--schema)"),
+    (re.compile(r"\buse Overcomplete\(\)"), "use --bottleneck overcomplete"),
+)
+
 app = App(
     name="isthmus",
     help="""Autoencoders from six parts: architecture, bottleneck, corruption, likelihood, penalties, trainer.
@@ -128,8 +136,15 @@ def helped(tokens: Sequence[str]) -> list[str]:
 
 def complain(message: str, code: int = 2) -> int:
     """Say what went wrong in one line on stderr."""
-    print(f"isthmus: {' '.join(message.split())}", file=sys.stderr)
+    print(f"isthmus: {in_shell(' '.join(message.split()))}", file=sys.stderr)
     return code
+
+
+def in_shell(text: str) -> str:
+    """Return what the library tells in the words of the shell, whose remedies are options."""
+    for python, option in IN_SHELL:
+        text = python.sub(option, text)
+    return text
 
 
 @contextmanager
@@ -144,7 +159,7 @@ def told_plainly() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default", UserWarning)
-            warnings.showwarning = lambda message, *_, **__: said(told(message))
+            warnings.showwarning = lambda message, *_, **__: said(in_shell(told(message)))
             yield
     finally:
         log.removeHandler(handler)

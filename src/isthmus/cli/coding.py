@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from isthmus.cli import answers, rows
+from isthmus.cli import answers, remembered, rows
 from isthmus.cli.options import Flag, Folder, Reading
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def reconstruct(
 def _fitted(model: Path, data: str, reading: Reading) -> tuple[Autoencoder, Reading, dict[str, Any] | None]:
     """Return a saved model, and how it reads rows."""
     whole = rows.fitted_at(model)
-    return rows.autoencoder_of(whole, model), rows.labelled(whole, data, reading), rows.types_of(whole)
+    return rows.autoencoder_of(whole, model), remembered.reading_for(whole, data, reading), rows.types_of(whole)
 
 
 def _quantised(path: Path) -> np.ndarray[Any, np.dtype[Any]] | None:

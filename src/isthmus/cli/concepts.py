@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from isthmus.cli import rows
+from isthmus.cli import remembered, rows
 from isthmus.cli.options import Folder, Reading, Repeated
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def concepts(
     fitted = rows.autoencoder_of(whole, model)
     if name:
         named(whole, name).save(model)
-    given = rows.read(data, rows.labelled(whole, data, reading), types=rows.types_of(fitted))
+    given = rows.read(data, remembered.reading_for(whole, data, reading), types=rows.types_of(fitted))
     book = passports(fitted, given.rows, given.y, others=[rows.model_at(path) for path in other])
     drawn = concept_figures(book, out, by=by, pages=pages, shape=rows.sizes(shape, "shape"))
     import pyarrow as pa

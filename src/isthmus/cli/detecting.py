@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.cli import composing, results, rows
+from isthmus.cli import composing, remembered, results, rows, timeline
 from isthmus.cli.options import Parts, Reading, Training
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Asked:
     contamination: str | None
     alarm_rate: float | None
     members: int | None
+    window: int | None
     schema: tuple[str, ...]
     shape: str | None
     seed: int
@@ -66,11 +67,15 @@ def fit(data: str, out: Path, asked: Asked, figures: Path | None, reading: Readi
     from isthmus.cli.progress import Members, Watch
 
     types = composing.text_columns(composing.schema(asked.schema))
-    given = rows.read(data, reading, types=types, quiet=quiet)
+    if asked.window is None:
+        given, axis = rows.read(data, reading, types=types, quiet=quiet), None
+    else:
+        given, axis = timeline.divided(timeline.read(data, reading, types, quiet=quiet))
     detector, training = detector_of(asked), composing.overrides(asked.training)
     watch, began = Watch(), time.monotonic()
     detector.fit(given.rows, callback=Members(watch, quiet=quiet), training=training)
     seconds = time.monotonic() - began
+    remembered.remember(detector, reading, axis)
     detector.save(out)
     if watch.interrupted:
         return results.interrupted(out)
@@ -80,6 +85,8 @@ def fit(data: str, out: Path, asked: Asked, figures: Path | None, reading: Readi
         drawn = _draw(detector, given, figures, text)
         tell(f"{'figures':12} {figures} ({', '.join(path.name for path in drawn)}, summary.txt)")
     tell(f"{'next':12} isthmus score {out} NEW_DATA -o scored.csv")
+    if asked.window is None and (told := timeline.hint(given)) is not None:
+        tell(f"{'hint':12} {told}")
     return 0
 
 
@@ -95,6 +102,7 @@ def detector_of(asked: Asked) -> AnomalyDetector:
     detector = AnomalyDetector(
         contamination=_contamination(asked.contamination),
         members=asked.members,
+        window=asked.window,
         schema=composing.schema(asked.schema),
         shape=rows.sizes(asked.shape, "shape"),
         architecture=None if asked.architecture is None else composing.part(Architecture, asked.architecture),
@@ -122,11 +130,9 @@ def _contamination(text: str | None) -> Any:
 
 def summary(detector: AnomalyDetector, given: Data, seconds: float) -> str:
     """Say what a detector was fitted to, how it raises alarms, and what it says of the rows that it was fitted to."""
-    import numpy as np
-
     calibration = sum(map(len, detector.calibration_))
     how = "held out of the fit" if len(detector.calibration_) == 1 else "each scored by the member not fitted on it"
-    some = np.linspace(0, len(given) - 1, min(len(given), MOST)).astype(int)
+    some = _few(detector, given)
     alarms = float((detector.predict(_rows(given, some)) < 0).mean())
     of = "of the rows" if len(some) == len(given) else f"of {len(some):,} of the rows"
     contamination, members = detector.contamination, detector.members_
@@ -136,8 +142,9 @@ def summary(detector: AnomalyDetector, given: Data, seconds: float) -> str:
     filler = "filler" if len(members.fillers) == 1 else "fillers"
     nets = f"{len(members.denoisers)} denoisers and {len(members.fillers)} {filler} of cells, "
     nets += f"{members.recipe.denoiser.architecture!r}"
+    points = "" if detector.window is None else f" points of time, read {detector.window} at once,"
     lines = {
-        "rows": f"{len(given):,} of {given.source}, {_told(contamination)}",
+        "rows": f"{len(given):,}{points} of {given.source}, {_told(contamination)}",
         "columns": columns(detector),
         "members": nets,
         "calibration": f"{calibration:,} rows, {how}; the smallest p-value is {1 / (calibration + 1):.2g}",
@@ -170,6 +177,15 @@ def _some(names: list[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
+def _few(detector: AnomalyDetector, given: Data) -> Any:
+    """Return the numbers of rows that are scored for the summary, evenly; of a series its last points, in a row."""
+    import numpy as np
+
+    if detector.window is not None:
+        return np.arange(max(0, len(given) - max(MOST, detector.window)), len(given))
+    return np.linspace(0, len(given) - 1, min(len(given), MOST)).astype(int)
+
+
 def _rows(given: Data, some: Any) -> Any:
     """Return some rows as the estimator takes them."""
     if len(some) == len(given):
@@ -179,11 +195,9 @@ def _rows(given: Data, some: Any) -> Any:
 
 def _draw(detector: AnomalyDetector, given: Data, folder: Path, text: str) -> list[Path]:
     results.without_screen()
-    import numpy as np
-
     from isthmus.displays import anomaly_figures
 
-    some = np.linspace(0, len(given) - 1, min(len(given), MOST)).astype(int)
+    some = _few(detector, given)
     drawn = anomaly_figures(detector, _rows(given, some), folder, rows=(some + 1).tolist())
     results.write_summary(folder, text)
     return drawn

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.cli import results, rows
+from isthmus.cli import remembered, results, rows
 from isthmus.cli.options import OnOutput, Reading
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def self_explaining(path: Path) -> Any:
 
 def read(fitted: Any, data: str, reading: Reading) -> Data:
     """Return rows of a source, as a table where it has columns; the target apart where it is there."""
-    return rows.read(data, rows.labelled(fitted, data, reading), types=rows.types_of(fitted) or {})
+    return rows.read(data, remembered.reading_for(fitted, data, reading), types=rows.types_of(fitted) or {})
 
 
 def taken(fitted: Any, given: Data) -> Any:
@@ -144,9 +144,10 @@ def score(fitted: Any, data: str, out: Path | None, reading: Reading, *, per_col
     """
     from isthmus.cli.answers import append
     from isthmus.cli.scoring import named_rows, refuse_wordless
+    from isthmus.explain.words import plain
 
     refuse_wordless(out)
-    reading = rows.labelled(fitted, data, reading)
+    reading = remembered.reading_for(fitted, data, reading)
     answers = predicted(fitted, data, reading, per_column)
     if out is not None:
         count = append(out, (named_rows(found, block, out) for found, block in answers))
@@ -157,7 +158,7 @@ def score(fitted: Any, data: str, out: Path | None, reading: Reading, *, per_col
         own = "" if block.index is None else f" ({block.index[i]})"
         sure = f", probability {row['probability']:.3g}" if "probability" in row else ""
         value = row["prediction"]
-        said = f"{value:.6g}" if isinstance(value, float) else value
+        said = plain(value, 6) if isinstance(value, float) else value
         print(f"row {i + 1}{own}: {said}{sure}")
         print("\n".join(f"  {reason}" for name, reason in row.items() if name.startswith("reason_") and reason))
     if found.num_rows > SHOWN:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from isthmus.cli import results, rows
+from isthmus.cli import remembered, results, rows
 from isthmus.cli.options import Explaining, Flag, Folder, Parts, Reading, Repeated, Said, Training
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def fit(
     contamination: Said = None,
     alarm_rate: Annotated[float | None, Parameter(show_default=False)] = None,
     members: Annotated[int | None, Parameter(show_default=False)] = None,
+    window: Annotated[int | None, Parameter(show_default=False)] = None,
     recipe: str = "plain",
     units: str | None = None,
     shape: str | None = None,
@@ -65,6 +66,8 @@ def fit(
         alarm_rate: of a detector, the rate of false alarms on normal rows; 0.05 where not given.
         members: of a detector, the number of its autoencoders; 5 for fewer than 1,000 rows, which calibrate crosswise
             and need 2 or more, else 3 where not given.
+        window: of a detector of a series, whose rows are points in order of time: how many are read at once, as 64. A
+            column of dates is the axis of time, and is no feature. Every point is then scored by those around it.
         recipe: where the parts start from (isthmus parts recipe).
         units: numbers per code, or auto to measure the dimension of the data; 32 if not given, fewer for narrow data.
         shape: shape of a row for pictures in tables, CHANNELSxHEIGHTxWIDTH.
@@ -94,8 +97,9 @@ def fit(
     from isthmus.persistence import refuse_unusable
 
     del config  # read by ConfigFile
+    results.refrain(quiet=quiet)
     refuse_unusable(out)
-    detected = (contamination, alarm_rate, members)
+    detected = (contamination, alarm_rate, members, window)
     workers = spreading.workers(ray, devices, storage)
     refuse_for(task, detected, workers)
     made = composing.Made(recipe, parts, training, units, seed, shape, scaling, schema)
@@ -116,7 +120,7 @@ def fit(
     types = composing.text_columns(kinds)
     given = rows.read(data, reading, types=types, quiet=quiet) if opened is None else rows.sampled(opened)
     rows_of_fit = given.rows if opened is None else opened
-    if not _trained(model, rows_of_fit, out, checkpoint, workers, quiet=quiet):
+    if not _trained(model, rows_of_fit, out, checkpoint, workers, reading, quiet=quiet):
         return results.interrupted(out)
     measured, claim = _measured(model, data, given, test, reading, quiet)
     text, tell = summary(model, measured, claim, figures, data), results.teller(quiet=quiet)
@@ -133,7 +137,9 @@ def refuse_for(task: str, detected: tuple[Any, ...], workers: Any) -> None:
         ValueError: with these options.
     """
     if task != "anomaly" and any(option is not None for option in detected):
-        raise ValueError("--contamination, --alarm-rate and --members are for anomaly detectors; add --task anomaly")
+        raise ValueError(
+            "--contamination, --alarm-rate, --members and --window are for anomaly detectors; add --task anomaly"
+        )
     if task != "autoencoder" and workers is not None:
         culprit = "--devices" if isinstance(workers, int) else "--ray"
         raise ValueError(f"{culprit}: not for --task {task}; leave it out, or fit an autoencoder")
@@ -150,7 +156,9 @@ def refuse_targets(explaining: Explaining) -> None:
         raise ValueError(f"{', '.join(given)}: for models that predict; add --task classify or --task regress")
 
 
-def _trained(model: Autoencoder, X: Any, out: Path, checkpoint: Path | None, workers: Any, *, quiet: bool) -> bool:
+def _trained(
+    model: Autoencoder, X: Any, out: Path, checkpoint: Path | None, workers: Any, reading: Reading, *, quiet: bool
+) -> bool:
     """Fit and save a model; say whether nobody interrupted it."""
     from isthmus.cli.progress import Watch, callbacks
 
@@ -158,6 +166,7 @@ def _trained(model: Autoencoder, X: Any, out: Path, checkpoint: Path | None, wor
     watch, began, far = Watch(), time.monotonic(), not isinstance(workers, int | None)
     model.fit(X, checkpoint=checkpoint, callbacks=callbacks(watch, quiet=quiet, plain=far), devices=workers)
     seconds = time.monotonic() - began
+    remembered.remember(model, reading)
     model.save(out)
     tell = results.teller(quiet=quiet)
     tell(f"{'model':9} {out} ({_bytes(out)}), {len(model.history_)} epochs in {seconds:.3g} s")
@@ -182,9 +191,9 @@ def _measured(
             given,
             f"On {len(given):,} rows of {data}, most of which it was trained on (--test DATA measures it on others)",
         )
-    return rows.read(
-        test, replace(reading, limit=None), types=rows.types_of(model), quiet=quiet
-    ), f"On the rows of {test}, which it has not seen"
+    own = remembered.reading_for(model, test, replace(reading, limit=None, drop=()))
+    found = rows.read(test, own, types=rows.types_of(model), quiet=quiet)
+    return found, f"On the rows of {test}, which it has not seen"
 
 
 def summary(model: Autoencoder, measured: Data, claim: str, folder: Path | None, data: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.cli import rows
+from isthmus.cli import remembered, rows
 from isthmus.cli.options import Flag, Folder, Reading
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def impute(
         reading: how DATA is read.
     """
     whole_model = rows.fitted_at(model)
-    fitted, reading = rows.autoencoder_of(whole_model, model), rows.labelled(whole_model, data, reading)
+    fitted, reading = rows.autoencoder_of(whole_model, model), remembered.reading_for(whole_model, data, reading)
     types = rows.types_of(fitted)
     given = rows.read(data, reading, types=types)
     before = given.arrow

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from isthmus.cli import answers, results, rows
+from isthmus.cli import answers, remembered, results, rows
 from isthmus.cli.options import Flag, OnOutput, Reading, Said
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def _likely(fitted: Any, data: str, out: Path | None, reading: Reading, *, per_c
         found = [fitted.score_samples(block.rows)[:, None]]
         return np.column_stack([*found, fitted.feature_errors(block.rows)] if per_column else found)
 
+    reading = remembered.reading_for(fitted, data, reading)
     scored = answers.answered(data, reading, rows.types_of(fitted), "scoring", answer)
     table, first = next(scored)
     names = ["score", *(f"nats_{name}" for name in (first.names or range(table.shape[1] - 1))[: table.shape[1] - 1])]
@@ -141,7 +142,7 @@ def evaluate(
     if train is not None or refits:
         raise ValueError(f"--train and --refits are for self-explaining models; {model} holds {rows.described(whole)}")
     fitted, types = rows.autoencoder_of(whole, model), rows.types_of(whole)
-    reading = rows.labelled(whole, data, reading)
+    reading = remembered.reading_for(whole, data, reading)
     streamed = rows.opened(data, reading, asked=False, table=types is not None)
     given = rows.read(data, reading, types=types) if streamed is None else rows.sampled(streamed)
     if streamed is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from isthmus.cli import rows
+from isthmus.cli import remembered, rows
 from isthmus.cli.options import Reading, Repeated
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def compared(fitted: Any, data: str, reading: Reading) -> Any:
 
     from isthmus.cli.answers import answered
 
-    known, asked = rows.types_of(fitted), rows.labelled(fitted, data, reading)
+    known, asked = rows.types_of(fitted), remembered.reading_for(fitted, data, reading)
     for found, _ in answered(data, asked, known, "comparing", partial(taken, fitted)):
         yield found
 

@@ -24,7 +24,7 @@ class Reading:
     """Column (or npz array) with labels: kept out of the model, used to colour figures."""
 
     drop: Repeated = ()
-    """Column to leave out; may be repeated."""
+    """Column to leave out; may be repeated. Those of the fit are left out by themselves."""
 
     limit: int | None = None
     """Read the first so many rows of DATA."""

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.cli import composing, results, rows
+from isthmus.cli import composing, remembered, results, rows
 from isthmus.cli.composing import Made
 from isthmus.cli.options import Explaining, Reading
 
@@ -62,7 +62,8 @@ def fit(
     model, interrupted = fitted(model, made, learnt, quiet=quiet)
     seconds = time.monotonic() - began
     model.known_ = in_source(model.known_, len(given), numbers if test is None else ())
-    model.target_name_ = reading.label if reading.label in rows.columns(data) else None
+    model.target_name_ = reading.label if reading.label in remembered.columns(data) else None
+    remembered.remember(model, reading)
     model.save(out)
     if interrupted:
         return results.interrupted(out)

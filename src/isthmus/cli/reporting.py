@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
-from isthmus.cli import rows
+from isthmus.cli import remembered, rows
 from isthmus.cli.options import OnOutput, Reading, Stretched
 
 if TYPE_CHECKING:
     from isthmus.data import Data
 
 Format = Literal["html", "json", "markdown"]
-Size = Literal["auto", "small", "usual", "large"]
+
+
+def of_page(kind: Any, tokens: Sequence[Token]) -> str:
+    """Read the size of a page.
+
+    Raises:
+        ValueError: something else, such as the size of pictures, which --size is in other commands.
+    """
+    text, known = tokens[0].value, get_args(kind)
+    if text in known:
+        return text
+    pictures = f"; to stretch pictures write --stretch {text}" if re.fullmatch(r"\d+x\d+", text) else ""
+    raise ValueError(f"{text!r} is no size of a page; choose from {', '.join(known)}{pictures}")
+
+
+Size = Annotated[Literal["auto", "small", "usual", "large"], Parameter(converter=of_page)]
 Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65_535))]
 
 
@@ -48,19 +65,19 @@ def report(
         reading: how DATA is read.
     """
     fitted = rows.fitted_at(model)
-    X, y, name = read(fitted, data, reading)
-    sizes = rows.sizes(shape, "shape")
+    X, y, about = read(fitted, data, reading)
+    about |= {"shape": rows.sizes(shape, "shape")}
     if format == "html":
         from isthmus.report import report as made
 
-        found = made(fitted, X, y, name=name, label=reading.label or "", shape=sizes, size=size)
+        found = made(fitted, X, y, size=size, **about)
         path = found.write(out if out is not None else Path("report.html"))
         live = "" if not found.page.live else f"\n{found.page.live}"
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, open it in a browser{live}")
         return
     from isthmus.report import given, markdown, summarise, to_dict
 
-    summary = summarise(given(fitted, X, y, name=name, label=reading.label or "", shape=sizes))
+    summary = summarise(given(fitted, X, y, **about))
     text = markdown(summary) if format == "markdown" else json.dumps(to_dict(summary), indent=2)
     if out is None:
         print(text)
@@ -95,17 +112,18 @@ def explore(
     from isthmus.service.explorer import Explorer, serve
 
     fitted = rows.fitted_at(model)
-    X, y, name = read(fitted, data, reading)
-    settings = {"name": name, "label": reading.label or "", "shape": rows.sizes(shape, "shape")}
-    serve(Explorer(fitted, X, y, model, **settings), port)
+    X, y, about = read(fitted, data, reading)
+    serve(Explorer(fitted, X, y, model, shape=rows.sizes(shape, "shape"), **about), port)
 
 
-def read(fitted: Any, data: str, reading: Reading) -> tuple[Any, Any, str]:
-    """Return rows as a model takes them, their labels, and what the source is called."""
-    reading = rows.labelled(fitted, data, reading)
+def read(fitted: Any, data: str, reading: Reading) -> tuple[Any, Any, dict[str, Any]]:
+    """Return rows as a model takes them, their labels, and what a report is told of both."""
+    label = reading.label or ""
+    reading = remembered.reading_for(fitted, data, reading)
     types = rows.types_of(fitted)
     found = rows.read(data, reading, types=types if types is not None or not rows.predicts(fitted) else {})
-    return taken(fitted, found), found.y, Path(data).name or data
+    about = {"name": Path(data).name or data, "label": label, "bytes_per_row": found.bytes_per_row}
+    return taken(fitted, found), found.y, about
 
 
 def taken(fitted: Any, found: Data) -> Any:
@@ -116,5 +134,6 @@ def taken(fitted: Any, found: Data) -> Any:
         return explaining.taken(fitted, found)
     names = getattr(fitted, "feature_names_in_", None)
     if found.table is not None and names is not None and set(names) <= set(found.table.column_names):
-        return replace(found, table=found.table.select([str(name) for name in names])).rows
+        own = tuple(map(str, names))
+        return replace(found, names=own, table=found.table.select(own)).rows
     return found.rows

@@ -126,30 +126,6 @@ def some(given: Data, index: Any) -> Data:
     )
 
 
-def columns(source: str) -> tuple[str, ...]:
-    """Return the names of the columns of csv or Parquet files; none of anything else."""
-    from isthmus.data import blockwise, csvlayout, parquetfiles, tables
-
-    if not blockwise.in_blocks(source):
-        return ()
-    first = blockwise.files(source)[0]
-    if first.suffix in parquetfiles.PARQUET:
-        with parquetfiles.parquet_file(first) as file:
-            return tuple(file.schema_arrow.names)
-    if blockwise.kind(first) not in tables.TEXT:
-        return ()
-    with first.local() as path:
-        return csvlayout.layout(path).header or ()
-
-
-def labelled(model: Any, source: str, reading: Reading) -> Reading:
-    """Return how rows for a model that predicts are read: the target of its fit apart, where it is there."""
-    target = getattr(model, "target_name_", None)
-    if reading.label is not None or target is None or target in reading.drop or target not in columns(source):
-        return reading
-    return replace(reading, label=target)
-
-
 def predicts(model: Any) -> bool:
     """Tell whether a model is a self-explaining one."""
     return hasattr(model, "target_name_")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.cli import answers, rows
+from isthmus.cli import answers, remembered, rows
 from isthmus.cli.options import Reading
 
 if TYPE_CHECKING:
@@ -29,8 +29,11 @@ def score(
     if fdr is not None and not 0 < fdr < 1:
         raise ValueError(f"--fdr {fdr:g} is no share; give a number between 0 and 1, as 0.05")
     refuse_wordless(out)
+    if detector.window is None:
+        reading = remembered.reading_for(detector, data, reading)
     if out is None:
-        kept, tally = _strangest(_scored(detector, data, reading, per_column), fdr)
+        scored = _scored(detector, data, reading, per_column)
+        kept, tally = _strangest(scored, fdr, detector)
         print(f"{tally.told(detector, fdr)}\n\n{_listed(kept, detector, per_column)}")
         return
     tally = _write(detector, data, out, reading, per_column, fdr)
@@ -54,10 +57,14 @@ class Tally:
 
     def __init__(self) -> None:
         """Begin at zero."""
-        self.rows, self.anomalies, self._p = 0, 0, []  # type: ignore[var-annotated]
+        self.rows, self.anomalies, self.known, self._p = 0, 0, 0, []  # type: ignore[var-annotated]
 
-    def add(self, found: Any, *, keep: bool) -> None:
+    def add(self, found: Any, block: Data, detector: AnomalyDetector, *, keep: bool) -> None:
         """Take note of a block."""
+        from isthmus.estimators.scoring import admitted, known_among
+
+        rows = block.arrow
+        self.known += known_among(detector, lambda at: admitted(detector, rows.take(at)), len(block), self.rows)
         self.rows += found.num_rows
         self.anomalies += int(found["anomaly"].to_numpy().sum())
         self._p += [found["p_value"].to_numpy()] if keep else []
@@ -82,7 +89,10 @@ class Tally:
         if detector.contamination in ("unknown", 0):
             expected = detector.alarm_rate * self.rows
             alarms = f"{expected:,.0f}" if expected >= 10 else f"{expected:.2g}"
-            return f"{many}, {share}; {alarms} false alarms would be expected if all rows were normal"
+            told = f"{many}, {share}; {alarms} false alarms would be expected if all rows were normal"
+            known = 0 < len(detector.known_) == self.known
+            seen = "; these are the rows of the fit, which its members have seen: new ones may raise more"
+            return f"{told}{seen}" if known else told
         return f"{many}, {share} above the threshold that {100 * detector.contamination:.3g} % of the fit's rows exceed"
 
     def _told_of_discoveries(self, detector: AnomalyDetector, fdr: float) -> str:
@@ -103,6 +113,10 @@ def _scored(
     """Give every block's answers, the number of rows before it, and the block."""
     from isthmus.estimators import score_batches
 
+    if detector.window is not None:
+        yield _points(detector, data, reading, per_column)
+        return
+
     def answer(block: Data) -> Any:
         return score_batches(detector, block.arrow, per_column=per_column)
 
@@ -112,6 +126,18 @@ def _scored(
         before += len(block)
 
 
+def _points(detector: AnomalyDetector, data: str, reading: Reading, per_column: bool) -> tuple[Any, int, Data]:
+    """Return the answers to all points of a series, behind the time of each, where the file has it."""
+    from isthmus.cli import timeline
+    from isthmus.estimators.scoring import detected_points
+
+    block = timeline.points(detector, data, reading)
+    found, time = detected_points(detector, block.arrow, per_column=per_column), getattr(detector, "time_", None)
+    if time in (block.names or ()):
+        found = found.add_column(0, time, block.arrow[time])
+    return found, 0, block
+
+
 def _write(
     detector: AnomalyDetector, data: str, out: Path, reading: Reading, per_column: bool, fdr: float | None
 ) -> Tally:
@@ -119,19 +145,19 @@ def _write(
     scored = _scored(detector, data, reading, per_column)
     tally = Tally()
     if fdr is None:
-        answers.append(out, (_noted(found, block, out, tally) for found, _, block in scored))
+        answers.append(out, (_noted(found, block, out, tally, detector) for found, _, block in scored))
         return tally
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
         first = Path(beside) / "first.parquet"
-        answers.append(first, (_noted(found, block, out, tally, keep=True) for found, _, block in scored))
+        answers.append(first, (_noted(found, block, out, tally, detector, keep=True) for found, _, block in scored))
         answers.append(out, _marked(first, tally.discoveries(fdr)))
     return tally
 
 
-def _noted(found: Any, block: Data, out: Path, tally: Tally, *, keep: bool = False) -> Any:
+def _noted(found: Any, block: Data, out: Path, tally: Tally, detector: AnomalyDetector, *, keep: bool = False) -> Any:
     """Return a block's answers as they are written, and take note of them."""
-    tally.add(found, keep=keep)
+    tally.add(found, block, detector, keep=keep)
     return named_rows(found, block, out)
 
 
@@ -157,16 +183,19 @@ def _marked(first: Path, anomaly: Any) -> Iterator[Any]:
             yield table.set_column(table.column_names.index("anomaly"), "anomaly", marks)
 
 
-def _strangest(scored: Iterator[tuple[Any, int, Data]], fdr: float | None) -> tuple[Any, Tally]:
+def _strangest(
+    scored: Iterator[tuple[Any, int, Data]], fdr: float | None, detector: AnomalyDetector
+) -> tuple[Any, Tally]:
     """Return the rows that score highest, best first, with their names, and what is remembered of all."""
     import pyarrow as pa
 
     kept: Any = None  # there is a row, or ``answered`` has said that there is none
     tally = Tally()
     for found, before, block in scored:
-        tally.add(found, keep=fdr is not None)
+        tally.add(found, block, detector, keep=fdr is not None)
         names = [str(before + i + 1) for i in range(found.num_rows)]
-        names = names if block.index is None else [f"{n} ({own})" for n, own in zip(names, block.index, strict=True)]
+        called = _called(found, block, getattr(detector, "time_", None))
+        names = names if called is None else [f"{n} ({own})" for n, own in zip(names, called, strict=True)]
         found = found.add_column(0, ROW, pa.array(names)).add_column(
             1, "place", pa.array(range(before, before + len(names)))
         )
@@ -176,6 +205,15 @@ def _strangest(scored: Iterator[tuple[Any, int, Data]], fdr: float | None) -> tu
         marks = tally.discoveries(fdr)[kept["place"].to_numpy()]
         kept = kept.set_column(kept.column_names.index("anomaly"), "anomaly", pa.array(marks))
     return kept, tally
+
+
+def _called(found: Any, block: Data, time: str | None) -> Any:
+    """Return what rows are called beside their numbers: their names, or the times of points; None for nothing."""
+    if time is None or time not in found.column_names:
+        return block.index
+    from isthmus.explain.words import brief
+
+    return map(brief, found[time].to_pylist())
 
 
 def _listed(kept: Any, detector: AnomalyDetector, per_column: bool) -> str:

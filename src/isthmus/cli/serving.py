@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -47,6 +48,8 @@ def serve(
         raise ValueError("isthmus serve needs a model; give the folder of a saved one")
     if not 0 <= port < 65536:
         raise ValueError(f"--port {port} is no port; give one from 0 to 65535")
+    if sys.stderr.isatty():  # elsewhere it has lines of JSON alone; what follows imports torch, which takes seconds
+        print(f"loading {', '.join(models)} ...", file=sys.stderr, flush=True)
     try:
         from isthmus.service.options import Options
         from isthmus.service.registry import named

@@ -43,7 +43,8 @@ def push(
     from isthmus.sharing.hub import push_to_hub
 
     fitted = rows.fitted_at(model)
-    X, y, name = (None, None, "data") if data is None else read(fitted, data, reading)
+    X, y, about = (None, None, {"name": "data"}) if data is None else read(fitted, data, reading)
+    about.pop("label", None)  # a card has no rows to colour
     settings: dict[str, Any] = {
         "license": license,
         "tags": tag,
@@ -51,7 +52,7 @@ def push(
         "revision": revision,
         "message": message,
     }
-    print(push_to_hub(fitted, repo, X, y, name=name, private=private or None, **settings))
+    print(push_to_hub(fitted, repo, X, y, **about, private=private or None, **settings))
 
 
 def pull(repo: str, /, *, out: Folder, revision: Said = None) -> None:

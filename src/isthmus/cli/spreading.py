@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from isthmus.cli import remembered, rows
 from isthmus.cli.options import Reading
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def score(
     from isthmus.cli.progress import Counted
     from isthmus.cluster.scoring import score as begin
 
+    reading = remembered.reading_for(rows.fitted_at(model), data, reading)
     on: Any = workers(ray, devices, None)
     with Counted("scoring", None) as shown:
         found = begin(

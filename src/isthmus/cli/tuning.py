@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from isthmus.cli import rows
+from isthmus.cli import remembered, rows
 from isthmus.cli.options import Flag, Folder, Parts, Reading, Repeated, Training
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def tune(
     settings: dict[str, Any] = {"trials": trials, "held_out": held_out, "study": study, "random_state": seed}
     found = found_by(model, X, space, **settings, callback=None if quiet else said)
     assert found.estimator is not None  # it was asked for
+    remembered.remember(found.estimator, reading)
     found.estimator.save(out)
     if not quiet:
         print(found)

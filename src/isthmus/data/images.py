@@ -34,21 +34,24 @@ def read_images(folder: Path, size: tuple[int, int] | None, limit: int | None) -
     if not paths:
         kinds = ", ".join(sorted(s[1:] for s in SUFFIXES))
         raise ValueError(f"{str(folder)!r} has no pictures ({kinds}) or idx files; give a folder that has")
-    X = stack(paths, size)
+    X, itemsize = stack(paths, size)
     y = np.array([p.parent.name for p in paths]) if below else None
     index = np.array([str(p.relative_to(folder)) for p in paths])
-    return Data(X, y=y, source=str(folder), index=index, itemsize=1)
+    return Data(X, y=y, source=str(folder), index=index, itemsize=itemsize)
 
 
-def stack(paths: list[Path], size: tuple[int, int] | None = None) -> Array:
+def stack(paths: list[Path], size: tuple[int, int] | None = None) -> tuple[Array, int]:
     """Return pictures as (rows, channels, height, width) in [0, 1]: one channel if all are grey, else three.
+
+    Also the bytes that a pixel of a channel has in the files: 2 where any picture is of 16 bits.
 
     With ``size`` = (height, width) every picture is stretched to it.
 
     Raises:
         ValueError: A picture cannot be read, or its size differs from the first one's and no ``size`` is given.
     """
-    pixels = [_pixels(path, size) for path in paths]
+    read = [_pixels(path, size) for path in paths]
+    pixels = [picture for picture, _ in read]
     for path, picture in zip(paths, pixels, strict=True):
         if picture.shape[1:] != pixels[0].shape[1:]:
             raise ValueError(
@@ -60,22 +63,23 @@ def stack(paths: list[Path], size: tuple[int, int] | None = None) -> Array:
     for row, picture in zip(X, pixels, strict=True):
         row[:] = picture
     X /= np.float32(255)
-    return X
+    return X, max(itemsize for _, itemsize in read)
 
 
-def _pixels(path: Path, size: tuple[int, int] | None) -> Array:
-    """Return one picture as bytes, (channels, height, width), turned as its camera meant it."""
+def _pixels(path: Path, size: tuple[int, int] | None) -> tuple[Array, int]:
+    """Return one picture as bytes, (channels, height, width), as its camera meant it, and the bytes of a pixel."""
     from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as opened:
+            itemsize = 2 if opened.mode.startswith("I") else 1
             image = _eight_bits(ImageOps.exif_transpose(opened))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"cannot read the picture {str(path)!r} ({error}); replace or remove it") from error
     if size is not None:
         image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     array = np.asarray(image)
-    return array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
+    return (array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)), itemsize
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

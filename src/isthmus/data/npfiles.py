@@ -95,7 +95,7 @@ def as_rows(array: Array, source: str) -> Array:
         shape = tuple(array.shape)
         raise ValueError(
             f"{source!r} has the shape {shape}, rows x columns are needed; save it as array[:, None] (one column) "
-            "or array[None] (one row)"
+            "or array[None] (one row), or fit a detector of a series in the shell: --task anomaly --window 64"
         )
     if array.dtype == np.uint8 and array.ndim in (3, 4):
         return as_pictures(array)

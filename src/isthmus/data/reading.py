@@ -109,7 +109,8 @@ def _file(
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if images.is_image(path):
         _only(str(path), label=label, drop=drop)
-        return Data(images.stack([path], size), source=str(path), itemsize=1)
+        X, itemsize = images.stack([path], size)
+        return Data(X, source=str(path), itemsize=itemsize)
     _only(str(path), size=size)
     if tables.text_file(path):
         if suffix not in tables.TEXT:

@@ -25,7 +25,8 @@ class Data:
         names: One name per column, or None where the source has none.
         source: Where the rows came from, as the caller wrote it.
         index: One name per row (a picture's file, the unnamed first column of a table), or None.
-        itemsize: Bytes per number at the source, where that is known (1 for pictures); X's own where it is 0.
+        itemsize: Bytes per number at the source, where that is known (1 or 2 for pictures); X's own where it is
+            0.
         table: The rows as an Arrow table of their own types, where they hold more than complete numbers: text, dates,
             missing cells. Else None. :attr:`rows` is what an estimator takes in both cases.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -67,7 +68,8 @@ class ContributionsDisplay:
         look = None if len(shape) == 1 else look_of(shape, np.asarray(some, dtype=np.float64))
         known = labels_of(X) if rows is None else rows
         called = order if known is None else np.asarray(known)[order]
-        return cls(detector.explain(some), look, called.tolist()).plot(ax=ax)
+        told = detector.explain(some) if detector.window is None else _at(detector.explain(X), order)
+        return cls(told, look, called.tolist()).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw on a new figure, or in the place of ``ax``."""
@@ -219,6 +221,13 @@ def anomaly_figures(
     scores = write(ScoresDisplay.from_estimator(detector, X), Path(folder) / "scores.png")
     reasons = ContributionsDisplay.from_estimator(detector, X, rows=rows)
     return [scores, write(reasons, Path(folder) / "contributions.png")]
+
+
+def _at(explanation: Explanation, rows: Array) -> Explanation:
+    """Return the reasons of some rows: points of a series are explained by those around them."""
+    names = ("score", "contributions", "values", "expected", "low", "high", "neighbours", "p_value")
+    found = {name: getattr(explanation, name)[rows] for name in names}
+    return replace(explanation, **found, labels=None if explanation.labels is None else explanation.labels[rows])
 
 
 def shape_of(detector: AnomalyDetector) -> tuple[int, ...]:

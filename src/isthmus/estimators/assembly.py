@@ -133,8 +133,9 @@ def pick_units(n_components: Any, shape: Shape, places: int, x: np.ndarray[Any, 
     if lowered >= DEFAULT_UNITS:
         return DEFAULT_UNITS
     at = f" at {places} places" if places > 1 else ""
+    variables = "variable" if size == 1 else "variables"
     warnings.warn(
-        f"the default of {DEFAULT_UNITS} units{at} does not suit {size} variables and is lowered to {lowered}; "
+        f"the default of {DEFAULT_UNITS} units{at} does not suit {size} {variables} and is lowered to {lowered}; "
         "set n_components to choose",
         SizeWarning,
         stacklevel=4,

@@ -10,7 +10,7 @@ import numpy as np
 
 from isthmus.atrow import called
 from isthmus.estimators.inputs import Array
-from isthmus.explain.words import brief
+from isthmus.explain.words import brief, plain
 
 if TYPE_CHECKING:
     from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
@@ -78,7 +78,9 @@ class ConceptExplanation:
             return f"{named} rather than {self.outputs[self.counter[row]]} by {self.logits[row]:.3g}"
         if self.classes:
             return f"{named} with logit {self.logits[row, self.predicted[row]]:.3g}"
-        return ", ".join(f"{name} {value:.4g}" for name, value in zip(self.outputs, self.logits[row], strict=True))
+        return ", ".join(
+            f"{name} {plain(float(value))}" for name, value in zip(self.outputs, self.logits[row], strict=True)
+        )
 
     def reasons(self, row: int = 0, most: int = 3, output: int | None = None) -> list[str]:
         """Return the concepts that add most, in either direction, largest first.
@@ -93,7 +95,7 @@ class ConceptExplanation:
         told = []
         for i in order:
             there = "" if i == len(parts) - 1 else f" ({brief(float(self.concepts[row, i]))})"
-            told.append(f"{self.names[i]}{there} adds {parts[i]:+.3g}")
+            told.append(f"{self.names[i]}{there} adds {plain(float(parts[i]), 3, '+')}")
         return told
 
     def __str__(self) -> str:
@@ -105,7 +107,7 @@ class ConceptExplanation:
             return [f"{called(row, self.labels)}: {self.total(row)}", *(f"  {reason}" for reason in self.reasons(row))]
         lines = [f"{called(row, self.labels)}:"]
         for output, name in enumerate(self.outputs):
-            lines.append(f"  {name} {self.logits[row, output]:.4g}")
+            lines.append(f"  {name} {plain(float(self.logits[row, output]))}")
             lines += [f"    {reason}" for reason in self.reasons(row, output=output)]
         return lines
 

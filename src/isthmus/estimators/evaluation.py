@@ -98,8 +98,23 @@ class Evaluation:
     def _beside_pca(self) -> str:
         if self.pca <= 1e-12 * self.mean:
             return "PCA at equal size is exact"
-        gain = 100 * (1 - self.squared_error / self.pca)
+        ratio = self.squared_error / self.pca
+        if ratio >= 10:
+            return f"PCA at equal size {self.pca:.6g}, so {_times(ratio)} worse"
+        gain = 100 * (1 - ratio)
         return f"PCA at equal size {self.pca:.6g}, so {abs(gain):.1f} % {'better' if gain >= 0 else 'worse'}"
+
+
+def _times(ratio: float) -> str:
+    """Write a large factor in words.
+
+    >>> _times(28821.3), _times(3.21e9), _times(12.34)
+    ('29 thousand times', '3,210 million times', '12.3 times')
+    """
+    if ratio < 1e3:
+        return f"{ratio:.3g} times"
+    value, word = (ratio / 1e6, "million") if ratio >= 1e6 else (ratio / 1e3, "thousand")
+    return f"{value:.2g} {word} times" if value < 10 else f"{value:,.0f} {word} times"
 
 
 def evaluate(
@@ -179,7 +194,8 @@ def _stored(model: Autoencoder, seen: Array, codes: Array, bits: int) -> tuple[i
 def _verdict(model: Autoencoder, found: Evaluation) -> list[str]:
     said = []
     if found.code >= found.variables:
-        said.append("The code is as wide as the data: a perfect reconstruction proves nothing here.")
+        sizes = f"{found.code} numbers per code, {found.variables} per row"
+        said.append(f"The code is as wide as the data ({sizes}): a perfect reconstruction proves nothing here.")
     elif found.squared_error > found.pca * (1 + 1e-6):
         said.append(
             "PCA wins: its error is lower at the same code size. Use it, or give the model more epochs or rows."

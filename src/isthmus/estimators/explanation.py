@@ -61,8 +61,10 @@ class Explanation:
         total = max(float(added.sum()), 1e-12)
         told = []
         for j in order:
-            share = 100 * added[j] / total
-            told.append(f"{self.cell(row, int(j))}: {share:.0f} % of the score")
+            share = f"{100 * added[j] / total:.0f} %"
+            if share == "0 %" and _missing(self.values[row, j]):  # what is not there is no reason
+                continue
+            told.append(f"{self.cell(row, int(j))}: {share} of the score")
         return told
 
     def cell(self, row: int, column: int) -> str:
@@ -81,6 +83,10 @@ class Explanation:
             lines.append(f"{called(row, self.labels)}: score {score:.3g}, p {self.p_value[row]:.3g}")
             lines += [f"  {reason}" for reason in self.reasons(row)]
         return "\n".join(lines)
+
+
+def _missing(value: Any) -> bool:
+    return value is None or bool(value != value)  # a number that is none
 
 
 def explained(

@@ -10,6 +10,7 @@ import numpy as np
 
 from isthmus.estimators.inputs import Array
 from isthmus.estimators.reference import Reference
+from isthmus.explain.words import plain
 
 
 def described(told: Mapping[str, Any], reference: Reference, i: int, now: Array) -> str:
@@ -86,4 +87,4 @@ def _written(told: Mapping[str, Any], value: float) -> str:
     """Write a number in the column's unit."""
     if told["kind"] == "date":
         return datetime.fromtimestamp(float(value), UTC).strftime(told.get("format", "%Y-%m-%d"))
-    return f"{value:,.0f}" if told.get("whole") else f"{value:.4g}"
+    return f"{value:,.0f}" if told.get("whole") else plain(float(value))

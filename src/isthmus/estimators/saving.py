@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,14 @@ KINDS: dict[str, Any] = {
 
 def save(model: Autoencoder, path: str | Path) -> Path:
     """Write a fitted autoencoder to a folder."""
-    return persistence.write(path, *described(model))
+    manifest, tensors = described(model)
+    return persistence.write(path, manifest | left_out(model), tensors)
+
+
+def left_out(model: Any) -> dict[str, Any]:
+    """Return which columns of a file the shell kept from a fit, as it leaves them out again, and which was the time."""
+    time = getattr(model, "time_", None)
+    return {"left_out": list(getattr(model, "left_out_", ())), **({} if time is None else {"time": time})}
 
 
 def described(model: Autoencoder) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -127,20 +134,29 @@ def load(path: str | Path, *, architecture: Architecture | None = None) -> Any:
         raise ValueError(f"architecture={architecture!r} is not an architecture; give Given(encoder, decoder)")
     manifest, tensors = persistence.read(path)
     try:
-        if manifest["estimator"] == "AnomalyDetector":
-            from isthmus.estimators.saving_detector import rebuilt
-
-            return rebuilt(manifest, tensors, architecture)
-        if manifest["estimator"].startswith("SelfExplaining"):
-            from isthmus.estimators.saving_self_explaining import rebuilt as whole
-
-            return whole(manifest, tensors, architecture)
-        return rebuilt_autoencoder(manifest, tensors, architecture)
+        model = _rebuilt(manifest, tensors, architecture)
+        model.left_out_ = tuple(map(str, manifest.get("left_out", ())))  # of models saved before it is not known
+        if "time" in manifest:
+            model.time_ = str(manifest["time"])
+        return model
     except UnknownPart as error:
         remedy = "import your module that defines it, or install the package that does, and load again"
         raise ValueError(f"{path} was saved with a part that is not here ({error}); {remedy}") from None
     except (KeyError, TypeError, RuntimeError, AttributeError, IndexError, ArithmeticError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}); save the model again") from None
+
+
+def _rebuilt(manifest: dict[str, Any], tensors: dict[str, torch.Tensor], architecture: Architecture | None) -> Any:
+    """Return the estimator of a manifest and tensors, whatever it is."""
+    if manifest["estimator"] == "AnomalyDetector":
+        from isthmus.estimators.saving_detector import rebuilt
+
+        return rebuilt(manifest, tensors, architecture)
+    if manifest["estimator"].startswith("SelfExplaining"):
+        from isthmus.estimators.saving_self_explaining import rebuilt as whole
+
+        return whole(manifest, tensors, architecture)
+    return rebuilt_autoencoder(manifest, tensors, architecture)
 
 
 def rebuilt_autoencoder(
@@ -154,6 +170,7 @@ def rebuilt_autoencoder(
     parts = parts_from_dict(manifest["parts"], architecture)
     model = _unbuilt(manifest, tensors, parts)
     try:
+        refuse_other_sizes(lambda: {"objective.": parts.build(model.spec_, model._noise)}, tensors)
         build(model, parts)
         _restore(model, manifest, tensors)
     except (ValueError, RuntimeError) as error:
@@ -184,6 +201,8 @@ def _unbuilt(manifest: dict[str, Any], tensors: dict[str, torch.Tensor], parts: 
     data = manifest["data"]
     model.spec_ = spec_from_dict(data)
     table = manifest.get("table")
+    if (table is None) == model.spec_.table:
+        raise RuntimeError("the columns of the table do not go with its variables")
     model.form_ = Plain() if table is None else Table(TableCodec.from_dict(table))
     model.row_shape_ = tuple(data["given"])
     model._noise = Noise(manifest["seed"])
@@ -222,13 +241,33 @@ def _restore(model: Autoencoder, manifest: dict[str, Any], tensors: dict[str, to
     model._references = References.from_arrays({name: t.numpy() for name, t in tensors.items()})
 
 
+def refuse_other_sizes(described: Callable[[], Mapping[str, torch.nn.Module]], tensors: Mapping[str, Any]) -> None:
+    """Refuse a description of other nets than those whose weights are there, before any memory is taken for it.
+
+    Args:
+        described: what builds the nets, by the prefix of their weights.
+        tensors: of the file.
+
+    Raises:
+        RuntimeError: a tensor is missing on one side or has another shape.
+    """
+    with torch.device("meta"):  # shapes without numbers
+        nets = described()
+    for prefix, net in nets.items():
+        refuse_other_shapes(_own(tensors, prefix), net.state_dict())
+
+
+def _own(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
 def put(module: torch.nn.Module, prefix: str, tensors: Mapping[str, torch.Tensor]) -> None:
     """Put the weights of this prefix into a module, in their precision, and ready it for use.
 
     Raises:
         RuntimeError: they are those of another model.
     """
-    state = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    state = _own(tensors, prefix)
     dtype = next((t.dtype for t in state.values() if t.is_floating_point()), torch.float32)
     refuse_other_shapes(state, module.state_dict())
     module.to(dtype).load_state_dict(state)

@@ -25,10 +25,12 @@ from isthmus.estimators.pictures import Pictures
 from isthmus.estimators.reading import Reading
 from isthmus.estimators.reference import References
 from isthmus.estimators.saving import (
+    left_out,
     parts_from_dict,
     parts_to_dict,
     plain,
     put,
+    refuse_other_sizes,
     schema_to_dict,
     seed_to_dict,
     spec_from_dict,
@@ -64,7 +66,7 @@ def save(detector: AnomalyDetector, path: str | Path) -> Path:
         "n_features_in": detector.n_features_in_,
         "histories": [history.rows for history in detector.histories_],
     }
-    return persistence.write(path, manifest, _tensors(detector))
+    return persistence.write(path, manifest | left_out(detector), _tensors(detector))
 
 
 def _described(value: Any) -> Any:
@@ -163,7 +165,15 @@ def _reading_from_dict(saved: Mapping[str, Any], tensors: Mapping[str, Tensor]) 
 
 def _members(manifest: dict[str, Any], tensors: dict[str, Tensor], architecture: Architecture | None) -> Members:
     recipe = Recipe(**{name: _understood(value, architecture) for name, value in manifest["recipe"].items()})
-    members = Members(recipe, spec_from_dict(manifest["data"]), [Noise(seed) for seed in manifest["seeds"]])
+    spec, noises = spec_from_dict(manifest["data"]), [Noise(seed) for seed in manifest["seeds"]]
+    asked, here = len(recipe.levels) * (2 if recipe.probes else 1), tuple(tensors["scales"].shape)
+    if here != (len(noises), asked, spec.size):
+        raise RuntimeError(f"scales are {here} in the file, of {len(noises)} members and {spec.size} variables")
+    widest = max(n for found in tensors.values() for n in found.shape)
+    if any(column.levels > widest for column in spec.columns):
+        raise RuntimeError("a column has more levels than any weight of the file")
+    refuse_other_sizes(lambda: _modules(Members(recipe, spec, noises)), tensors)
+    members = Members(recipe, spec, noises)
     for prefix, net in _modules(members).items():
         put(net, prefix, tensors)
     for name in ("scales", "deviations", "ends", *(("met",) if "met" in tensors else ())):

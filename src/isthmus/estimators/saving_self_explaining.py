@@ -14,10 +14,19 @@ from torch import Tensor
 from isthmus import persistence
 from isthmus.architecture import Architecture
 from isthmus.catalogue import from_dict, to_dict
-from isthmus.estimators.saving import described, plain, put, rebuilt_autoencoder, seed_to_dict
+from isthmus.estimators.saving import (
+    described,
+    left_out,
+    plain,
+    put,
+    rebuilt_autoencoder,
+    refuse_other_sizes,
+    seed_to_dict,
+)
 from isthmus.estimators.self_explaining import SelfExplainingClassifier
 from isthmus.estimators.self_explaining_base import SelfExplainingEstimator, settings_of
 from isthmus.estimators.self_explaining_regressor import SelfExplainingRegressor
+from isthmus.explain.relevances import Relevances
 from isthmus.explain.self_explaining import SelfExplaining
 from isthmus.noise import Noise
 from isthmus.training.history import History
@@ -55,7 +64,7 @@ def save(model: SelfExplainingEstimator, path: str | Path) -> Path:
     found = {f"{AUTOENCODER}{name}": t for name, t in tensors.items()}
     found |= {f"{RELEVANCES}{name}": t for name, t in task.relevances.state_dict().items()}
     found |= {name: torch.from_numpy(np.ascontiguousarray(getattr(model, name))) for name in ARRAYS}
-    return persistence.write(path, manifest, found)
+    return persistence.write(path, manifest | left_out(model), found)
 
 
 def outputs_to_dict(model: Any) -> dict[str, Any]:
@@ -86,6 +95,7 @@ def rebuilt(
     model.target_name_ = manifest["target"]
     task = manifest["task"]
     model.autoencoder_ = autoencoder
+    refuse_other_sizes(lambda: {RELEVANCES: _relevances(model, task)}, tensors)
     model.task_ = SelfExplaining(
         autoencoder.objective_,
         from_dict(Architecture, task["relevances"]),
@@ -106,6 +116,14 @@ def rebuilt(
     model.n_iter_, model.best_epoch_ = manifest["epochs"], manifest["best_epoch"]
     model._answer_anew()
     return model
+
+
+def _relevances(model: Any, task: Mapping[str, Any]) -> Relevances:
+    """Build the relevance network that is described."""
+    net = model.autoencoder_.objective_.model
+    concepts = torch.Size(net.code_shape).numel()
+    inputs = net.inputs if model.reads == "inputs" else (concepts,)
+    return Relevances(from_dict(Architecture, task["relevances"]), inputs, concepts + 1, task["outputs"], Noise(0))
 
 
 def _unfitted(manifest: Mapping[str, Any], autoencoder: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,16 +27,50 @@ def detected(detector: AnomalyDetector, table: Any, *, per_column: bool) -> list
     return columns + (list(found.contributions.T) if per_column else [])
 
 
+def known_among(detector: AnomalyDetector, take: Callable[[Any], Any], size: int, before: int = 0) -> int:
+    """Count the rows of the fit that a detector keeps and that are at their own places among some rows.
+
+    Where all that are kept are there, the rows are those of the fit.
+
+    Args:
+        detector: that keeps some.
+        take: gives rows by their places, as the detector takes them.
+        size: how many rows there are.
+        before: the number of rows that come before these.
+    """
+    if isinstance(detector.reading_, Series):
+        return 0  # windows of it are kept, and no rows
+    kept = detector.known_ - before
+    here = np.flatnonzero((kept >= 0) & (kept < size))
+    if not len(here):
+        return 0
+    rows = detector._read(take(kept[here]))
+    return int(np.isclose(rows, detector.known_rows_[here], rtol=1e-6, atol=1e-9, equal_nan=True).all(1).sum())
+
+
 def detected_schema(detector: AnomalyDetector, *, per_column: bool = False) -> Any:
     """Return the Arrow schema of a detector's answers.
 
     Raises:
         ValueError: a detector of series, whose points lie in several blocks.
     """
-    import pyarrow as pa
-
     if isinstance(detector.reading_, Series):
         raise ValueError("a detector of series reads windows, which blocks would cut; give the series to its explain")
+    return _schema(detector, per_column=per_column)
+
+
+def detected_points(detector: AnomalyDetector, table: Any, *, per_column: bool = False) -> Any:
+    """Return the answers to all points of a series, an Arrow table in order of time, as another."""
+    import pyarrow as pa
+
+    schema = _schema(detector, per_column=per_column)
+    columns = zip(detected(detector, table, per_column=per_column), schema.types, strict=True)
+    return pa.Table.from_arrays([pa.array(values, kind) for values, kind in columns], schema=schema)
+
+
+def _schema(detector: AnomalyDetector, *, per_column: bool) -> Any:
+    import pyarrow as pa
+
     fields = [("score", pa.float64()), ("p_value", pa.float64()), ("anomaly", pa.bool_())]
     fields += [(f"reason_{k + 1}", pa.string()) for k in range(REASONS)]
     fields += [(f"{ADDS}{name}", pa.float64()) for name in detector.reading_.names] if per_column else []

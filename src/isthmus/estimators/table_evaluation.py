@@ -213,7 +213,8 @@ def _root(errors: Array) -> float:
 def _verdict(found: TableEvaluation, *, filling: bool) -> Iterator[str]:
     tellable = [column for column in found.columns if column.cells and column.constant > 0]
     if found.code >= found.variables:
-        yield "The code is as wide as the table: a perfect reconstruction proves nothing here."
+        sizes = f"{found.code} numbers per code, {found.variables} per row"
+        yield f"The code is as wide as the table ({sizes}): a perfect reconstruction proves nothing here."
     lost = [column.name for column in tellable if not column.kept]
     if lost and len(lost) == len(tellable):
         yield "The model is no better than the mean or the most frequent level anywhere: it has learnt nothing yet."

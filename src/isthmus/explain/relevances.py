@@ -26,8 +26,9 @@ class Relevances(nn.Module):
         self.shape = (concepts, outputs)
         wanted = ((concepts - 1) * outputs,)
         self.network, mirror = architecture.build(inputs, wanted, wanted, inputs)
-        architecture.reset(self.network, mirror, noise)
-        silence(self.network)
+        if not any(p.is_meta for p in self.network.parameters()):  # of shapes alone nothing is drawn
+            architecture.reset(self.network, mirror, noise)
+            silence(self.network)
         self.level = nn.Parameter(torch.zeros(self.shape))
         self.unit = nn.Buffer(torch.ones(concepts))
 

@@ -39,14 +39,15 @@ class MixedMemory(Memory):
         """Build a memory per group; places are no state, as they follow from the description."""
         super().__init__()
         self.groups = groups
-        order = torch.tensor([i for group in groups for i in group.columns])
-        self.register_buffer("order", order.argsort(), persistent=False)
+        there = [i for group in groups for i in group.columns]
+        order = sorted(range(len(there)), key=there.__getitem__)
+        self.register_buffer("order", torch.tensor(order, dtype=torch.int64), persistent=False)
         for i, group in enumerate(groups):
             inside = replace(spec, shape=(len(group.columns),), columns=tuple(spec.columns[j] for j in group.columns))
             self.add_module(str(i), group.likelihood.memory(inside, code))
             self.register_buffer(f"columns_{i}", torch.tensor(group.columns), persistent=False)
-            chance = torch.tensor([spec.columns[j].unseen for j in group.columns])
-            self.register_buffer(f"unseen_{i}", chance.clamp(1e-9, 0.5), persistent=False)
+            chance = torch.tensor([min(max(spec.columns[j].unseen, 1e-9), 0.5) for j in group.columns])
+            self.register_buffer(f"unseen_{i}", chance, persistent=False)
 
     def __iter__(self) -> Iterator[tuple[Group, Tensor, Tensor, Any]]:
         """Give each group, the places of its columns, their chance of an unseen level, and its memory."""

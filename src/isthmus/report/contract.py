@@ -312,6 +312,7 @@ class Anomalies:
     threshold: float
     alarm_rate: float
     note: str  # how p-values were calibrated, and what that promises
+    of_fit: bool  # the rows are those of the fit, which members know
 
 
 @dataclass(frozen=True)

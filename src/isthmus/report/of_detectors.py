@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.estimators.scoring import known_among
 from isthmus.estimators.series import Series
 from isthmus.report.contract import Anomalies, Beside, Curve, Measure, Part, Summary, Verdict
 from isthmus.report.packing import Array, Blobs
@@ -115,6 +116,11 @@ def _verdicts(model: Any, alarms: float) -> Any:
         )
 
 
+def of_fit(found: Given) -> bool:
+    """Tell whether rows are those of the fit, of which a detector keeps some."""
+    return 0 < len(found.model.known_) == known_among(found.model, found.some, len(found))
+
+
 def promise(model: Any) -> str:
     """Say how p-values were calibrated, and what that promises."""
     rows = sum(len(scores) for scores in model.calibration_)
@@ -176,6 +182,7 @@ class AnomaliesWriter:
             threshold=-float(self.model.offset_),
             alarm_rate=float(self.model.alarm_rate),
             note=promise(self.model),
+            of_fit=of_fit(self.found),
         )
 
     @cached_property

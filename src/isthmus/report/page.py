@@ -66,6 +66,7 @@ def report(
     label: str = "",
     shape: tuple[int, ...] | None = None,
     size: str = "auto",
+    bytes_per_row: float | None = None,
 ) -> Report:
     """Look inside a fitted model: everything that a page shows of it and of some rows.
 
@@ -79,6 +80,8 @@ def report(
         size: ``small`` pages weigh at most 1 MB and do not decode, ``usual`` ones 6 MB, ``large`` ones 20 MB. ``auto``
             is usual, or large where the model needs it. Where not all rows fit, a sample is shown. ``whole`` has no
             limit.
+        bytes_per_row: what a row takes at its source, where that is not what X takes, as bytes of pictures (of what
+            ``isthmus.data.read`` returns its ``bytes_per_row``): the size that codes are compared with.
 
     Raises:
         ValueError: an estimator that is not fitted or of no known kind, or rows unlike those of the fit.
@@ -92,7 +95,7 @@ def report(
     """
     if size not in ("auto", *SIZES):
         raise ValueError(f"size={size!r} is unknown; give auto, {', '.join(SIZES)}")
-    found = given(_known(model), X, y, name=name, label=label, shape=shape)
+    found = given(_known(model), X, y, name=name, label=label, shape=shape, bytes_per_row=bytes_per_row)
     sizes = ("usual", "large") if size == "auto" else (size,)
     live = Live.none(SMALL) if size == "small" else Live.of(model, SIZES[sizes[-1]] - ROOM)
     draft = Draft(found, live)

@@ -31,6 +31,7 @@ class Given:
         codec: of a table, else None.
         names: of the columns.
         cells: (rows, columns), see :mod:`isthmus.report.contract`.
+        bytes_per_row: what a row takes at its source, where that is known; that of ``X`` otherwise.
     """
 
     model: Any
@@ -42,6 +43,7 @@ class Given:
     codec: TableCodec | None
     names: tuple[str, ...]
     cells: Array
+    bytes_per_row: float | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -117,7 +119,16 @@ class Given:
         return np.stack([np.asarray(column, np.float64) for column in read], 1)
 
 
-def given(model: Any, X: Any, y: Any = None, *, name: str = "data", label: str = "", shape: Any = None) -> Given:
+def given(
+    model: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    name: str = "data",
+    label: str = "",
+    shape: Any = None,
+    bytes_per_row: float | None = None,
+) -> Given:
     """Read the rows that a report is about.
 
     Raises:
@@ -142,7 +153,8 @@ def given(model: Any, X: Any, y: Any = None, *, name: str = "data", label: str =
     if labels is not None and labels.shape != (len(cells),):
         raise ValueError(f"y has the shape {labels.shape}, X has {len(cells)} rows; give one label per row")
     label = label or getattr(y, "name", None) or getattr(model, "target_name_", None) or "label"
-    return Given(model, X, labels, str(label), name, found, codec, names_of(codec, X, cells.shape[1]), cells)
+    names = names_of(codec, X, cells.shape[1])
+    return Given(model, X, labels, str(label), name, found, codec, names, cells, bytes_per_row)
 
 
 def codec_of(model: Any) -> TableCodec | None:

@@ -43,7 +43,7 @@ def summarise(found: Given) -> Summary:
 def of_autoencoder(found: Given) -> Summary:
     """Summarise an autoencoder."""
     model = found.autoencoder
-    measured = model.evaluate(found.X)
+    measured = model.evaluate(found.X, bytes_per_row=found.bytes_per_row)
     of_table = isinstance(measured, TableEvaluation)
     measures = list(_columns(measured) if of_table else _errors(measured))
     measures.append(_score(measured.score))

@@ -30,6 +30,7 @@ def save_pretrained(
     license: str | None = None,
     tags: Sequence[str] = (),
     rows: bool = False,
+    bytes_per_row: float | None = None,
 ) -> Path:
     """Write to a folder what :func:`push_to_hub` puts on the Hub: the saved model and its card, README.md.
 
@@ -43,6 +44,7 @@ def save_pretrained(
         license: the Hub's name of a license, such as ``mit``; without one nobody may use the model.
         tags: words by which it is found.
         rows: keep what the model holds of the rows of its fit; see :func:`isthmus.estimators.without_rows`.
+        bytes_per_row: what a row of X takes at its source, where that is not what X takes.
 
     Raises:
         ImportError: the extra ``isthmus[hub]`` is not installed.
@@ -53,7 +55,7 @@ def save_pretrained(
     from isthmus.sharing.card import card
 
     model = _fitted(model)
-    summary = alone(model) if X is None else summarise(given(model, X, y, name=name))
+    summary = alone(model) if X is None else summarise(given(model, X, y, name=name, bytes_per_row=bytes_per_row))
     repo_id = Path(folder).name if repo_id is None else repo_id
     found = model if rows else without_rows(model)
     text = card(model, repo_id, summary, data=name, license=license, tags=tags, rows=rows)
@@ -72,6 +74,7 @@ def push_to_hub(
     license: str | None = None,
     tags: Sequence[str] = (),
     rows: bool = False,
+    bytes_per_row: float | None = None,
     private: bool | None = None,
     revision: str | None = None,
     message: str | None = None,
@@ -91,6 +94,7 @@ def push_to_hub(
         license: the Hub's name of a license.
         tags: words by which it is found.
         rows: keep what the model holds of the rows of its fit.
+        bytes_per_row: of X at its source.
         private: whether only you see a repository that is made; None is what your account says.
         revision: branch to write to.
         message: of the commit.
@@ -105,7 +109,16 @@ def push_to_hub(
 
     with tempfile.TemporaryDirectory(prefix="isthmus-") as folder, _told(repo_id, "written to"):
         path = save_pretrained(
-            model, Path(folder) / "model", X, y, repo_id=repo_id, name=name, license=license, tags=tags, rows=rows
+            model,
+            Path(folder) / "model",
+            X,
+            y,
+            repo_id=repo_id,
+            name=name,
+            license=license,
+            tags=tags,
+            rows=rows,
+            bytes_per_row=bytes_per_row,
         )
         api: HfApi = HfApi(token=token)
         address = api.create_repo(repo_id, private=private, exist_ok=True)
