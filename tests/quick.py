@@ -1,5 +1,7 @@
 """Rows and estimators that are fitted in a blink, for tests of what users touch."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -57,12 +59,22 @@ def identical(a, b):
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
+def _says(content):
+    """Return the values of a manifest; None of anything else."""
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
 def refuses_damage(load, file, flips):
     """Check that a saved model is not believed once a bit of one of its files is flipped, or its end is cut off."""
     whole, rng = file.read_bytes(), np.random.default_rng(0)
     for place in rng.integers(len(whole), size=flips):
         flipped = bytearray(whole)
         flipped[place] ^= 1 << int(rng.integers(8))
+        if _says(flipped) == _says(whole) is not None:
+            continue  # 1e-05 and 1E-05 are one number
         file.write_bytes(flipped)
         with pytest.raises(ValueError, match=r"damaged|not that of a saved model|newer|version"):
             load(file.parent)

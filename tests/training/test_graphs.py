@@ -35,7 +35,7 @@ from isthmus.parts import (
     Variational,
 )
 from isthmus.records import Rows
-from isthmus.training import graphs, together, trainer
+from isthmus.training import engines, graphs, together
 from isthmus.training.cuda import recorded
 from isthmus.training.graphs import Graphs, Now, Places
 from isthmus.training.trainer import Trainer
@@ -64,9 +64,10 @@ def made(monkeypatch):
         found.append(Graphs(engine, again))
         return found[-1]
 
-    monkeypatch.setattr(trainer, "graphs_of", graphs_of)
+    monkeypatch.setattr(engines, "graphs_of", graphs_of)
     monkeypatch.setattr(together, "graphs_of", graphs_of)
     monkeypatch.setattr(Trainer, "replays", lambda self, task, **_: self.optimiser.native)
+    monkeypatch.setattr(engines.native, "unsuited", lambda *_: "there is no kernel on a GPU")
     return found
 
 
@@ -213,8 +214,9 @@ def test_a_recording_that_does_something_else_is_not_believed(monkeypatch, lie):
         return found[-1]
 
     found = []
-    monkeypatch.setattr(trainer, "graphs_of", graphs_of)
+    monkeypatch.setattr(engines, "graphs_of", graphs_of)
     monkeypatch.setattr(Trainer, "replays", lambda self, task, **_: True)
+    monkeypatch.setattr(engines.native, "unsuited", lambda *_: "there is no kernel on a GPU")
     with unrecorded():
         *_, plain, _ = fitted(logistic, rows(), PLAIN)
     *_, taken, _ = fitted(logistic, rows(), PLAIN)
