@@ -16,7 +16,8 @@ MARKS = tuple(
 FIRST, FIGURES = 100, re.compile(r"[+-]?[.,]?\d|true$|false$", re.IGNORECASE)
 # What sets thousands apart, whatever the decimal sign is.
 APART = ("'", "\u2019", " ", "\u00a0", "\u202f")
-DAYS = r"^\d{1,2}[./-]\d{1,2}[./-]\d{4}( \d{1,2}:\d{2}(:\d{2})?)?$"
+# A date, and perhaps a time, as Arrow's regular expressions have it.
+DATE = r"^(\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})|\d{4}[./-]\d{1,2}[./-]\d{1,2})([ T]\d{1,2}:\d{2}.*)?$"
 
 
 def cleaned(table: Any, decimal: str, types: Mapping[str, Any] | None = None) -> Any:
@@ -79,14 +80,14 @@ def _unmarked(text: Any) -> Any:
 
 
 def _dated(text: Any) -> Any:
-    """Return text without marks of missing values, where all else is days and months in numbers."""
+    """Return text without marks of missing values, where all else is dates in numbers."""
     import pyarrow.compute as pc
 
     if _names(text):
         return text
     marked = _unmarked(text)
     hidden = marked.null_count > text.null_count and marked.null_count < len(marked)
-    return marked if hidden and pc.all(pc.match_substring_regex(marked, DAYS)).as_py() else text
+    return marked if hidden and pc.all(pc.match_substring_regex(marked, DATE)).as_py() else text
 
 
 def _joined(text: Any, decimal: str, *, sure: bool) -> Any:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
 
+from isthmus.data.cells import MARKS, MISSING
+
 # In the order of belief: a comma may be a decimal sign, a space part of a name.
 _DELIMITERS = ("\t", ";", "|", ",", " ")
 SEEN, DEEP, SNIFFED = 1000, 20, 1 << 16
@@ -24,7 +26,7 @@ _APART = {
     ",": re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?"),
     ".": re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?"),
 }
-_MISSING = frozenset(["", "?", "-", "na", "n/a", "nan", "null", "none"])
+_MISSING = frozenset(mark.lower() for mark in (*MISSING, *MARKS))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.atrow import RowError, RowWarning, called, labels_of
+from isthmus.data.cells import DATE
 from isthmus.data.columns import Kind
 from isthmus.data.columns.date import Date, declared_as, format_of, kind_of, parsed
 from isthmus.data.columns.facts import NUMBER, first_of, plain, type_of
@@ -16,7 +17,6 @@ from isthmus.data.schema import Schema, declared
 
 # As Arrow's regular expressions have it: numbers with decimals of either sign, and thousands apart.
 SPELLED = r"^[+-]?(\d{1,3}([., '\x{2019}\x{a0}\x{202f}]\d{3})+|\d+)?([.,]\d*)?([eE][+-]?\d+)?$"
-DATE = r"^(\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})|\d{4}[./-]\d{1,2}[./-]\d{1,2})([ T]\d{1,2}:\d{2}.*)?$"
 # So many of the values of a column, and more values than grades, sizes or months have.
 MOST, FEW = 0.9, 12
 

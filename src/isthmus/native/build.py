@@ -36,7 +36,7 @@ def build(target: Path = LIBRARY, compiler: str | None = None) -> Path | None:
         made = Path(folder) / target.name
         command = [*compiler.split(), *FLAGS, "-o", str(made), *map(str, SOURCES), "-lm"]
         try:
-            if not any(_made([*command, *more]) and runs(made) for more in ((), AVX512, AVX2)):
+            if not any(_made([*command, *more]) and _runs(made) for more in ((), AVX512, AVX2)):
                 return None
             # Beside the old one first: who has that loaded keeps it.
             beside = target.with_name(f"{target.name}.part")
@@ -52,7 +52,7 @@ def _made(command: list[str]) -> bool:
     return not subprocess.run(command, capture_output=True, check=False, timeout=300).returncode
 
 
-def runs(made: Path) -> bool:
+def _runs(made: Path) -> bool:
     """Say whether a library is for processors like this."""
     sizes = ctypes.CDLL(str(made)).isthmus_sizes
     sizes.restype = ctypes.c_int64
