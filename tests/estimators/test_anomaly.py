@@ -11,7 +11,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from isthmus import AnomalyDetector, Trainer
 from isthmus.data.codec import TableCodec
+from isthmus.estimators.parameters import seed_of
 from isthmus.measures import benjamini_hochberg
+from isthmus.noise import Noise
 from isthmus.parts import Adam, Cosine, Dense, SwapNoise
 
 FEW = Trainer(epochs=2, batch_size=128, validation=0.0)
@@ -273,10 +275,18 @@ def test_levels_that_a_member_has_not_met_are_to_it_as_those_of_rows_to_come():
     detector = AnomalyDetector(contamination=0, schema={"name": "category"}, trainer=SOME, random_state=0).fit(rows)
     assert 0.005 < (detector.p_values(fresh) <= 0.05).mean() < 0.1
     assert (detector.p_values(fresh.assign(b=fresh["a"] + 3)) <= 0.05).all()
-    # A member tells levels that it has met from others, which are all one.
+    # Rows of the fit are no stranger for their names, which four of five members have met.
+    assert (detector.predict(rows) < 0).mean() < 0.1
+
+
+def test_a_member_has_met_what_two_of_its_rows_have():
+    rows = named(120, 0, [f"name {i // 3}" for i in range(120)])
+    detector = AnomalyDetector(contamination=0, trainer=FEW, random_state=0).fit(rows)
     one, x = detector.members_, detector.reading_.admit(detector, rows)
-    met = {tuple(np.unique(one.within(x, m)[:, 0])) for m in range(len(one.noises))}
-    assert len(met) == 5 and all(levels[-1] == 300 and len(levels) < 300 for levels in met)
+    for m, own in enumerate(detector._split(rows, Noise(seed_of(0)))[1].fits):
+        often = np.bincount(x[own, 0].astype(int), minlength=40)
+        assert set(often) >= {1, 2, 3}
+        assert_array_equal(one.within(x, m)[:, 0], np.where(often[x[:, 0].astype(int)] > 1, x[:, 0], 40))
 
 
 @pytest.mark.parametrize(

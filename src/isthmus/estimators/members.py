@@ -57,8 +57,9 @@ class Members:
     so that no single cell counts by its square (Huber, 1964, "Robust estimation of a location parameter"). Levels have
     a probability, and contribute r_j itself: where it is divided, columns that are nearly certain take the blame.
 
-    A level that none of a member's rows has is to it a level that was never seen, as one of a row to come may be: a row
-    that is held out of the member, and calibrates, would else have levels that are known and impossible.
+    A level that a member has not met in two of its rows is to it one that was never seen, as one of a row to come may
+    be. A row that is held out of the member, and calibrates, would else have levels that are known and impossible, and
+    what is met once is as likely as its share of all such (Good, 1953).
 
     A number beyond all of the fit would move what is expected of the others, where no row has taught a denoiser: D is
     told that it lies at the end of their range, and what is beyond adds to its own distance, min(s, 1) of it.
@@ -120,9 +121,9 @@ class Members:
         self.ends = np.where(np.isnan(ends), [[-np.inf], [np.inf]], ends)
         for j in np.flatnonzero(self.discrete):
             for m, own in enumerate(fits):
-                self.met[m, j, : self.spec.columns[j].levels] = np.isin(
-                    np.arange(self.spec.columns[j].levels), x[own, j]
-                )
+                levels, there = self.spec.columns[j].levels, x[own, j]
+                often = np.bincount(there[~np.isnan(there)].astype(int), minlength=levels)
+                self.met[m, j, :levels] = often[:levels] > 1
         for m, own in enumerate(held):
             seen = np.maximum((~np.isnan(x[own])).sum(0), 1)
             self.scales[m] = sum(self.surprises(x[own[part]], (m,))[0].sum(1) for part in self._parts(len(own))) / seen
