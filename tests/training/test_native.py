@@ -41,6 +41,8 @@ NETS = {
     "logistic": Dense((17,), activation="sigmoid"),
     "tanh": Dense((31, 9), activation="tanh", bias=False),
     "identity": Dense((6,), activation="identity"),
+    "straight": Dense((17,), shortcut=True),
+    "straight and deep": Dense((33, 16, 21), activation="tanh", shortcut=True),
 }
 
 
@@ -214,7 +216,7 @@ def test_the_kernel_is_taken_where_every_part_says_that_it_is_known():
         assert culprit in Trainer(**settings).runs(task) and Trainer(**settings).runs(task).startswith("explicit")
         with pytest.raises(ValueError, match=r"engine='native' cannot run this fit: .*use engine='auto'"):
             Trainer(engine="native", **settings).runs(task)
-    for other in ({"tied": True}, {"dropout": 0.2}, {"shortcut": True}, {"norm": "batch"}):
+    for other in ({"tied": True}, {"dropout": 0.2}, {"norm": "batch"}):
         assert "a layer" in Trainer().runs(logistic(Dense((5,), **other)))
     assert Trainer().runs(linear(bottleneck=Variational(), penalties=(KL(),))) == "native"
     assert "a layer" in Trainer().runs(linear(bottleneck=Variational(draws=5)))

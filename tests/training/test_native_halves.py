@@ -58,15 +58,15 @@ def step(task, data, engine, precision="float32"):
 @halves
 @pytest.mark.parametrize("share", [1.0, 0.1], ids="{} of all are not zero".format)
 @pytest.mark.parametrize(("n", "width"), [(131, 83), (64, 64), (7, 300), (1, 5)])
-@pytest.mark.parametrize("hidden", [(), (17,), (40, 33)], ids=str)
-def test_gradients_are_those_of_rounded_factors(monkeypatch, n, width, hidden, share):
+@pytest.mark.parametrize("net", [Dense(()), Dense((17,)), Dense((40, 33)), Dense((19,), shortcut=True)], ids=repr)
+def test_gradients_are_those_of_rounded_factors(monkeypatch, n, width, net, share):
     """Odd and even numbers of rows, inputs and units, with and without columns that are left out."""
     x = torch.rand(n, width, generator=torch.Generator().manual_seed(0))
     x *= torch.rand(n, width, generator=torch.Generator().manual_seed(1)) < share
     spec = Spec((width,), rows=n, provides=WORDS)
 
     def make():
-        return Objective(Autoencoder(spec, Dense(hidden), Sigmoid(), 5, (width,), Noise(0)), Bernoulli())
+        return Objective(Autoencoder(spec, net, Sigmoid(), 5, (width,), Noise(0)), Bernoulli())
 
     exact, _ = step(make(), Rows(x), "autograd")
     ours, loss = step(make(), Rows(x), "native", "bf16")

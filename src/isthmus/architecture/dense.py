@@ -28,6 +28,7 @@ from isthmus.layers import (
     Room,
     Tied,
     norm,
+    words,
 )
 from isthmus.noise import Noise
 from isthmus.records import Batch, Shape
@@ -65,6 +66,13 @@ class Parallel(Layer):
             return a
 
         return y, back
+
+    def native(self) -> list[Any]:
+        """Give the deep path, then the weights of the straight one and how many products it goes past."""
+        deep: list[Any] = words(self.deep)
+        past = sum(name == "product" for name, *_ in deep)
+        straight = (("beside", *given, past) if name == "product" else (name,) for name, *given in words(self.straight))
+        return [*deep, *straight]
 
 
 CHUNK = 4096

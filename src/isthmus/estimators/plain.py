@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from isthmus import native
-from isthmus.layers import words
 from isthmus.objective import Objective
-from isthmus.training.stages import Stage, gaussian, products, stages
+from isthmus.training.stages import Stage, coding, gaussian, products, stages
 
 # Weights from which on torch answers: they are packed in every call.
 LARGE = 2**20
@@ -62,9 +61,9 @@ def plain(objective: Objective) -> Plain | None:
     weights = list(objective.parameters())
     if any(p.dtype != torch.float32 or p.device.type != "cpu" or not p.is_contiguous() for p in weights):
         return None
-    coded = sum(name in ("product", "convolution") for name, *_ in words(objective.model.encoder))
+    coded = coding(objective)
     if found := products(objective):
-        suits = found[0][0].shape[1] == len(found[-1][0]) == spec.size and sum(p.numel() for p in weights) <= LARGE
+        suits = found[0].weight.shape[1] == len(found[-1].weight) == spec.size and sum(p.numel() for p in weights) <= LARGE
         return Plain(objective, partial(native.Net.dense, found, coded)) if suits else None
     if convolved := stages(objective):
         return Plain(objective, partial(net_of, convolved, coded))

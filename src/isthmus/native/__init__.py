@@ -45,10 +45,13 @@ class Loss:
 
 
 class Layer(ctypes.Structure):
-    """A layer as the kernel reads it: sizes, activation of its output, offsets of weight and bias (-1 for none)."""
+    """A layer as the kernel reads it: sizes, activation of its output, offsets of weight and bias (-1 for none).
+
+    ``reads`` is the layer whose output it reads, -1 for rows: the one before, or that of a straight path.
+    """
 
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("inputs", "outputs", "activation", "reserved")),
+        *((name, ctypes.c_int32) for name in ("inputs", "outputs", "activation", "reads")),
         ("weight", _LONG),
         ("bias", _LONG),
     )
@@ -152,10 +155,23 @@ def base_of(tensors: Sequence[Tensor | None]) -> tuple[int, Callable[[Tensor | N
     return base, lambda t: -1 if t is None else (t.data_ptr() - base) // t.element_size()
 
 
-def layer(product: Sequence[Any], offset: Callable[[Tensor | None], int]) -> Layer:
-    """Return a product (weight, bias, activation) as the kernel reads it, given where parameters start."""
-    weight, bias, activation = product
-    return Layer(*weight.shape[::-1], ACTIVATIONS.index(activation), 0, offset(weight), offset(bias))
+@dataclass
+class Product:
+    """A product with a matrix as the kernel takes it: of what the one that it ``reads`` gives, -1 for rows.
+
+    That is the product before, or, on a straight path, another one; then what the product before gives is added to its
+    own. The activation comes last.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    reads: int
+    activation: str = "identity"
+
+    def layer(self, offset: Callable[[Tensor | None], int]) -> Layer:
+        """Return the product as the kernel reads it, given where parameters start."""
+        kind, at = ACTIVATIONS.index(self.activation), (offset(self.weight), offset(self.bias))
+        return Layer(*self.weight.shape[::-1], kind, self.reads, *at)
 
 
 @dataclass(frozen=True)
@@ -172,10 +188,10 @@ class Net:
     kept: Any
 
     @classmethod
-    def dense(cls, products: Sequence[Sequence[Any]], coded: int) -> Net:
-        """Pack weight, bias and activation of every product; the code is behind the first ``coded``."""
-        base, offset = base_of([t for weight, bias, _ in products for t in (weight, bias)])
-        layers = array([layer(product, offset) for product in products])
+    def dense(cls, products: Sequence[Product], coded: int) -> Net:
+        """Pack the panels of all products; the code is behind the first ``coded``."""
+        base, offset = base_of([t for product in products for t in (product.weight, product.bias)])
+        layers = array([product.layer(offset) for product in products])
         whole = ctypes.cast(layers, _POINTER), len(layers)
         packs = torch.empty(library().isthmus_packs(*whole), dtype=torch.float32, device="cpu")
         library().isthmus_pack(*whole, base, packs.data_ptr())

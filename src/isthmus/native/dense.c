@@ -163,16 +163,20 @@ INLINE void gradient(const work *w, room *r, int64_t rows, int listed, asked of,
     if (listed)
         isthmus_list_columns(pairs ? r->below : r->x, pairs ? halved(rows) : rows, j->width, wide, &r->rows);
     grad += w->size;
+    int64_t waiting = -1;
     for (int64_t l = j->depth - 1; l >= 0; l--) {
         const layer a = j->layers[l];
-        const float *from = l ? l - 1 == j->drawn ? r->code : r->y[l - 1] : r->x;
+        const int straight = a.reads != l - 1;
         grad -= packed(a);
-        slope(a.activation, g, r->y[l], rows * padded(a.out));
-        weigh(a, r, pairs, rows, from, g, l || !listed ? 0 : &r->rows, grad);
-        if (!l) break;
         up -= pairs ? upright(a) / 2 : upright(a);
-        back(a, r, pairs, rows, g, up, h);
-        if (l - 1 == j->drawn) {
+        slope(a.activation, g, r->y[l], rows * padded(a.out));
+        weigh(a, r, pairs, rows, read_by(a, r, j->drawn), g, a.reads < 0 && listed ? &r->rows : 0, grad);
+        if (a.reads >= 0) back(a, r, pairs, rows, g, up, straight ? r->waits : h);
+        /* The deep path, which comes next, has the same gradient. */
+        if (straight) waiting = a.reads;
+        if (straight || a.reads < 0) continue;
+        if (waiting == a.reads) add(h, r->waits, rows * padded(a.in));
+        if (a.reads == j->drawn) {
             undraw(g, h, r->y[l - 1], padded(2 * a.in), r->code, a.in, rows, (float)of.beta);
             continue;
         }
@@ -210,9 +214,9 @@ INLINE void panels(const work *w, int what, int64_t id, int64_t s) {
             for (int k = 0; what == READ && k < 3; k++) pack(a, n, flat[k], own[k]);
             for (int k = 0; what == WRITE && k < 3; k++) unpack(a, n, own[k], flat[k]);
             if (a.bias < 0) memset(own[0] + a.in * V, 0, V * sizeof(float)); /* without eps, 0 / 0 */
-            if (what != WRITE) lay(w, a, n, here, l ? up : 0);
+            if (what != WRITE) lay(w, a, n, here, a.reads < 0 ? 0 : up);
         }
-        if (l) up += j->pairs ? upright(a) / 2 : upright(a);
+        up += j->pairs ? upright(a) / 2 : upright(a);
     }
 }
 
@@ -258,6 +262,6 @@ void isthmus_dense(work *w) {
     const job *j = w->job;
     w->share = isthmus_dense_share;
     w->size = of_all(j->layers, j->depth, packed);
-    w->turned = of_all(j->layers + 1, j->depth - 1, upright) / (j->pairs ? 2 : 1); /* gradients stop behind the first */
+    w->turned = of_all(j->layers, j->depth, upright) / (j->pairs ? 2 : 1);
     w->room = lay_out(j->layers, j->depth, (j->most + j->threads - 1) / j->threads, j->pairs, 0, 0);
 }

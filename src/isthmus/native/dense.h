@@ -3,8 +3,9 @@
  * Rows of buffers are padded with zeros to whole vectors of 16 floats, and to an odd number of them, so that columns
  * spread over the cache. Weights lie in panels of 16 units, [unit / 16][input][unit % 16], whose last row is the bias;
  * where gradients go back through a layer they lie upright as well, [input / 16][unit][input % 16]. One product serves
- * all. Layers are given by the offsets of their weights (out x in) and biases (-1: none) in the flat parameters; an
- * activation is applied to a layer's output. */
+ * all. Layers are given by the offsets of their weights (out x in) and biases (-1: none) in the flat parameters, and by
+ * the layer whose output they read (-1: rows), the one before; one that reads another is a straight path, and adds the
+ * output of the one before to its own. Then an activation is applied. Straight paths do not cross. */
 #pragma once
 #include <math.h>
 #include <string.h>
@@ -17,7 +18,7 @@ typedef int32_t whole __attribute__((vector_size(64)));
 enum { IDENTITY, RELU, LEAKY, SIGMOID, TANH };
 enum { SQUARED, CROSS_ENTROPY };
 
-typedef struct { int32_t in, out, activation, reserved; int64_t weight, bias; } layer;
+typedef struct { int32_t in, out, activation, reads; int64_t weight, bias; } layer;
 
 INLINE int64_t padded(int64_t n) { return ((n + V - 1) / V | 1) * V; }
 
@@ -103,10 +104,10 @@ INLINE void clear_padding(float *y, int64_t rows, int64_t width, int64_t ld) {
 
 INLINE int64_t panels_of(int64_t n) { return (n + V - 1) / V; }
 
-/* How many floats a panel of a layer, all its panels, and its upright panels are. */
+/* How many floats a panel of a layer, all its panels, and its upright panels are: none where no gradient goes back. */
 INLINE int64_t panel_of(const layer a) { return (a.in + 1) * V; }
 INLINE int64_t packed(const layer a) { return panels_of(a.out) * panel_of(a); }
-INLINE int64_t upright(const layer a) { return panels_of(a.in) * panels_of(a.out) * V * V; }
+INLINE int64_t upright(const layer a) { return a.reads < 0 ? 0 : panels_of(a.in) * panels_of(a.out) * V * V; }
 
 INLINE int64_t of_all(const layer *layers, int64_t depth, int64_t (*size)(const layer)) {
     int64_t total = 0;
@@ -143,10 +144,11 @@ INLINE void draw(const float *from, int64_t ld, const float *noise, int64_t unit
 }
 
 /* Where a thread computes with rows: they, what layers write, and buffers as wide as the widest layer. Of pairs, those of
- * the rows' columns and rows are kept, others are made for a product. Which columns are not zero in each 8 rows, and
- * which rows in each 8 columns, is listed where it is worth it. */
+ * the rows' columns and rows are kept, others are made for a product. What came back along a straight path waits for what
+ * comes along the deep one. Which columns are not zero in each 8 rows, and which rows in each 8 columns, is listed where
+ * it is worth it. */
 typedef struct {
-    float *x, *y[MOST_LAYERS], *g, *h, *code, *beside, *below, *a, *b;
+    float *x, *y[MOST_LAYERS], *g, *h, *code, *waits, *beside, *below, *a, *b;
     some columns, rows;
 } room;
 
@@ -170,6 +172,7 @@ static __attribute__((unused)) int64_t lay_out(const layer *layers, int64_t dept
     TAKE(r->g, rows * widest);
     TAKE(r->h, rows * widest);
     TAKE(r->code, rows * widest);
+    TAKE(r->waits, rows * widest);
     TAKE(r->beside, pairs ? rows * padded(columns) : 0);
     TAKE(r->below, pairs ? rows * padded(columns) : 0);
     TAKE(r->a, pairs ? rows * widest : 0);
@@ -191,29 +194,34 @@ INLINE int sparse(const room *r, int64_t rows, int64_t columns, int64_t pairs) {
     return isthmus_list_rows(pairs ? r->beside : r->x, rows, many, padded(many), &r->columns) <= MANY;
 }
 
+/* Return what a layer reads: rows, a code that was drawn, or what another layer wrote. */
+INLINE const float *read_by(const layer a, const room *r, int64_t drawn) {
+    return a.reads < 0 ? r->x : a.reads == drawn ? r->code : r->y[a.reads];
+}
+
+INLINE void add(float *to, const float *from, int64_t n) {
+    for (int64_t i = 0; i < n; i++) to[i] += from[i];
+}
+
 /* Walk rows through all layers, whose panels are `at`, of pairs where it is so; columns may be `listed`. Behind the
  * layer `drawn` codes are drawn. */
 INLINE void ahead(const layer *layers, int64_t depth, const float *at, int64_t pairs, int64_t rows, int listed, room *r,
         int64_t drawn, const float *noise) {
-    const float *from = r->x;
     for (int64_t l = 0; l < depth; at += packed(layers[l++])) {
         const layer a = layers[l];
-        const int64_t ld = padded(a.out);
+        const int64_t ld = padded(a.out), inner = pairs ? halved(a.in) : a.in;
+        const float *from = read_by(a, r, drawn);
         float *y = r->y[l];
-        const int64_t inner = pairs ? halved(a.in) : a.in;
-        if (pairs) from = l ? isthmus_pair_columns(from, rows, a.in, r->a) : r->beside;
+        if (pairs) from = a.reads < 0 ? r->beside : isthmus_pair_columns(from, rows, a.in, r->a);
         isthmus_product(&(factors){
             .pairs = pairs, .rows = rows, .panels = panels_of(a.out), .inner = inner,
             .A = from, .down = padded(inner), .along = 1,
             .B = at, .aside = panel_of(a), .next = V, .bias = at + a.in * V,
-            .C = y, .beside = V, .ldc = ld, .listed = l || !listed ? 0 : &r->columns,
+            .C = y, .beside = V, .ldc = ld, .listed = a.reads < 0 && listed ? &r->columns : 0,
         });
+        if (a.reads != l - 1) add(y, r->y[l - 1], rows * ld);
         activate(a.activation, y, rows * ld);
         if (a.activation == SIGMOID) clear_padding(y, rows, a.out, ld);
-        from = y;
-        if (l == drawn) {
-            draw(y, ld, noise, a.out / 2, rows, r->code);
-            from = r->code;
-        }
+        if (l == drawn) draw(y, ld, noise, a.out / 2, rows, r->code);
     }
 }

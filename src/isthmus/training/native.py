@@ -12,12 +12,11 @@ from torch import Tensor
 from isthmus import native
 from isthmus.component import Schedule
 from isthmus.corruption import Clean
-from isthmus.layers import words
 from isthmus.noise import Noise
 from isthmus.objective import Objective
 from isthmus.records import Rows, Source
 from isthmus.training.explicit import Explicit
-from isthmus.training.stages import gaussian, products, stages
+from isthmus.training.stages import coding, gaussian, products, stages
 from isthmus.training.threads import given_threads
 
 # Weights from which on the processor's own library multiplies as fast, and multiplications of a step from which on a
@@ -83,7 +82,7 @@ class Native(Explicit):
         super().__init__(task, optimiser, **settings)
         _, offset = native.base_of([self.flat.whole])
         found = products(task)
-        dense = [native.layer(one, offset) for one in found or []]
+        dense = [product.layer(offset) for product in found or []]
         convolved = [] if found else stages(task) or []
         # Multiplications of a row, there or back.
         self.work = sum(stage.work for stage in convolved) if convolved else self.flat.whole.numel()
@@ -91,8 +90,7 @@ class Native(Explicit):
         self.convolves = bool(convolved)
         self.loss: native.Loss = task.likelihood.native  # type: ignore[attr-defined]
         # The layer behind which codes are drawn, how many numbers of a row, and the penalty of their divergence.
-        encoder = sum(name == "product" for name, *_ in words(task.model.encoder))
-        self.drawn = encoder - 1 if gaussian(task) else -1
+        self.drawn = coding(task) - 1 if gaussian(task) else -1
         self.units = math.prod(task.model.code_shape) if gaussian(task) else 0
         self.divergence = next(iter(task.penalties), None)
 

@@ -37,18 +37,27 @@ def whole(task: Objective, weights: list[Tensor]) -> bool:
     return {id(p) for p in weights} == {id(p) for p in task.trained()} and len(weights) == len(task.trained())
 
 
-def products(task: Objective) -> list[list[Any]] | None:
-    """Return weight, bias and activation of every product, None where the network is anything else."""
-    found: list[list[Any]] = []
+def coding(task: Objective) -> int:
+    """Return how many products and convolutions the encoder is."""
+    return sum(name in ("product", "beside", "convolution") for name, *_ in words(task.model.encoder))
+
+
+def products(task: Objective) -> list[native.Product] | None:
+    """Return the products that a network is, None where it is anything else."""
+    found: list[native.Product] = []
     for name, *given in said(task) or []:
+        plain = not found or found[-1].activation == "identity"
         if name == "product":
-            found.append([*given, "identity"])
-        elif name == "activation" and (given[0] == "identity" or (found and found[-1][2] == "identity")):
-            found[-1][2] = given[0] if given[0] != "identity" else found[-1][2]
+            found.append(native.Product(*given, reads=len(found) - 1))
+        elif name == "beside" and plain:
+            weight, bias, past = given
+            found.append(native.Product(weight, bias, reads=len(found) - past - 1))
+        elif name == "activation" and found and (plain or given[0] == "identity"):
+            found[-1].activation = given[0] if plain else found[-1].activation
         elif name != "shape":
             return None
-    known = all(a in native.ACTIVATIONS for _, _, a in found) and 0 < len(found) <= native.DEEPEST
-    return found if known and whole(task, [p for w, b, _ in found for p in (w, b) if p is not None]) else None
+    known = all(p.activation in native.ACTIVATIONS for p in found) and 0 < len(found) <= native.DEEPEST
+    return found if known and whole(task, [t for p in found for t in (p.weight, p.bias) if t is not None]) else None
 
 
 @dataclass
@@ -200,7 +209,7 @@ def stages(task: Objective) -> list[Stage] | None:
         return None
     reader = Reader(task.model.spec.shape)
     for name, *given in spoken:
-        if name == "unknown" or not reader.known:
+        if name in ("unknown", "beside") or not reader.known:
             return None
         getattr(reader, name)(*given)
     return reader.found if reader.known and _whole_net(task, reader.found) else None
