@@ -205,6 +205,25 @@ def settled(value: float | Schedule) -> float:
     return value
 
 
+def declaration(part: Any, name: str, formula: str = "__call__") -> Any:
+    """Return what a part declares of its own formula, such as a derivative; None where it is of a formula above it.
+
+    >>> class Square:
+    ...     slope = "2 x"
+    ...     def __call__(self, x): return x**2
+    >>> class Cube(Square):
+    ...     def __call__(self, x): return x**3
+    >>> declaration(Square(), "slope"), declaration(Cube(), "slope")
+    ('2 x', None)
+    """
+    for kind in type(part).__mro__:
+        if name in vars(kind):
+            return getattr(part, name)
+        if formula in vars(kind):
+            return None
+    return None
+
+
 class Memory(nn.Module):
     """What one part learns (parameters) or remembers (buffers); its ``training`` tells fitting from use."""
 

@@ -278,8 +278,8 @@ class Rows:
 
     @property
     def plain(self) -> bool:
-        """Whether there is nothing but one block of numbers."""
-        return self.x.is_contiguous() and self.seen is None and self.weight is None and self.y is None
+        """Whether values are one block of numbers, without labels."""
+        return self.x.is_contiguous() and self.y is None
 
     def taken(self, index: Tensor) -> Batch:
         """Return the rows at ``index`` in a buffer that batches of this size share."""

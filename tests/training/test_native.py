@@ -17,13 +17,13 @@ from isthmus.bottleneck.activated import Rectified, Sigmoid, Tanh
 from isthmus.bottleneck.plain import Overcomplete, Undercomplete
 from isthmus.bottleneck.variational import Variational
 from isthmus.catalogue import catalogue
-from isthmus.corruption.noise import Masking
 from isthmus.likelihood.bernoulli import Bernoulli
 from isthmus.likelihood.normal import Normal
 from isthmus.model import Autoencoder
 from isthmus.native.build import LIBRARY, build
 from isthmus.noise import Noise
 from isthmus.objective import Objective
+from isthmus.penalty.hoyer import Hoyer
 from isthmus.penalty.kl import KL
 from isthmus.penalty.l1 import L1
 from isthmus.records import Rows, Spec
@@ -204,8 +204,7 @@ def test_a_loss_that_explodes_is_rolled_back(caplog):
 def test_the_kernel_is_taken_where_every_part_says_that_it_is_known():
     assert Trainer().runs(logistic()) == Trainer(engine="native").runs(linear()) == "native"
     reasons = {
-        "Masking": (logistic(corruption=Masking(0.1)), {}),
-        "l1": (logistic(penalties=(L1(),)), {}),
+        "hoyer": (logistic(penalties=(Hoyer(),)), {}),
         "a layer": (logistic(Dense((5,), activation="gelu")), {}),
         "SGD": (logistic(), {"optimiser": SGD()}),
         "Adam with these settings": (logistic(), {"optimiser": Adam(beta1=Ramp(0.8, 0.9))}),
@@ -216,7 +215,7 @@ def test_the_kernel_is_taken_where_every_part_says_that_it_is_known():
         assert culprit in Trainer(**settings).runs(task) and Trainer(**settings).runs(task).startswith("explicit")
         with pytest.raises(ValueError, match=r"engine='native' cannot run this fit: .*use engine='auto'"):
             Trainer(engine="native", **settings).runs(task)
-    for other in ({"tied": True}, {"dropout": 0.2}, {"norm": "batch"}):
+    for other in ({"tied": True}, {"norm": "batch"}):
         assert "a layer" in Trainer().runs(logistic(Dense((5,), **other)))
     assert Trainer().runs(linear(bottleneck=Variational(), penalties=(KL(),))) == "native"
     assert "a layer" in Trainer().runs(linear(bottleneck=Variational(draws=5)))
@@ -224,8 +223,7 @@ def test_the_kernel_is_taken_where_every_part_says_that_it_is_known():
     frozen = logistic()
     frozen.model.decoder.requires_grad_(False)
     assert "a layer" in Trainer().runs(frozen)
-    weighted = rows(weight=torch.ones(160))
-    assert Trainer().runs(logistic(), weighted) == "explicit (the kernel reads rows in memory without weights or holes)"
+    assert Trainer().runs(logistic(), rows(labels=True)) == "explicit (the kernel reads rows in memory without labels)"
     assert Trainer().runs(logistic(Dense((2100, 2000)))).startswith("explicit (8,")
 
 

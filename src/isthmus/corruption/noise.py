@@ -157,7 +157,8 @@ class Masking(Corruption):
     def __call__(self, batch: Batch, noise: Noise, memory: Memory) -> Corrupted:
         """Zero the chosen entries."""
         touched = chosen(batch, self.rate, noise)
-        return Corrupted(batch.x.masked_fill(touched, 0.0), batch.seen, touched=touched)
+        # Several times as fast as filling by a mask.
+        return Corrupted(batch.x * (~touched).to(batch.x.dtype), batch.seen, touched=touched)
 
 
 @dataclass(frozen=True, repr=False)

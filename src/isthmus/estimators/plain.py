@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from isthmus import native
+from isthmus.component import declaration
 from isthmus.objective import Objective
 from isthmus.training.stages import Stage, coding, gaussian, products, stages
 
@@ -56,15 +57,16 @@ def plain(objective: Objective) -> Plain | None:
     """Return an objective as the kernel answers for it; None where it does not know some part."""
     spec, likelihood = objective.model.spec, objective.likelihood
     told = spec.table or spec.missing or spec.level
-    if told or native.library() is None or getattr(likelihood, "native", None) is None or gaussian(objective):
+    if told or native.library() is None or declaration(likelihood, "native", "nll") is None or gaussian(objective):
         return None
     weights = list(objective.parameters())
     if any(p.dtype != torch.float32 or p.device.type != "cpu" or not p.is_contiguous() for p in weights):
         return None
     coded = coding(objective)
     if found := products(objective):
-        suits = found[0].weight.shape[1] == len(found[-1].weight) == spec.size and sum(p.numel() for p in weights) <= LARGE
-        return Plain(objective, partial(native.Net.dense, found, coded)) if suits else None
+        large = sum(p.numel() for p in weights) > LARGE
+        suits = found[0].weight.shape[1] == len(found[-1].weight) == spec.size
+        return Plain(objective, partial(native.Net.dense, found, coded)) if suits and not large else None
     if convolved := stages(objective):
         return Plain(objective, partial(net_of, convolved, coded))
     return None

@@ -121,9 +121,9 @@ class Dropout(Layer):
         """Drop entries by the noise given; torch's own layer would use the global generator."""
         if noise is None or not self.training:
             return x
-        return x * self._kept(x, noise)
+        return x * self.kept(x, noise)
 
-    def _kept(self, x: Tensor, noise: Noise) -> Tensor:
+    def kept(self, x: Tensor, noise: Noise) -> Tensor:
         """Return 1 / (1 - rate) for entries that stay, zero for the others."""
         return (noise.uniform(x) >= self.rate).to(x.dtype).mul_(1 / (1 - self.rate))
 
@@ -135,7 +135,7 @@ class Dropout(Layer):
 
         def ahead() -> None:
             if room.noise is not None:
-                torch.mul(x, kept.copy_(self._kept(x, room.noise)), out=y)
+                torch.mul(x, kept.copy_(self.kept(x, room.noise)), out=y)
 
         def back(g: Tensor) -> Tensor | None:
             room.do(lambda: g.mul_(kept))
@@ -143,6 +143,10 @@ class Dropout(Layer):
 
         room.do(ahead)
         return y, back
+
+    def native(self) -> list[Any]:
+        """Give what draws the entries that stay."""
+        return [("dropout", self.kept)]
 
     def extra_repr(self) -> str:
         """Show the rate."""

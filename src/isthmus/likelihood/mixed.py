@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from isthmus.component import Memory
+from isthmus.component import Memory, declaration
 from isthmus.likelihood import Likelihood, average, calm
 from isthmus.likelihood.bernoulli import Bernoulli
 from isthmus.likelihood.categorical import Categorical
@@ -216,7 +216,7 @@ def _known(group: Group, values: Tensor) -> Tensor | None:
 
 def _slope(likelihood: Likelihood, output: Tensor, x: Tensor, memory: Any) -> Tensor:
     """Return what a likelihood declares as its derivative, else what autograd finds."""
-    declared: Any = getattr(likelihood, "pullback", None)
+    declared = declaration(likelihood, "pullback", "nll")
     if declared is not None:
         return declared(output, x, memory)  # type: ignore[no-any-return]
     leaf = output.detach().requires_grad_()

@@ -47,11 +47,12 @@ class Loss:
 class Layer(ctypes.Structure):
     """A layer as the kernel reads it: sizes, activation of its output, offsets of weight and bias (-1 for none).
 
-    ``reads`` is the layer whose output it reads, -1 for rows: the one before, or that of a straight path.
+    ``reads`` is the layer whose output it reads, -1 for rows: the one before, or that of a straight path. Its outputs
+    stand behind the ``dropped`` ones of other layers among the units that may be dropped, -1 where they may not.
     """
 
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("inputs", "outputs", "activation", "reads")),
+        *((name, ctypes.c_int32) for name in ("inputs", "outputs", "activation", "reads", "dropped", "reserved")),
         ("weight", _LONG),
         ("bias", _LONG),
     )
@@ -79,14 +80,17 @@ class Job(ctypes.Structure):
         ("precision", _DOUBLE),
         ("data", _POINTER),
         *((name, _LONG) for name in ("width", "begin", "steps")),
-        *((name, _POINTER) for name in ("order", "ends", "p", "m", "v")),
+        *((name, _POINTER) for name in ("order", "ends", "inputs", "counts", "p", "m", "v")),
         ("size", _LONG),
         ("rates", _POINTER),
         *((name, _DOUBLE) for name in ("beta1", "beta2", "eps", "decay")),
         *((name, _LONG) for name in ("taken", "most", "threads")),
         ("values", _POINTER),
+        ("kept", _POINTER),
         ("drawn", _LONG),
-        *((name, _POINTER) for name in ("noise", "betas", "divergences")),
+        ("noise", _POINTER),
+        ("lasso", _LONG),
+        *((name, _POINTER) for name in ("betas", "apart", "shrinks", "squares")),
         ("pairs", _LONG),
     )
 
@@ -160,18 +164,25 @@ class Product:
     """A product with a matrix as the kernel takes it: of what the one that it ``reads`` gives, -1 for rows.
 
     That is the product before, or, on a straight path, another one; then what the product before gives is added to its
-    own. The activation comes last.
+    own. The activation comes next, and what outputs are multiplied by where some are dropped (a rule that draws it).
     """
 
     weight: Tensor
     bias: Tensor | None
     reads: int
     activation: str = "identity"
+    kept: Callable[[Tensor, Any], Tensor] | None = None
 
-    def layer(self, offset: Callable[[Tensor | None], int]) -> Layer:
-        """Return the product as the kernel reads it, given where parameters start."""
-        kind, at = ACTIVATIONS.index(self.activation), (offset(self.weight), offset(self.bias))
-        return Layer(*self.weight.shape[::-1], kind, self.reads, *at)
+
+def layers(products: Sequence[Product], offset: Callable[[Tensor | None], int]) -> list[Layer]:
+    """Return products as the kernel reads them, given where parameters start."""
+    found, dropped = [], 0
+    for product in products:
+        kind, at = ACTIVATIONS.index(product.activation), (offset(product.weight), offset(product.bias))
+        place = -1 if product.kept is None else dropped
+        found.append(Layer(*product.weight.shape[::-1], kind, product.reads, place, 0, *at))
+        dropped += 0 if product.kept is None else len(product.weight)
+    return found
 
 
 @dataclass(frozen=True)
@@ -191,11 +202,11 @@ class Net:
     def dense(cls, products: Sequence[Product], coded: int) -> Net:
         """Pack the panels of all products; the code is behind the first ``coded``."""
         base, offset = base_of([t for product in products for t in (product.weight, product.bias)])
-        layers = array([product.layer(offset) for product in products])
-        whole = ctypes.cast(layers, _POINTER), len(layers)
+        found = array(layers(products, offset))
+        whole = ctypes.cast(found, _POINTER), len(found)
         packs = torch.empty(library().isthmus_packs(*whole), dtype=torch.float32, device="cpu")
         library().isthmus_pack(*whole, base, packs.data_ptr())
-        return cls(layers, coded, layers[coded - 1].outputs, packs.data_ptr(), packs)
+        return cls(found, coded, found[coded - 1].outputs, packs.data_ptr(), packs)
 
     def ask(
         self, x: Tensor, *, code: bool, out: bool, loss: str | None = None

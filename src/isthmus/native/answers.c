@@ -38,12 +38,12 @@ void isthmus_answer_dense(const question *q) {
     const int64_t wide = padded(q->width), depth = q->out || q->sums ? q->depth : q->coded;
     const int64_t units = q->layers[q->coded - 1].out, last = q->layers[depth - 1].out;
     room r;
-    memset(q->room, 0, lay_out(q->layers, q->depth, q->most, 0, q->room, &r) * sizeof(float));
+    memset(q->room, 0, lay_out(q->layers, q->depth, q->most, 0, 0, q->room, &r) * sizeof(float));
     for (int64_t first = 0; first < q->rows; first += q->most) {
         const int64_t rows = q->rows - first < q->most ? q->rows - first : q->most;
         for (int64_t i = 0; i < rows; i++)
             memcpy(r.x + i * wide, q->data + (first + i) * q->width, q->width * sizeof(float));
-        ahead(q->layers, depth, q->packs, 0, rows, sparse(&r, rows, q->width, 0), &r, -1, 0);
+        ahead(q->layers, depth, q->packs, 0, rows, sparse(&r, rows, q->width, 0), &r, (chance){.drawn = -1});
         const float *out = r.y[depth - 1];
         write_rows(q->code ? q->code + first * units : 0, r.y[q->coded - 1], rows, units, padded(units));
         write_rows(q->out ? q->out + first * last : 0, out, rows, last, padded(last));
@@ -65,7 +65,7 @@ int64_t isthmus_packs(const layer *layers, int64_t depth) { return of_all(layers
 
 /* Return how many floats of scratch a question needs. */
 int64_t isthmus_room(const question *q) {
-    return q->places ? isthmus_room_of_places(q) : lay_out(q->layers, q->depth, q->most, 0, 0, 0);
+    return q->places ? isthmus_room_of_places(q) : lay_out(q->layers, q->depth, q->most, 0, 0, 0, 0);
 }
 
 /* What tells a library of other sources: the sizes of what is handed over. 0 where it was made for other processors. */

@@ -29,6 +29,33 @@ INLINE double term(int64_t loss, const float *out, const float *x, int64_t rows,
     return total;
 }
 
+/* Return what the loss adds up to over rows of which every entry has a count. */
+INLINE double counted(int64_t loss, const float *out, const float *x, const float *counts, int64_t rows, int64_t width,
+        int64_t wide) {
+    double total = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        const float *o = out + r * wide, *at = x + r * wide, *by = counts + r * width;
+        for (int64_t i = 0; i < width; i++) {
+            const float d = o[i] - at[i], zero = (o[i] > 0 ? o[i] : 0) - at[i] * o[i];
+            total += by[i] * (loss == SQUARED ? d * d : zero + log1pf(expf(-fabsf(o[i]))));
+        }
+    }
+    return total;
+}
+
+/* Return the sum of absolute values of rows. */
+INLINE double absolute(const float *y, int64_t rows, int64_t width, int64_t ld) {
+    double total = 0;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < width; i++) total += fabsf(y[r * ld + i]);
+    return total;
+}
+
+/* Add the gradient of absolute values. */
+INLINE void add_signs(float *g, const float *y, float by, int64_t n) {
+    for (int64_t i = 0; i < n; i++) g[i] += y[i] > 0 ? by : y[i] < 0 ? -by : 0;
+}
+
 /* Return the sum over rows of (mean^2 + e^log-variance - 1 - log-variance) / 2. */
 INLINE double divergence(const float *from, int64_t ld, int64_t units, int64_t rows) {
     double total = 0;
@@ -112,8 +139,20 @@ INLINE void add_up(float *to, const float *from, int64_t ld, int64_t rows) {
     *(vec *)to = sum;
 }
 
-/* What is asked of some rows of a batch: what their slope counts, their loss and divergence, the noise of codes. */
-typedef struct { double scale, beta, *value, *apart; const float *noise; } asked;
+/* What is asked of some rows of a batch: what their slope and the code's penalty count, their loss and that penalty, the
+ * what is drawn for them, what their entries count. */
+typedef struct { double scale, beta, *value, *apart; chance by; const float *counts; } asked;
+
+/* Say what rows lose, and what is added for their codes. */
+INLINE void judge(const job *j, const room *r, int64_t rows, asked of, float *h) {
+    const float *out = r->y[j->depth - 1];
+    const int64_t wide = padded(j->width), code = j->drawn >= 0 ? j->drawn : j->lasso;
+    *of.value = of.counts ? counted(j->loss, out, r->t, of.counts, rows, j->width, wide)
+                          : term(j->loss, out, r->t, rows, j->width, wide, h);
+    if (code < 0) return;
+    const int64_t units = j->layers[code].out, ld = padded(units);
+    *of.apart = j->drawn >= 0 ? divergence(r->y[code], ld, units / 2, rows) : absolute(r->y[code], rows, units, ld);
+}
 
 /* Write the gradient of a layer's weights, given its inputs and that of its outputs. */
 INLINE void weigh(const layer a, const room *r, int64_t pairs, int64_t rows, const float *from, const float *g,
@@ -141,27 +180,35 @@ INLINE void back(const layer a, const room *r, int64_t pairs, int64_t rows, cons
     clear_padding(h, rows, panels_of(a.in) * V, below);
 }
 
+/* Drop units of a gradient, and write what the others' outputs were before they were scaled. */
+INLINE void undrop(const layer a, chance by, int64_t rows, float *g, float *y) {
+    keep(a, by, rows, g);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < a.out; i++) {
+            const float kept = by.kept[r * by.droppable + a.dropped + i];
+            y[r * padded(a.out) + i] /= kept > 0 ? kept : 1;
+        }
+}
+
 /* Set the gradient of `rows` rows. */
 INLINE void gradient(const work *w, room *r, int64_t rows, int listed, asked of, float *grad) {
     const job *j = w->job;
     const int64_t pairs = j->pairs;
-    ahead(j->layers, j->depth, w->read, pairs, rows, listed, r, j->drawn, of.noise);
-    const int64_t wide = padded(j->width);
+    ahead(j->layers, j->depth, w->read, pairs, rows, listed, r, of.by);
+    const int64_t wide = padded(j->width), inputs = j->layers[0].in;
     const float by = (float)of.scale, *out = r->y[j->depth - 1], *up = w->uprights + w->turned;
     float *g = r->g, *h = r->h;
-    if (of.value) *of.value = term(j->loss, out, r->x, rows, j->width, wide, h);
-    if (of.value && j->drawn >= 0) {
-        const int64_t both = j->layers[j->drawn].out;
-        *of.apart = divergence(r->y[j->drawn], padded(both), both / 2, rows);
-    }
+    if (of.value) judge(j, r, rows, of, h);
     if (j->loss == CROSS_ENTROPY) {
         logistic(g, out, 1.0f, rows * wide);
         out = g;
     }
-    for (int64_t i = 0; i < rows * wide; i++) g[i] = (out[i] - r->x[i]) * by;
+    for (int64_t i = 0; i < rows * wide; i++) g[i] = (out[i] - r->t[i]) * by;
+    for (int64_t n = 0; of.counts && n < rows; n++)
+        for (int64_t i = 0; i < j->width; i++) g[n * wide + i] *= of.counts[n * j->width + i];
     clear_padding(g, rows, j->width, wide);
     if (listed)
-        isthmus_list_columns(pairs ? r->below : r->x, pairs ? halved(rows) : rows, j->width, wide, &r->rows);
+        isthmus_list_columns(pairs ? r->below : r->x, pairs ? halved(rows) : rows, inputs, padded(inputs), &r->rows);
     grad += w->size;
     int64_t waiting = -1;
     for (int64_t l = j->depth - 1; l >= 0; l--) {
@@ -169,6 +216,7 @@ INLINE void gradient(const work *w, room *r, int64_t rows, int listed, asked of,
         const int straight = a.reads != l - 1;
         grad -= packed(a);
         up -= pairs ? upright(a) / 2 : upright(a);
+        if (a.dropped >= 0) undrop(a, of.by, rows, g, r->y[l]);
         slope(a.activation, g, r->y[l], rows * padded(a.out));
         weigh(a, r, pairs, rows, read_by(a, r, j->drawn), g, a.reads < 0 && listed ? &r->rows : 0, grad);
         if (a.reads >= 0) back(a, r, pairs, rows, g, up, straight ? r->waits : h);
@@ -176,6 +224,7 @@ INLINE void gradient(const work *w, room *r, int64_t rows, int listed, asked of,
         if (straight) waiting = a.reads;
         if (straight || a.reads < 0) continue;
         if (waiting == a.reads) add(h, r->waits, rows * padded(a.in));
+        if (a.reads == j->lasso) add_signs(h, r->y[a.reads], (float)of.beta, rows * padded(a.in));
         if (a.reads == j->drawn) {
             undraw(g, h, r->y[l - 1], padded(2 * a.in), r->code, a.in, rows, (float)of.beta);
             continue;
@@ -198,11 +247,30 @@ INLINE void lay(const work *w, const layer a, int64_t n, int64_t here, float *up
     if (up) turn(a, n, panel, w->job->pairs, up);
 }
 
+/* Return the sum of squares of n numbers. */
+INLINE double squares(const float *p, int64_t n) {
+    vec sum = {0};
+    double total = 0;
+    for (int64_t i = 0; i < n; i += V) sum += *(const vec *)(p + i) * *(const vec *)(p + i);
+    for (int u = 0; u < V; u++) total += sum[u];
+    return total;
+}
+
+/* Take a step with a panel; squares of its weights are added to `found`, where they are asked for. */
+INLINE void move(const work *w, const layer a, pace by, float shrink, int64_t here, double *found) {
+    const int64_t bias = here + a.in * V;
+    if (found) *found += squares(w->p + here, a.in * V);
+    adam(w, by, shrink, here, bias);
+    adam(w, by, 0, bias, bias + V);
+}
+
 /* Do with a thread's share of the panels of every layer: read them from the flat parameters, take step s with them, or
  * write them back. */
 INLINE void panels(const work *w, int what, int64_t id, int64_t s) {
     const job *j = w->job;
     const pace by = pace_of(j, s);
+    const float shrink = j->shrinks ? (float)j->shrinks[s] : 0;
+    double *const found = j->shrinks && what == MOVE && j->values[id * j->steps + s] ? j->squares + id * j->steps + s : 0;
     float *up = w->uprights;
     for (int64_t l = 0, at = 0; l < j->depth; at += packed(j->layers[l++])) {
         const layer a = j->layers[l];
@@ -210,7 +278,7 @@ INLINE void panels(const work *w, int what, int64_t id, int64_t s) {
         for (int64_t n = first; n < end; n++) {
             const int64_t here = at + n * panel_of(a);
             float *own[] = {w->p + here, w->m + here, w->v + here}, *flat[] = {j->p, j->m, j->v};
-            if (what == MOVE) adam(w, by, here, here + panel_of(a));
+            if (what == MOVE) move(w, a, by, shrink, here, found);
             for (int k = 0; what == READ && k < 3; k++) pack(a, n, flat[k], own[k]);
             for (int k = 0; what == WRITE && k < 3; k++) unpack(a, n, own[k], flat[k]);
             if (a.bias < 0) memset(own[0] + a.in * V, 0, V * sizeof(float)); /* without eps, 0 / 0 */
@@ -220,36 +288,56 @@ INLINE void panels(const work *w, int what, int64_t id, int64_t s) {
     }
 }
 
+/* Read rows of the epoch from `first` on, and what the net is given of them where that is something else. */
+INLINE void gather(const job *j, const room *r, int64_t first, int64_t rows) {
+    const int64_t wide = padded(j->width), inputs = j->layers[0].in;
+    for (int64_t i = 0; i < rows; i++) {
+        memcpy(r->t + i * wide, j->data + j->order[first + i] * j->width, j->width * sizeof(float));
+        if (!j->inputs) continue;
+        const float *given = j->inputs + (first - j->begin + i) * inputs;
+        memcpy(r->x + i * padded(inputs), given, inputs * sizeof(float));
+    }
+    if (j->pairs) {
+        isthmus_pair_columns(r->x, rows, inputs, r->beside);
+        isthmus_pair_rows(r->x, rows, padded(inputs), r->below);
+    }
+}
+
+/* Return what is drawn for rows from the `first` of this call on. */
+INLINE chance chances(const job *j, int64_t first) {
+    const int64_t units = j->drawn < 0 ? 0 : j->layers[j->drawn].out / 2, most = droppable(j->layers, j->depth);
+    return (chance){
+        .drawn = j->drawn, .droppable = most,
+        .noise = j->noise ? j->noise + first * units : 0, .kept = j->kept ? j->kept + first * most : 0,
+    };
+}
+
 /* What one thread does in all steps. */
 DISPATCHED
 void isthmus_dense_share(work *w, int64_t id) {
     const job *j = w->job;
-    const int64_t wide = padded(j->width), most = (j->most + j->threads - 1) / j->threads;
+    const int64_t most = (j->most + j->threads - 1) / j->threads;
     float *grad = w->gradients + id * w->size;
     room r;
     memset(w->rooms + id * w->room, 0, w->room * sizeof(float));
     memset(grad, 0, w->size * sizeof(float));
-    lay_out(j->layers, j->depth, most, j->pairs, w->rooms + id * w->room, &r);
+    lay_out(j->layers, j->depth, most, j->pairs, 1, w->rooms + id * w->room, &r);
+    if (!j->inputs) r.t = r.x;
     int listed = 1; /* until there are rows of which it is not worth it */
     panels(w, READ, id, 0);
     int64_t begin = j->begin, met = 0;
     for (int64_t s = 0; s < j->steps; begin = j->ends[s++]) {
         const int64_t rows = j->ends[s] - begin, first = begin + rows * id / j->threads;
         const int64_t own = begin + rows * (id + 1) / j->threads - first;
-        for (int64_t i = 0; i < own; i++)
-            memcpy(r.x + i * wide, j->data + j->order[first + i] * j->width, j->width * sizeof(float));
-        if (j->pairs) {
-            isthmus_pair_columns(r.x, own, j->width, r.beside);
-            isthmus_pair_rows(r.x, own, wide, r.below);
-        }
-        listed = listed && sparse(&r, own, j->width, j->pairs);
+        gather(j, &r, first, own);
+        listed = listed && sparse(&r, own, j->layers[0].in, j->pairs);
         double *value = j->values + id * j->steps + s;
-        asked of = {.scale = j->precision / rows, .value = *value ? value : 0};
-        if (j->drawn >= 0) {
-            of.noise = j->noise + (first - j->begin) * (j->layers[j->drawn].out / 2);
-            of.beta = j->betas[s] / rows;
-            of.apart = j->divergences + id * j->steps + s;
-        }
+        const asked of = {
+            .scale = j->precision / rows, .beta = j->betas[s] / rows,
+            .value = *value ? value : 0, .apart = j->apart + id * j->steps + s,
+            .by = chances(j, first - j->begin),
+            .counts = j->counts ? j->counts + (first - j->begin) * j->width : 0,
+        };
         meet(&w->arrived, j->threads, ++met);
         gradient(w, &r, own, listed, of, grad);
         meet(&w->arrived, j->threads, ++met);
@@ -263,5 +351,5 @@ void isthmus_dense(work *w) {
     w->share = isthmus_dense_share;
     w->size = of_all(j->layers, j->depth, packed);
     w->turned = of_all(j->layers, j->depth, upright) / (j->pairs ? 2 : 1);
-    w->room = lay_out(j->layers, j->depth, (j->most + j->threads - 1) / j->threads, j->pairs, 0, 0);
+    w->room = lay_out(j->layers, j->depth, (j->most + j->threads - 1) / j->threads, j->pairs, 1, 0, 0);
 }

@@ -5,7 +5,8 @@
  * where gradients go back through a layer they lie upright as well, [input / 16][unit][input % 16]. One product serves
  * all. Layers are given by the offsets of their weights (out x in) and biases (-1: none) in the flat parameters, and by
  * the layer whose output they read (-1: rows), the one before; one that reads another is a straight path, and adds the
- * output of the one before to its own. Then an activation is applied. Straight paths do not cross. */
+ * output of the one before to its own. Then an activation is applied, and units may be dropped, which stand behind the
+ * `dropped` ones of other layers (-1: none may). Straight paths do not cross. */
 #pragma once
 #include <math.h>
 #include <string.h>
@@ -18,7 +19,7 @@ typedef int32_t whole __attribute__((vector_size(64)));
 enum { IDENTITY, RELU, LEAKY, SIGMOID, TANH };
 enum { SQUARED, CROSS_ENTROPY };
 
-typedef struct { int32_t in, out, activation, reads; int64_t weight, bias; } layer;
+typedef struct { int32_t in, out, activation, reads, dropped, reserved; int64_t weight, bias; } layer;
 
 INLINE int64_t padded(int64_t n) { return ((n + V - 1) / V | 1) * V; }
 
@@ -143,36 +144,39 @@ INLINE void draw(const float *from, int64_t ld, const float *noise, int64_t unit
             code[r * padded(units) + i] = from[r * ld + i] + expf(from[r * ld + units + i] / 2) * noise[r * units + i];
 }
 
-/* Where a thread computes with rows: they, what layers write, and buffers as wide as the widest layer. Of pairs, those of
+/* Where a thread computes with rows: what the net reads of them, they where that is something else, what layers write, and
+ * buffers as wide as the widest layer, some of them for the way back alone. Of pairs, those of
  * the rows' columns and rows are kept, others are made for a product. What came back along a straight path waits for what
  * comes along the deep one. Which columns are not zero in each 8 rows, and which rows in each 8 columns, is listed where
  * it is worth it. */
 typedef struct {
-    float *x, *y[MOST_LAYERS], *g, *h, *code, *waits, *beside, *below, *a, *b;
+    float *x, *t, *y[MOST_LAYERS], *g, *h, *code, *waits, *beside, *below, *a, *b;
     some columns, rows;
 } room;
 
 /* Take the next floats of a thread's memory. */
 #define TAKE(to, floats) (to) = (void *)at, at += ((floats) + V - 1) / V * V
 
-/* Return how many floats a thread needs for so many rows, and share them out where `at` is given. */
+/* Return how many floats a thread needs for so many rows, there alone or there and `back`, and share them out where `at`
+ * is given. */
 static __attribute__((unused)) int64_t lay_out(const layer *layers, int64_t depth, int64_t rows, int64_t pairs,
-        float *at, room *r) {
+        int64_t back, float *at, room *r) {
     room unused;
     float *const start = at;
     const int64_t columns = layers[0].in;
     int64_t widest = padded(columns);
     if (!r) r = &unused;
     TAKE(r->x, rows * padded(columns));
+    TAKE(r->t, back ? rows * padded(layers[depth - 1].out) : 0);
     for (int64_t l = 0; l < depth; l++) {
         const int64_t out = padded(layers[l].out);
         TAKE(r->y[l], rows * out);
         widest = out > widest ? out : widest;
     }
-    TAKE(r->g, rows * widest);
     TAKE(r->h, rows * widest);
-    TAKE(r->code, rows * widest);
-    TAKE(r->waits, rows * widest);
+    TAKE(r->g, back ? rows * widest : 0);
+    TAKE(r->code, back ? rows * widest : 0);
+    TAKE(r->waits, back ? rows * widest : 0);
     TAKE(r->beside, pairs ? rows * padded(columns) : 0);
     TAKE(r->below, pairs ? rows * padded(columns) : 0);
     TAKE(r->a, pairs ? rows * widest : 0);
@@ -203,14 +207,30 @@ INLINE void add(float *to, const float *from, int64_t n) {
     for (int64_t i = 0; i < n; i++) to[i] += from[i];
 }
 
-/* Walk rows through all layers, whose panels are `at`, of pairs where it is so; columns may be `listed`. Behind the
- * layer `drawn` codes are drawn. */
+/* What is drawn for rows: behind the layer `drawn` codes, by `noise`; and what each of the units that may be dropped is
+ * multiplied by, `droppable` of a row. */
+typedef struct { int64_t drawn, droppable; const float *noise, *kept; } chance;
+
+/* How many units of a row may be dropped. */
+INLINE int64_t droppable(const layer *layers, int64_t depth) {
+    int64_t total = 0;
+    for (int64_t l = 0; l < depth; l++) total += layers[l].dropped < 0 ? 0 : layers[l].out;
+    return total;
+}
+
+/* Multiply what a layer wrote, or its gradient, by what was drawn. */
+INLINE void keep(const layer a, chance by, int64_t rows, float *y) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < a.out; i++) y[r * padded(a.out) + i] *= by.kept[r * by.droppable + a.dropped + i];
+}
+
+/* Walk rows through all layers, whose panels are `at`, of pairs where it is so; columns may be `listed`. */
 INLINE void ahead(const layer *layers, int64_t depth, const float *at, int64_t pairs, int64_t rows, int listed, room *r,
-        int64_t drawn, const float *noise) {
+        chance by) {
     for (int64_t l = 0; l < depth; at += packed(layers[l++])) {
         const layer a = layers[l];
         const int64_t ld = padded(a.out), inner = pairs ? halved(a.in) : a.in;
-        const float *from = read_by(a, r, drawn);
+        const float *from = read_by(a, r, by.drawn);
         float *y = r->y[l];
         if (pairs) from = a.reads < 0 ? r->beside : isthmus_pair_columns(from, rows, a.in, r->a);
         isthmus_product(&(factors){
@@ -222,6 +242,7 @@ INLINE void ahead(const layer *layers, int64_t depth, const float *at, int64_t p
         if (a.reads != l - 1) add(y, r->y[l - 1], rows * ld);
         activate(a.activation, y, rows * ld);
         if (a.activation == SIGMOID) clear_padding(y, rows, a.out, ld);
-        if (l == drawn) draw(y, ld, noise, a.out / 2, rows, r->code);
+        if (a.dropped >= 0 && by.kept) keep(a, by, rows, y);
+        if (l == by.drawn) draw(y, ld, by.noise, a.out / 2, rows, r->code);
     }
 }

@@ -202,17 +202,23 @@ INLINE void NAME(unpool)(const place *a, const float *g, const float *z, float *
             }
 }
 
-/* Where a thread computes: numbers of every stage, before and after its pooling, and scratch. */
-typedef struct { float *x, *z[MOST_LAYERS], *y[MOST_LAYERS], *g, *h, *spread, *turned; } NAME(room);
+/* Where a thread computes: what the net reads of rows, they where that is something else, what
+ * their entries count, numbers of every stage, before and after its pooling, and scratch. */
+typedef struct { float *x, *t, *counts, *z[MOST_LAYERS], *y[MOST_LAYERS], *g, *h, *spread, *turned; } NAME(room);
+
+INLINE int64_t NAME(read_by)(const place *a) { return (int64_t)a->inputs * a->in_height * a->in_width; }
 
 /* Return how many floats a thread needs of a net with `size` parameters, and share them out where `at` is given. */
 static int64_t NAME(lay_out)(const place *places, int64_t depth, int64_t width, int64_t size, float *at,
         NAME(room) *r) {
     NAME(room) unused;
     float *const start = at;
-    int64_t most = width, spread = 0;
     if (!r) r = &unused;
-    TAKE(r->x, width * LANES);
+    const int64_t read = NAME(read_by)(places);
+    TAKE(r->x, read * LANES);
+    TAKE(r->t, width * LANES);
+    TAKE(r->counts, width * LANES);
+    int64_t most = MOST(read, width), spread = 0;
     for (int64_t s = 0; s < depth; s++) {
         const place a = places[s];
         const int64_t before = a.inputs * a.in_height * a.tall * a.in_width * a.wide;
@@ -282,8 +288,10 @@ INLINE void NAME(backward)(const work *w, NAME(room) *r, float *grad) {
     }
 }
 
-/* Add the loss of every lane; see `term`. Of so many entries at once, as single precision holds. */
-INLINE void NAME(loss)(int64_t loss, int64_t width, const float *out, const float *x, float *h, double *found) {
+/* Add the loss of every lane; see `term`. Of so many entries at once, as single precision holds; where entries have
+ * `counts`, one by one. */
+INLINE void NAME(loss)(int64_t loss, int64_t width, const float *out, const float *x, const float *counts, float *h,
+        double *found) {
     if (loss == CROSS_ENTROPY) {
         for (int64_t i = 0; i < width * LANES; i++) h[i] = fabsf(out[i]);
         logistic(h, h, 1.0f, width * LANES);
@@ -293,8 +301,12 @@ INLINE void NAME(loss)(int64_t loss, int64_t width, const float *out, const floa
         T sum = {0}, many = (T){0} + 1.0f;
         for (int64_t i = first; i < end; i++) {
             const T o = AT(const T, out + i * LANES), at = AT(const T, x + i * LANES), none = {0};
-            if (loss == SQUARED) sum += (o - at) * (o - at);
-            else sum += LARGER(o, none) - at * o, many *= AT(const T, h + i * LANES);
+            const T by = counts ? AT(const T, counts + i * LANES) : none + 1.0f;
+            if (loss == SQUARED) sum += (o - at) * (o - at) * by;
+            else if (counts) {
+                sum += (LARGER(o, none) - at * o) * by;
+                for (int u = 0; u < LANES; u++) sum[u] -= by[u] * logf(h[i * LANES + u]);
+            } else sum += LARGER(o, none) - at * o, many *= AT(const T, h + i * LANES);
         }
         for (int u = 0; u < LANES; u++) found[u] += sum[u] - (loss == CROSS_ENTROPY ? logf(many[u]) : 0);
     }
@@ -309,14 +321,17 @@ INLINE void NAME(read)(const float *data, const int64_t *order, int64_t rows, in
 }
 
 /* Read rows side by side, walk them there and back, and return their loss where it is asked for. */
-INLINE double NAME(group)(const work *w, const int64_t *order, int64_t rows, float scale, int valued, NAME(room) *r,
+INLINE double NAME(group)(const work *w, int64_t first, int64_t rows, float scale, int valued, NAME(room) *r,
         float *grad) {
     const job *j = w->job;
-    NAME(read)(j->data, order, rows, j->width, r->x);
+    const int64_t inputs = NAME(read_by)(j->places), here = first - j->begin;
+    NAME(read)(j->data, j->order + first, rows, j->width, r->t);
+    if (j->inputs) NAME(read)(j->inputs + here * inputs, 0, rows, inputs, r->x);
     NAME(forward)(j->places, j->depth, w->p, r);
     const float *out = r->y[j->depth - 1];
     double each[LANES] = {0}, found = 0;
-    if (valued) NAME(loss)(j->loss, j->width, out, r->x, r->h, each);
+    if (j->counts) NAME(read)(j->counts + here * j->width, 0, rows, j->width, r->counts);
+    if (valued) NAME(loss)(j->loss, j->width, out, r->t, j->counts ? r->counts : 0, r->h, each);
     for (int64_t u = 0; u < rows; u++) found += each[u];
     if (j->loss == CROSS_ENTROPY) {
         logistic(r->h, out, 1.0f, j->width * LANES);
@@ -325,7 +340,9 @@ INLINE double NAME(group)(const work *w, const int64_t *order, int64_t rows, flo
     T by = {0};
     for (int64_t u = 0; u < rows; u++) by[u] = scale;
     for (int64_t i = 0; i < j->width * LANES; i += LANES)
-        AT(T, r->g + i) = (AT(const T, out + i) - AT(const T, r->x + i)) * by;
+        AT(T, r->g + i) = (AT(const T, out + i) - AT(const T, r->t + i)) * by;
+    for (int64_t i = 0; j->counts && i < j->width * LANES; i += LANES)
+        AT(T, r->g + i) *= AT(const T, r->counts + i);
     NAME(backward)(w, r, grad);
     return found;
 }
@@ -338,6 +355,7 @@ static void NAME(share)(work *w, int64_t id) {
     float *grad = w->gradients + id * w->size, *flat[] = {j->p, j->m, j->v}, *own[] = {w->p, w->m, w->v};
     NAME(room) r;
     NAME(lay_out)(j->places, j->depth, j->width, j->size, w->rooms + id * w->room, &r);
+    if (!j->inputs) r.x = r.t;
     memset(grad, 0, w->size * sizeof(float));
     for (int k = 0; k < 3; k++)
         for (int64_t i = low; i < high; i++) own[k][i] = i < j->size ? flat[k][i] : 0;
@@ -350,11 +368,11 @@ static void NAME(share)(work *w, int64_t id) {
         memset(grad, 0, j->size * sizeof(float));
         turn_all(j, w->p, r.turned);
         for (int64_t i = first; i < end; i += LANES)
-            total += NAME(group)(w, j->order + i, LEAST(end - i, LANES), (float)(j->precision / rows), *value != 0, &r,
+            total += NAME(group)(w, i, LEAST(end - i, LANES), (float)(j->precision / rows), *value != 0, &r,
                 grad);
         *value = total;
         meet(&w->arrived, j->threads, ++met);
-        adam(w, pace_of(j, s), low, high);
+        adam(w, pace_of(j, s), 0, low, high);
     }
     for (int k = 0; k < 3; k++)
         for (int64_t i = low; i < LEAST(high, j->size); i++) flat[k][i] = own[k][i];
@@ -377,7 +395,7 @@ static void NAME(answer)(const question *q) {
         for (int64_t u = 0; q->out && u < rows; u++)
             for (int64_t i = 0; i < q->width; i++) q->out[(first + u) * q->width + i] = r.y[depth - 1][i * LANES + u];
         double each[LANES] = {0};
-        if (q->sums) NAME(loss)(q->loss, q->width, r.y[depth - 1], r.x, r.h, each);
+        if (q->sums) NAME(loss)(q->loss, q->width, r.y[depth - 1], r.x, 0, r.h, each);
         for (int64_t u = 0; q->sums && u < rows; u++) q->sums[first + u] = each[u];
     }
 }

@@ -25,16 +25,22 @@ typedef struct {
     const float *data;
     int64_t width, begin, steps;
     const int64_t *order, *ends; /* rows of the epoch, and where each batch ends among them */
+    const float *inputs; /* what the net reads for rows of this call's batches, in their order; null: the rows */
+    const float *counts; /* what the loss of every entry of these rows counts; null: 1 */
     float *p, *m, *v;
     int64_t size;
     const double *rates; /* learning rate of each step */
     double beta1, beta2, eps, decay;
     int64_t taken, most, threads;
     double *values; /* of each step: not 0 asks for the sum of the loss over the batch; threads x steps */
+    const float *kept; /* what units that may be dropped are multiplied by, for rows of this call's batches */
     int64_t drawn; /* the layer whose outputs are means and log-variances of a code; -1: none */
     const float *noise; /* what a code is drawn by, rows of this call's batches x units */
-    const double *betas; /* of each step: what the divergence from N(0, 1) counts */
-    double *divergences; /* like values: its sum over the batch */
+    int64_t lasso; /* the layer that codes leave, whose absolute values are penalised; -1: none */
+    const double *betas; /* of each step: what the divergence from N(0, 1), or the absolute values, count */
+    double *apart; /* like values: the penalty's sum over the batch */
+    const double *shrinks; /* of each step: what half the squares of all weights count; null: nothing */
+    double *squares; /* like values: a thread's part of them, before the step */
     int64_t pairs; /* whether products are of numbers rounded to bfloat16, two at once */
 } job;
 
@@ -66,12 +72,13 @@ INLINE pace pace_of(const job *j, int64_t s) {
     return (pace){(float)(rate / first), (float)sqrt(second), (float)(1 - rate * j->decay)};
 }
 
-/* Move parameters from `i` to `end`, whole vectors, by the sum of all threads' gradients. */
-INLINE void adam(const work *w, pace by, int64_t i, int64_t end) {
+/* Move parameters from `i` to `end`, whole vectors, by the sum of all threads' gradients and `shrink` times what they
+ * are. */
+INLINE void adam(const work *w, pace by, float shrink, int64_t i, int64_t end) {
     const job *j = w->job;
     const float b1 = (float)(1 - j->beta1), b2 = (float)j->beta2, c2 = (float)(1 - j->beta2), small = (float)j->eps;
     for (; i < end; i += V) {
-        vec *p = (vec *)(w->p + i), *m = (vec *)(w->m + i), *v = (vec *)(w->v + i), g = {0};
+        vec *p = (vec *)(w->p + i), *m = (vec *)(w->m + i), *v = (vec *)(w->v + i), g = *p * shrink;
         for (int64_t k = 0; k < j->threads; k++) g += *(const vec *)(w->gradients + k * w->size + i);
         *m += b1 * (g - *m);
         vec square = b2 * *v + c2 * g * g;

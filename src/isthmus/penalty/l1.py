@@ -24,6 +24,7 @@ class L1(Penalty):
     """
 
     by_row: ClassVar[bool] = True
+    native: ClassVar[str] = "absolute values"
     weight: float | Schedule = number(1e-3, low=0.0)
 
     def __call__(self, p: Pass) -> Tensor:

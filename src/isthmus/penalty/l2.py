@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -23,6 +24,7 @@ class L2(Penalty):
     L2(weight=0.0002)
     """
 
+    native: ClassVar[str] = "squares"
     weight: float | Schedule = number(1e-4, low=0.0)
 
     @property

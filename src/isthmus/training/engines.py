@@ -13,6 +13,7 @@ from isthmus.training.engine import Autograd, Compiled, Engine
 from isthmus.training.explicit import Explicit
 from isthmus.training.graphs import graphs_of
 from isthmus.training.sharded import Sharded, undivided
+from isthmus.training.suited import unsuited
 
 if TYPE_CHECKING:
     from isthmus.training.trainer import Trainer
@@ -87,9 +88,11 @@ def _no_kernel(trainer: Trainer, task: Task, rows: Source | None, *, shared: boo
     if shared:
         return "the kernel is for one process"
     if rows is not None and not (isinstance(rows, Rows) and rows.plain):
-        return "the kernel reads rows in memory without weights or holes"
+        return "the kernel reads rows in memory without labels"
+    if isinstance(rows, Rows) and rows.weight is not None and task.unsupervised().penalties:
+        return "the kernel does not weigh penalties by rows"
     if trainer.clip or trainer.trim:
         return f"the kernel does not {'clip gradients' if trainer.clip else 'trim batches'}"
     if trainer.micro_batch:
         return "the kernel passes all rows of a step at once, and holds few of them"
-    return native.unsuited(task.unsupervised(), trainer.optimiser, trainer.precision)
+    return unsuited(task.unsupervised(), trainer.optimiser, trainer.precision)

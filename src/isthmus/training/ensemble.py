@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from isthmus.component import declaration
 from isthmus.layers import Products, Room
 from isthmus.noise import Noise
 from isthmus.objective import Objective, Task
@@ -40,7 +41,7 @@ class Ensemble(Explicit):
         ]
         self.changing = any(part.at(0.0) is not part for own in self.each for part in own.values())
         penalties = self.objective.penalties
-        self.joint = [name for name, part in penalties.items() if part.by_row and hasattr(part, "pullback")]
+        self.joint = [name for name, part in penalties.items() if part.by_row and declaration(part, "pullback")]
         self.others = [name for name in penalties if name not in self.joint]
         self.parts = self.each
         self.modules = [module for task in self.members for module in task.modules()]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isthmus.component import Component
+from isthmus.component import Component, declaration
 from isthmus.layers import Path, Products, Room, bindable, declares, slot_of
 from isthmus.noise import Noise
 from isthmus.objective import Objective, averaged, tightened
@@ -73,11 +73,13 @@ class Explicit(Engine):
         self.fixed = {name: part for name, part in parts.items() if part.at(0.0) is part}
         self.timed = {name: part for name, part in parts.items() if name not in self.fixed}
         self.tallying = [name for name, part in parts.items() if type(part).tally is not Component.tally]
-        self.declared = hasattr(parts["bottleneck"], "pullback") and not list(task.model.memory.parameters())
+        remembers = bool(list(task.model.memory.parameters()))
+        self.declared = declaration(parts["bottleneck"], "pullback") is not None and not remembers
         # Whether some gradients come from autograd, which leaves them at the parameters.
-        pulled = [parts["likelihood"], *(parts[name] for name in task.penalties)]
+        pulled = [declaration(parts["likelihood"], "pullback", "nll")]
+        pulled += [declaration(parts[name], "pullback") for name in task.penalties]
         networks = declares(task.model.encoder) and declares(task.model.decoder)
-        self.mixed = not (self.declared and networks and all(hasattr(part, "pullback") for part in pulled))
+        self.mixed = not (self.declared and networks and None not in pulled)
 
     def room(self) -> Room:
         """Return where the steps of one batch size are computed."""
@@ -204,7 +206,7 @@ class Explicit(Engine):
         """Merge in the derivatives of penalties of an objective."""
         undeclared = {}
         for name, penalty in penalties.items():
-            pullback: Any = getattr(penalty, "pullback", None)
+            pullback = declaration(penalty, "pullback")
             if pullback is None:
                 undeclared[name] = penalty
             else:
@@ -227,7 +229,7 @@ class Explicit(Engine):
         """Return the derivative of the averaged reconstruction term by the output."""
         likelihood, memory = self.objective.likelihood, self.objective.memory_of("likelihood")
         x = repeated(p.batch.x, p.draws)
-        pullback: Any = getattr(likelihood, "pullback", None)
+        pullback = declaration(likelihood, "pullback", "nll")
         if pullback is None:
             leaf = p.output.detach().requires_grad_()
             with torch.enable_grad():

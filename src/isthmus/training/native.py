@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -11,69 +12,36 @@ from torch import Tensor
 
 from isthmus import native
 from isthmus.component import Schedule
-from isthmus.corruption import Clean
 from isthmus.noise import Noise
 from isthmus.objective import Objective
 from isthmus.records import Rows, Source
 from isthmus.training.explicit import Explicit
+from isthmus.training.inputs import Given, Inputs, Steps
 from isthmus.training.stages import coding, gaussian, products, stages
+from isthmus.training.suited import penalties
 from isthmus.training.threads import given_threads
 
-# Weights from which on the processor's own library multiplies as fast, and multiplications of a step from which on a
-# second thread is worth meeting.
-LARGE, ALONE = 2**22, 2**22
+# Multiplications of a step from which on a second thread is worth meeting.
+ALONE = 2**22
 # Multiplications of a call, there and as often back, so that a user who interrupts is heard.
 AT_ONCE = 2**37
-# Numbers that codes are drawn by, of one call.
+# Numbers that codes are drawn by, or that are given beside rows, of one call.
 NUMBERS = 2**22
 
 
-def unsuited(task: Objective, optimiser: Any, precision: str = "float32") -> str:
-    """Say why the kernel does not know a task; empty where it does."""
-    parameters, halves = task.trained(), precision == "bf16"
-    reasons = {
-        "the kernel was not built": native.library() is None,
-        "the kernel is for float32 on a processor": precision not in ("float32", "bf16")
-        or any(p.dtype != torch.float32 or p.device.type != "cpu" for p in parameters),
-        "this processor multiplies no pairs of bfloat16": halves and not native.halves(),
-        f"{sum(p.numel() for p in parameters):,} weights are left to the processor's own library": (
-            sum(p.numel() for p in parameters) > LARGE
-        ),
-        f"the kernel does not know {type(task.corruption).__name__}": task.corruption != Clean(),
-        f"the kernel does not know {', '.join(task.penalties)}": bool(
-            [p for p in task.penalties.values() if not (gaussian(task) and getattr(p, "native", "") == "divergence")]
-        ),
-        f"the kernel does not know {type(optimiser).__name__} with these settings": not known(optimiser),
-        f"the kernel does not know {type(task.likelihood).__name__}": getattr(task.likelihood, "native", None) is None,
-        "the kernel does not know a layer": products(task) is None and stages(task) is None,
-        "the kernel convolves in float32": halves and products(task) is None,
-    }
-    return next((reason for reason, holds in reasons.items() if holds), "")
-
-
-def known(optimiser: Any) -> bool:
-    """Say whether the kernel takes an optimiser's steps: it says so, and only its rate changes."""
-    fields = vars(optimiser).items()
-    return getattr(optimiser, "native", False) and not any(
-        isinstance(value, Schedule) for name, value in fields if name != "learning_rate"
-    )
-
-
 class Run(NamedTuple):
-    """Some batches of an epoch: rows, their order and where in it each batch ends, and what its step is taken with."""
+    """Some batches of an epoch: rows, their order and where in it each batch ends, and what is given beside them."""
 
     x: Tensor
     order: Tensor
     ends: Tensor
     begin: int
-    rates: Tensor
-    betas: Tensor
-    noise: Tensor
+    given: Given
     most: int
 
 
 class Native(Explicit):
-    """Whole epochs by the kernel, of rows in memory without weights or holes."""
+    """Whole epochs by the kernel, of rows in memory."""
 
     name = "native"
 
@@ -82,7 +50,7 @@ class Native(Explicit):
         super().__init__(task, optimiser, **settings)
         _, offset = native.base_of([self.flat.whole])
         found = products(task)
-        dense = [product.layer(offset) for product in found or []]
+        dense = native.layers(found or [], offset)
         convolved = [] if found else stages(task) or []
         # Multiplications of a row, there or back.
         self.work = sum(stage.work for stage in convolved) if convolved else self.flat.whole.numel()
@@ -91,8 +59,10 @@ class Native(Explicit):
         self.loss: native.Loss = task.likelihood.native  # type: ignore[attr-defined]
         # The layer behind which codes are drawn, how many numbers of a row, and the penalty of their divergence.
         self.drawn = coding(task) - 1 if gaussian(task) else -1
-        self.units = math.prod(task.model.code_shape) if gaussian(task) else 0
-        self.divergence = next(iter(task.penalties), None)
+        self.of_code, self.of_weights = penalties(task)
+        self.lasso = -1 if gaussian(task) or not self.of_code else coding(task) - 1
+        dropping = [(len(product.weight), product.kept) for product in found or [] if product.kept is not None]
+        self.inputs = Inputs(task, dropping, math.prod(task.model.code_shape) if gaussian(task) else 0)
 
     def epoch(
         self, rows: Source, order: Noise, noise: Noise, *, steps: int, every: int, epoch: int, rate: float
@@ -102,76 +72,95 @@ class Native(Explicit):
             raise TypeError(f"the native engine reads rows in memory, not {type(rows).__name__}; use engine='explicit'")
         index = rows.order(order, steps)
         sizes = torch.tensor([len(part) for part in index.tensor_split(steps)], device="cpu")
-        ends, rates = sizes.cumsum(0), self._rates(steps, epoch, rate)
-        work = int(sizes[0]) * self.work
-        threads = min(given_threads(), native.MOST_THREADS) if work > ALONE else 1
-        if self.convolves:  # a thread walks as many rows at once as a register has floats
-            threads = min(threads, -(-int(sizes[0]) // native.LANES))
-        values = torch.zeros(2, threads, steps, dtype=torch.float64, device="cpu")
+        values = torch.zeros(3, self._threads(int(sizes[0])), steps, dtype=torch.float64, device="cpu")
         values[0, :, ::every] = 1.0
-        betas = self._betas(steps, epoch)
-        at_once = max(1, min(AT_ONCE // work, NUMBERS // max(1, int(sizes[0]) * self.units)))
-        for first in range(0, steps, at_once):
-            some = slice(first, min(first + at_once, steps))
-            begin = int(ends[first - 1]) if first else 0
-            part, drawn = values[:, :, some].contiguous(), self._noise(noise, sizes[some].tolist(), first)
-            run = Run(rows.x, index, ends[some], begin, rates[some], betas[some].contiguous(), drawn, int(sizes[0]))
-            if not self._take(run, part):
-                part[:, 1:] = 0.0
-                alone = part[:, :1].contiguous()
-                if not self._take(run, alone):
-                    raise MemoryError("no memory for the kernel's panels; use engine='explicit'")
-                part[:, :1] = alone
+        moments = [epoch + i / steps for i in range(steps)]
+        rates = self._rates(moments, rate)
+        weights = self._weights(self.of_code, moments), self._weights(self.of_weights, moments)
+        counted = torch.zeros(steps, dtype=torch.float64, device="cpu")
+        for some in self._calls(rows, sizes):
+            each = [noise.at(noise.step + i) for i in range(some.start, some.stop)]
+            run = self._run(rows, index, sizes, some, Steps(each, sizes[some].tolist()), moments[some])
+            part = values[:, :, some].contiguous()
+            self._taken(run, part, rates[some], *(weight[some] for weight in weights))
             values[:, :, some] = part
-        sums = values.sum(1)[:, ::every]
-        self._note(sums[0], sizes[::every], rows.x[0].numel(), betas[::every] * sums[1])
+            counted[some] = run.given.counted(sizes[some].tolist(), rows.x[0].numel())
+        self._note(values.sum(1)[:, ::every], sizes[::every], counted[::every], *(w[::every] for w in weights))
 
-    def _betas(self, steps: int, epoch: int) -> Tensor:
-        """Return what the divergence counts in every step."""
-        if self.divergence is None:
-            return torch.zeros(steps, dtype=torch.float64, device="cpu")
-        weights = [float(self._now(self.divergence, epoch + i / steps).weight) for i in range(steps)]
+    def _threads(self, rows: int) -> int:
+        """Return how many threads share a batch."""
+        if rows * self.work <= ALONE:
+            return 1
+        threads = min(given_threads(), native.MOST_THREADS)
+        # There a thread walks as many rows at once as a register has floats.
+        return min(threads, -(-rows // native.LANES)) if self.convolves else threads
+
+    def _calls(self, rows: Rows, sizes: Tensor) -> Iterator[slice]:
+        """Part the steps of an epoch into those of one call."""
+        most = int(sizes[0])
+        at_once = max(1, min(AT_ONCE // (most * self.work), NUMBERS // max(1, most * self.inputs.room(rows))))
+        for first in range(0, len(sizes), at_once):
+            yield slice(first, min(first + at_once, len(sizes)))
+
+    def _run(self, rows: Rows, index: Tensor, sizes: Tensor, some: slice, noise: Steps, moments: list[float]) -> Run:
+        """Return what a call is given of some batches."""
+        ends = sizes.cumsum(0)[some]
+        begin = int(ends[0]) - noise.sizes[0]
+        given = self.inputs.given(rows, index[begin : int(ends[-1])], noise, moments)
+        return Run(rows.x, index, ends, begin, given, int(sizes[0]))
+
+    def _note(self, values: Tensor, sizes: Tensor, counted: Tensor, betas: Tensor, shrinks: Tensor) -> None:
+        """Count the means of the batches that were looked at."""
+        losses, of_codes, squares = values
+        means = {
+            "reconstruction": (losses * self.loss.factor + self.loss.constant * counted) / sizes,
+            self.of_code: betas * of_codes / sizes,
+            self.of_weights: shrinks * squares / 2,
+        }
+        for i, size in enumerate(sizes.tolist()):
+            self.means.add({name: found[i] for name, found in means.items() if name}, size)
+
+    def _weights(self, penalty: str, moments: list[float]) -> Tensor:
+        """Return what a penalty counts at every moment; nothing where there is none."""
+        weights = [float(self._now(penalty, moment).weight) if penalty else 0.0 for moment in moments]
         return torch.tensor(weights, dtype=torch.float64, device="cpu")
 
-    def _noise(self, noise: Noise, sizes: list[int], first: int) -> Tensor:
-        """Return what the codes of some batches are drawn by, as every other engine draws it."""
-        if not self.units:
-            return self.flat.whole.new_empty(0)
-        own = (noise.at(noise.step + first + i) for i in range(len(sizes)))
-        like = (self.flat.whole.new_empty(n, self.units) for n in sizes)
-        return torch.cat([one.normal(numbers) for one, numbers in zip(own, like, strict=True)])
-
-    def _rates(self, steps: int, epoch: int, rate: float) -> Tensor:
+    def _rates(self, moments: list[float], rate: float) -> Tensor:
         rule: Any = self.description.learning_rate  # type: ignore[attr-defined]
-        rates = [rule.value(epoch + i / steps) if isinstance(rule, Schedule) else rule for i in range(steps)]
+        rates = [rule.value(moment) if isinstance(rule, Schedule) else rule for moment in moments]
         found = torch.tensor(rates, dtype=torch.float64, device="cpu").mul_(rate)
         self.optimiser.param_groups[0]["lr"] = float(found[-1])
         return found
 
-    def _take(self, run: Run, values: Tensor) -> bool:
-        """Call the kernel; False where it has done nothing. Values are (loss and divergence, threads, steps)."""
+    def _taken(self, run: Run, values: Tensor, *weights: Tensor) -> None:
+        """Take the steps of a call, by one thread where others are not to be had."""
+        if self._take(run, values, *weights):
+            return
+        values[:, 1:] = 0.0
+        alone = values[:, :1].contiguous()
+        if not self._take(run, alone, *weights):
+            raise MemoryError("no memory for the kernel's panels; use engine='explicit'")
+        values[:, :1] = alone
+
+    def _take(self, run: Run, values: Tensor, rates: Tensor, betas: Tensor, shrinks: Tensor) -> bool:
+        """Call the kernel; False where it has done nothing. Values are (loss and penalties, threads, steps)."""
         threads, whole, bound = values.shape[1], self.flat.whole, self.optimiser
         m, v, taken = bound.moments["exp_avg"][0], bound.moments["exp_avg_sq"][0], bound.steps[0]  # type: ignore[attr-defined]
         settings = self.description.at(0.0).settings()
-        pointers = (t.data_ptr() for t in (run.order, run.ends, whole, m, v))
-        net, width, steps = ctypes.cast(self.net, ctypes.c_void_p), run.x[0].numel(), len(run.rates)
+        at = [t.data_ptr() for t in (run.x, run.order, run.ends, whole, m, v)]
+        inputs, counts, kept, drawn = (None if t is None else t.data_ptr() for t in run.given)
+        net, width, steps = ctypes.cast(self.net, ctypes.c_void_p), run.x[0].numel(), len(rates)
         done = native.steps(
             native.Job(
                 *((None, net) if self.convolves else (net, None)),
                 *(len(self.net), native.LOSSES.index(self.loss.name), self.loss.slope),
-                *(run.x.data_ptr(), width, run.begin, steps, *pointers, whole.numel(), run.rates.data_ptr()),
+                *(at[0], width, run.begin, steps, *at[1:3], inputs, counts, *at[3:], whole.numel(), rates.data_ptr()),
                 *(*settings["betas"], settings["eps"], settings.get("weight_decay", 0.0)),
                 *(int(taken), run.most, threads, values[0].data_ptr()),
-                *(self.drawn, run.noise.data_ptr(), run.betas.data_ptr(), values[1].data_ptr(), self.products.half),
+                *(kept, self.drawn, drawn, self.lasso, betas.data_ptr(), values[1].data_ptr()),
+                *(shrinks.data_ptr() if self.of_weights else None, values[2].data_ptr(), self.products.half),
             )
         )
         if done:
             taken += steps
         return done
-
-    def _note(self, sums: Tensor, sizes: Tensor, width: int, divergences: Tensor) -> None:
-        """Count the means of the batches that were looked at."""
-        means = sums * self.loss.factor / sizes + self.loss.constant * width
-        for mean, size, apart in zip(means, sizes.tolist(), divergences, strict=True):
-            beside = {} if self.divergence is None else {self.divergence: apart / size}
-            self.means.add({"reconstruction": mean} | beside, size)

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from isthmus import native
+from isthmus.component import declaration
 from isthmus.layers import words
 from isthmus.objective import Objective
 
@@ -19,13 +20,13 @@ ROOM = 2**20
 
 def gaussian(task: Objective) -> bool:
     """Say whether codes are drawn from normal distributions, whose divergence the kernel knows."""
-    return getattr(task.model.bottleneck, "native", None) == "gaussian"
+    return bool(declaration(task.model.bottleneck, "native") == "gaussian")
 
 
 def said(task: Objective) -> list[tuple[Any, ...]] | None:
     """Return what a network does from rows to outputs, word by word; None where that is more than its layers."""
     model = task.model
-    code = getattr(model.bottleneck, "native", None)
+    code = declaration(model.bottleneck, "native")
     if code is None or task.draws > 1 or model.spec.levels or list(model.memory.parameters()):
         return None
     between = ("activation", "identity" if gaussian(task) else code)
@@ -46,14 +47,14 @@ def products(task: Objective) -> list[native.Product] | None:
     """Return the products that a network is, None where it is anything else."""
     found: list[native.Product] = []
     for name, *given in said(task) or []:
-        plain = not found or found[-1].activation == "identity"
-        if name == "product":
-            found.append(native.Product(*given, reads=len(found) - 1))
-        elif name == "beside" and plain:
-            weight, bias, past = given
-            found.append(native.Product(weight, bias, reads=len(found) - past - 1))
+        plain = not found or (found[-1].activation == "identity" and found[-1].kept is None)
+        if name == "product" or (name == "beside" and plain):
+            weight, bias, *past = given
+            found.append(native.Product(weight, bias, len(found) - 1 - sum(past)))
         elif name == "activation" and found and (plain or given[0] == "identity"):
             found[-1].activation = given[0] if plain else found[-1].activation
+        elif name == "dropout" and found and found[-1].kept is None:
+            (found[-1].kept,) = given
         elif name != "shape":
             return None
     known = all(p.activation in native.ACTIVATIONS for p in found) and 0 < len(found) <= native.DEEPEST
@@ -207,9 +208,9 @@ def stages(task: Objective) -> list[Stage] | None:
     spoken = said(task)
     if spoken is None or gaussian(task):
         return None
-    reader = Reader(task.model.spec.shape)
+    reader = Reader(task.model.reader.shape)
     for name, *given in spoken:
-        if name in ("unknown", "beside") or not reader.known:
+        if name in ("unknown", "beside", "dropout") or not reader.known:
             return None
         getattr(reader, name)(*given)
     return reader.found if reader.known and _whole_net(task, reader.found) else None
@@ -217,12 +218,12 @@ def stages(task: Objective) -> list[Stage] | None:
 
 def _whole_net(task: Objective, found: list[Stage]) -> bool:
     """Say whether stages are all there is, of sizes that follow from each other, and stay in the cache."""
-    sizes = [math.prod(task.model.spec.shape), *(math.prod(stage.outputs) for stage in found)]
+    sizes = [math.prod(task.model.reader.shape), *(math.prod(stage.outputs) for stage in found)]
     return (
         0 < len(found) <= native.DEEPEST
         and any(stage.weight.dim() > 2 for stage in found)
         and all(math.prod(stage.inputs) == size for stage, size in zip(found, sizes, strict=False))
-        and sizes[-1] == sizes[0]
+        and sizes[-1] == task.model.spec.size
         and min(min(stage.convolved) for stage in found) > 0
         and all(stage.activation in native.ACTIVATIONS for stage in found)
         and sum(stage.room for stage in found) <= ROOM
