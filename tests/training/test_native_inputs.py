@@ -42,7 +42,12 @@ CORRUPTIONS = {
     "per kind": PerKind(GaussianNoise(0.2), SwapNoise(0.1)),
 }
 PENALTIES = [(L1(0.1),), (L2(0.05),), (L1(0.1), L2(0.05)), (L1(Ramp(0.0, 0.2, epochs=2)), L2(Ramp(0.1, 0.0, epochs=2)))]
-NETS = {"one layer": Dense((7,)), "deep": Dense((33, 5)), "straight": Dense((17,), shortcut=True)}
+NETS = {
+    "one layer": Dense((7,)),
+    "deep": Dense((33, 5)),
+    "straight": Dense((17,), shortcut=True),
+}
+TIED = Dense((19,), tied=True)
 
 
 def task(net, corruption, likelihood, *, missing=False, level=0.0, shape=(12,), penalties=()):
@@ -104,6 +109,7 @@ def test_gradients_of_penalties_are_those_of_autograd(net, penalties):
     data = Rows(rows(131).x)
     same_step(lambda: linear(net, penalties=penalties), data)
     same_step(lambda: logistic(net, penalties=penalties, corruption=Masking(0.3)), data)
+    same_step(lambda: linear(TIED, penalties=penalties, corruption=Masking(0.3)), data)
     decayed = tuple(penalty for penalty in penalties if isinstance(penalty, L2))
     same_step(lambda: linear(net, bottleneck=Variational(), penalties=(KL(0.3), *decayed)), data, by=4e-6)
 
@@ -182,3 +188,21 @@ def test_units_that_are_dropped_are_those_of_other_engines(activation, hidden):
     same_step(lambda: logistic(net, corruption=Masking(0.2), penalties=(L1(0.1),)), Rows(rows(131).x), by=4e-6)
     straight = Dense(hidden, activation=activation, dropout=0.4, shortcut=True)
     same_step(lambda: linear(straight, bottleneck=Variational(), penalties=(KL(),)), Rows(rows(131).x), by=4e-6)
+
+
+@built
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("hidden", [(40,), (33, 17)], ids=str)
+def test_tied_fits_are_those_of_torchs_calls(monkeypatch, hidden, threads):
+    """Threads share panels of the weights that both ways read: several of them, and the last one not whole."""
+    monkeypatch.setattr("isthmus.training.native.ALONE", 0)
+    monkeypatch.setattr("isthmus.training.native.given_threads", lambda: threads)
+
+    def make():
+        net = Dense(hidden, activation="sigmoid", tied=True)
+        return logistic(net, units=21, corruption=Masking(0.2), penalties=(L2(0.01),))
+
+    found = [fitted(engine, make, Rows(rows(163).x), batch_size=13, epochs=4) for engine in ("native", "explicit")]
+    close(found[0][0], found[1][0], by=2e-4)
+    for ours, theirs in zip(found[0][1].history, found[1][1].history, strict=True):
+        assert ours["train"] == pytest.approx(theirs["train"], rel=2e-5)

@@ -70,7 +70,7 @@ class Parallel(Layer):
     def native(self) -> list[Any]:
         """Give the deep path, then the weights of the straight one and how many products it goes past."""
         deep: list[Any] = words(self.deep)
-        past = sum(name == "product" for name, *_ in deep)
+        past = sum(name in ("product", "tied") for name, *_ in deep)
         straight = (("beside", *given, past) if name == "product" else (name,) for name, *given in words(self.straight))
         return [*deep, *straight]
 

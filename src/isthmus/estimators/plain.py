@@ -65,7 +65,7 @@ def plain(objective: Objective) -> Plain | None:
     coded = coding(objective)
     if found := products(objective):
         large = sum(p.numel() for p in weights) > LARGE
-        suits = found[0].weight.shape[1] == len(found[-1].weight) == spec.size
+        suits = found[0].sizes[0] == found[-1].sizes[1] == spec.size
         return Plain(objective, partial(native.Net.dense, found, coded)) if suits and not large else None
     if convolved := stages(objective):
         return Plain(objective, partial(net_of, convolved, coded))

@@ -152,6 +152,11 @@ class Tied(Layer):
 
         return room.linear(x, used.mT, bias), back
 
+    def native(self) -> list[Any]:
+        """Give the owner's weight and the bias, where all of the weight is used."""
+        owner = self._owner[0].weight
+        return [("tied", owner, self.bias) if self.units in (None, len(owner)) else ("unknown",)]
+
     def said(self) -> tuple[Tensor, None]:
         """Return the atoms."""
         return self.atoms, None

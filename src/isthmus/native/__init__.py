@@ -48,11 +48,12 @@ class Layer(ctypes.Structure):
     """A layer as the kernel reads it: sizes, activation of its output, offsets of weight and bias (-1 for none).
 
     ``reads`` is the layer whose output it reads, -1 for rows: the one before, or that of a straight path. Its outputs
-    stand behind the ``dropped`` ones of other layers among the units that may be dropped, -1 where they may not.
+    stand behind the ``dropped`` ones of other layers among the units that may be dropped, -1 where they may not. Its
+    weights may be those of the layer to which it is ``tied``, transposed; -1 where they are its own.
     """
 
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("inputs", "outputs", "activation", "reads", "dropped", "reserved")),
+        *((name, ctypes.c_int32) for name in ("inputs", "outputs", "activation", "reads", "dropped", "tied")),
         ("weight", _LONG),
         ("bias", _LONG),
     )
@@ -165,6 +166,7 @@ class Product:
 
     That is the product before, or, on a straight path, another one; then what the product before gives is added to its
     own. The activation comes next, and what outputs are multiplied by where some are dropped (a rule that draws it).
+    The weight may be that of the product to which it is ``tied``, and is then transposed.
     """
 
     weight: Tensor
@@ -172,6 +174,13 @@ class Product:
     reads: int
     activation: str = "identity"
     kept: Callable[[Tensor, Any], Tensor] | None = None
+    tied: int = -1
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Numbers of inputs and of outputs."""
+        units, inputs = self.weight.shape
+        return (inputs, units) if self.tied < 0 else (units, inputs)
 
 
 def layers(products: Sequence[Product], offset: Callable[[Tensor | None], int]) -> list[Layer]:
@@ -180,8 +189,8 @@ def layers(products: Sequence[Product], offset: Callable[[Tensor | None], int]) 
     for product in products:
         kind, at = ACTIVATIONS.index(product.activation), (offset(product.weight), offset(product.bias))
         place = -1 if product.kept is None else dropped
-        found.append(Layer(*product.weight.shape[::-1], kind, product.reads, place, 0, *at))
-        dropped += 0 if product.kept is None else len(product.weight)
+        found.append(Layer(*product.sizes, kind, product.reads, place, product.tied, *at))
+        dropped += 0 if product.kept is None else product.sizes[1]
     return found
 
 

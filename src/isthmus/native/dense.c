@@ -256,11 +256,57 @@ INLINE double squares(const float *p, int64_t n) {
     return total;
 }
 
-/* Take a step with a panel; squares of its weights are added to `found`, where they are asked for. */
-INLINE void move(const work *w, const layer a, pace by, float shrink, int64_t here, double *found) {
+/* Where the panels of a layer start, and its upright ones; and the layer that is tied to it, or `depth`. */
+typedef struct { int64_t l, at, up; } spot;
+
+INLINE spot tied_to(const job *j, int64_t l) {
+    spot s = {0};
+    for (; s.l < j->depth && j->layers[s.l].tied != l; s.l++) {
+        s.at += packed(j->layers[s.l]);
+        s.up += upright(j->layers[s.l]);
+    }
+    return s;
+}
+
+/* Add the gradients of tied weights to those of panel n of the layer that moves them, square by square. */
+INLINE void add_tied(const work *w, const layer a, int64_t n, int64_t here, spot s) {
+    const layer b = w->job->layers[s.l];
+    const int64_t units = a.out - n * V < V ? a.out - n * V : V;
+    float square[V * V] __attribute__((aligned(64))) = {0}, turned[V * V] __attribute__((aligned(64)));
+    for (int64_t k = 0; k < w->job->threads; k++)
+        for (int64_t i = 0; i < a.in; i += V) {
+            float *own = w->gradients + k * w->size;
+            memcpy(square, own + s.at + i / V * panel_of(b) + n * V * V, units * V * sizeof(float));
+            transposed(square, turned);
+            const int64_t rows = a.in - i < V ? a.in - i : V;
+            for (int64_t m = 0; m < rows * V; m++) own[here + i * V + m] += turned[m];
+        }
+}
+
+/* Write panel n of a layer to the one that is tied to it, and upright: there its own squares lie as they are. */
+INLINE void write_tied(const work *w, const layer a, int64_t n, int64_t here, spot s) {
+    const layer b = w->job->layers[s.l];
+    const int64_t units = a.out - n * V < V ? a.out - n * V : V;
+    for (int64_t i = 0; i < a.in; i += V) {
+        float square[V * V] __attribute__((aligned(64))) = {0}, turned[V * V] __attribute__((aligned(64)));
+        memcpy(square, w->p + here + i * V, (a.in - i < V ? a.in - i : V) * V * sizeof(float));
+        transposed(square, turned);
+        memcpy(w->p + s.at + i / V * panel_of(b) + n * V * V, turned, units * V * sizeof(float));
+        memcpy(w->uprights + s.up + (n * panels_of(b.out) + i / V) * V * V, square, sizeof(square));
+    }
+}
+
+/* Take a step with panel n of a layer; squares of its weights are added to `found`, where they are asked for. */
+INLINE void move(const work *w, int64_t l, int64_t n, pace by, float shrink, int64_t here, double *found) {
+    const layer a = w->job->layers[l];
     const int64_t bias = here + a.in * V;
-    if (found) *found += squares(w->p + here, a.in * V);
-    adam(w, by, shrink, here, bias);
+    if (a.tied < 0) {
+        const spot other = tied_to(w->job, l);
+        if (found) *found += squares(w->p + here, a.in * V);
+        if (other.l < w->job->depth) add_tied(w, a, n, here, other);
+        adam(w, by, shrink, here, bias);
+        if (other.l < w->job->depth) write_tied(w, a, n, here, other);
+    }
     adam(w, by, 0, bias, bias + V);
 }
 
@@ -278,11 +324,12 @@ INLINE void panels(const work *w, int what, int64_t id, int64_t s) {
         for (int64_t n = first; n < end; n++) {
             const int64_t here = at + n * panel_of(a);
             float *own[] = {w->p + here, w->m + here, w->v + here}, *flat[] = {j->p, j->m, j->v};
-            if (what == MOVE) move(w, a, by, shrink, here, found);
+            if (what == MOVE) move(w, l, n, by, shrink, here, found);
             for (int k = 0; what == READ && k < 3; k++) pack(a, n, flat[k], own[k]);
             for (int k = 0; what == WRITE && k < 3; k++) unpack(a, n, own[k], flat[k]);
             if (a.bias < 0) memset(own[0] + a.in * V, 0, V * sizeof(float)); /* without eps, 0 / 0 */
-            if (what != WRITE) lay(w, a, n, here, a.reads < 0 ? 0 : up);
+            /* What is tied was laid out with what it is tied to. */
+            if (what == READ || (what == MOVE && a.tied < 0)) lay(w, a, n, here, a.reads < 0 ? 0 : up);
         }
         up += j->pairs ? upright(a) / 2 : upright(a);
     }

@@ -6,7 +6,8 @@
  * all. Layers are given by the offsets of their weights (out x in) and biases (-1: none) in the flat parameters, and by
  * the layer whose output they read (-1: rows), the one before; one that reads another is a straight path, and adds the
  * output of the one before to its own. Then an activation is applied, and units may be dropped, which stand behind the
- * `dropped` ones of other layers (-1: none may). Straight paths do not cross. */
+ * `dropped` ones of other layers (-1: none may). Straight paths do not cross. Weights of a layer that is tied to an
+ * earlier one (-1: to none) are that one's, (in x out); those of the earlier one are moved, and written to both. */
 #pragma once
 #include <math.h>
 #include <string.h>
@@ -19,7 +20,7 @@ typedef int32_t whole __attribute__((vector_size(64)));
 enum { IDENTITY, RELU, LEAKY, SIGMOID, TANH };
 enum { SQUARED, CROSS_ENTROPY };
 
-typedef struct { int32_t in, out, activation, reads, dropped, reserved; int64_t weight, bias; } layer;
+typedef struct { int32_t in, out, activation, reads, dropped, tied; int64_t weight, bias; } layer;
 
 INLINE int64_t padded(int64_t n) { return ((n + V - 1) / V | 1) * V; }
 
@@ -119,9 +120,9 @@ INLINE int64_t of_all(const layer *layers, int64_t depth, int64_t (*size)(const 
 /* Write panel n of a layer from flat parameters; units that there are none of are zero. */
 INLINE void pack(const layer a, int64_t n, const float *flat, float *panel) {
     for (int64_t u = 0; u < V; u++) {
-        const int there = n * V + u < a.out;
-        const float *w = flat + a.weight + (n * V + u) * a.in;
-        for (int64_t i = 0; i < a.in; i++) panel[i * V + u] = there ? w[i] : 0;
+        const int there = n * V + u < a.out, tied = a.tied >= 0;
+        const float *w = flat + a.weight + (n * V + u) * (tied ? 1 : a.in);
+        for (int64_t i = 0; i < a.in; i++) panel[i * V + u] = there ? w[i * (tied ? a.out : 1)] : 0;
         panel[a.in * V + u] = there && a.bias >= 0 ? flat[a.bias + n * V + u] : 0;
     }
 }
@@ -130,7 +131,7 @@ INLINE void pack(const layer a, int64_t n, const float *flat, float *panel) {
 INLINE void unpack(const layer a, int64_t n, const float *panel, float *flat) {
     for (int64_t u = 0; u < V && n * V + u < a.out; u++) {
         float *w = flat + a.weight + (n * V + u) * a.in;
-        for (int64_t i = 0; i < a.in; i++) w[i] = panel[i * V + u];
+        for (int64_t i = 0; a.tied < 0 && i < a.in; i++) w[i] = panel[i * V + u];
         if (a.bias >= 0) flat[a.bias + n * V + u] = panel[a.in * V + u];
     }
 }

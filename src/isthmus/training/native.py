@@ -61,7 +61,7 @@ class Native(Explicit):
         self.drawn = coding(task) - 1 if gaussian(task) else -1
         self.of_code, self.of_weights = penalties(task)
         self.lasso = -1 if gaussian(task) or not self.of_code else coding(task) - 1
-        dropping = [(len(product.weight), product.kept) for product in found or [] if product.kept is not None]
+        dropping = [(product.sizes[1], product.kept) for product in found or [] if product.kept is not None]
         self.inputs = Inputs(task, dropping, math.prod(task.model.code_shape) if gaussian(task) else 0)
 
     def epoch(

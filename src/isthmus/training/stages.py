@@ -51,6 +51,8 @@ def products(task: Objective) -> list[native.Product] | None:
         if name == "product" or (name == "beside" and plain):
             weight, bias, *past = given
             found.append(native.Product(weight, bias, len(found) - 1 - sum(past)))
+        elif name == "tied" and (owner := [i for i, p in enumerate(found) if p.weight is given[0]]):
+            found.append(native.Product(*given, reads=len(found) - 1, tied=owner[0]))
         elif name == "activation" and found and (plain or given[0] == "identity"):
             found[-1].activation = given[0] if plain else found[-1].activation
         elif name == "dropout" and found and found[-1].kept is None:
@@ -58,7 +60,8 @@ def products(task: Objective) -> list[native.Product] | None:
         elif name != "shape":
             return None
     known = all(p.activation in native.ACTIVATIONS for p in found) and 0 < len(found) <= native.DEEPEST
-    return found if known and whole(task, [t for p in found for t in (p.weight, p.bias) if t is not None]) else None
+    own = [t for p in found for t in (p.weight if p.tied < 0 else None, p.bias) if t is not None]
+    return found if known and whole(task, own) else None
 
 
 @dataclass
@@ -210,7 +213,7 @@ def stages(task: Objective) -> list[Stage] | None:
         return None
     reader = Reader(task.model.reader.shape)
     for name, *given in spoken:
-        if name in ("unknown", "beside", "dropout") or not reader.known:
+        if name in ("unknown", "beside", "dropout", "tied") or not reader.known:
             return None
         getattr(reader, name)(*given)
     return reader.found if reader.known and _whole_net(task, reader.found) else None

@@ -30,6 +30,7 @@ def unsuited(task: Objective, optimiser: Any, precision: str = "float32") -> str
         f"the kernel does not know {', '.join(strange)}": bool(strange),
         f"the kernel does not know {type(optimiser).__name__} with these settings": not known(optimiser),
         "the kernel convolves in float32": halves and products(task) is None,
+        "the kernel ties weights in float32": halves and any(product.tied >= 0 for product in products(task) or []),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
 
