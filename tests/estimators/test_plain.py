@@ -37,6 +37,7 @@ KNOWN = {
     "rectified code": {"bottleneck": Rectified(), "architecture": Dense((16,), activation="sigmoid")},
     "no bias": {"bottleneck": Undercomplete(), "architecture": Dense((20,), bias=False)},
     "dropped units": {"bottleneck": Undercomplete(), "architecture": Dense((20,), dropout=0.5)},
+    "silu": {"bottleneck": Undercomplete(), "architecture": Dense((20, 9), activation="silu", shortcut=True)},
     "tied": {"bottleneck": Undercomplete(), "architecture": Dense((20, 9), tied=True)},
     "straight": {"bottleneck": Tanh(), "architecture": Dense((20, 8), shortcut=True)},
     "a scale": {"bottleneck": Undercomplete(), "likelihood": Normal(scale=0.3)},

@@ -41,6 +41,7 @@ NETS = {
     "logistic": Dense((17,), activation="sigmoid"),
     "tanh": Dense((31, 9), activation="tanh", bias=False),
     "identity": Dense((6,), activation="identity"),
+    "silu": Dense((17, 9), activation="silu"),
     "straight": Dense((17,), shortcut=True),
     "tied": Dense((17,), tied=True),
     "tied, deep": Dense((33, 16, 21), activation="tanh", tied=True, bias=False),
@@ -232,7 +233,9 @@ def test_declarations_are_words_of_the_kernel():
     for likelihood in (Normal(), Bernoulli()):
         assert likelihood.native.name in native.LOSSES
     assert Normal(link="logistic").native is None
-    assert {code.native for code in CODES} <= set(native.ACTIVATIONS) and Rectified(0.5).native is None
+    assert {code.native for code in CODES} <= set(native.RISING) < set(native.ACTIVATIONS) and Rectified(
+        0.5
+    ).native is None
     assert [name for name, part in catalogue(Optimiser).items() if part.native] == ["adam", "adam_w"]
 
 

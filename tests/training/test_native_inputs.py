@@ -135,10 +135,23 @@ def test_fits_of_many_calls_are_those_of_torchs_calls(monkeypatch, corruption, t
 
 
 @built
+@pytest.mark.parametrize("missing", [False, True], ids=["whole", "with holes"])
+@pytest.mark.parametrize("net", [*NETS.values(), Conv((4, 3))], ids=[*NETS, "convolutional"])
+def test_gradients_of_noise_levels_are_those_of_autograd(net, missing):
+    """What is carried past the code, and the gain of what is decoded, become targets of another scale."""
+    shape = (1, 12) if isinstance(net, Conv) else (12,)
+    x = 3 * rows(131).x.reshape(-1, *shape)
+
+    def make():
+        return task(net, NoiseLevels(0.1, 2.0), Normal(scale=0.7), missing=missing, level=0.1, shape=shape)
+
+    same_step(make, with_holes(x) if missing else Rows(x), by=4e-6)
+
+
+@built
 def test_what_the_kernel_cannot_count_is_left_to_torch():
     weighted, damaged = rows(weight=torch.ones(160)), Trainer()
     assert damaged.runs(logistic(corruption=Masking(0.1)), weighted) == "native"
-    assert "noise levels" in damaged.runs(task(Dense((9,)), NoiseLevels(), Normal(), level=0.2))
     assert "weigh penalties" in damaged.runs(logistic(penalties=(L1(),)), weighted)
 
 

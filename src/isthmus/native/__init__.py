@@ -18,7 +18,9 @@ from torch import Tensor
 
 # Where ``build`` puts it; that module is not imported, so that it can be run.
 LIBRARY = Path(__file__).with_name("_dense.so")
-ACTIVATIONS = ("identity", "relu", "leaky_relu", "sigmoid", "tanh")
+ACTIVATIONS = ("identity", "relu", "leaky_relu", "sigmoid", "tanh", "silu")
+# Those that never fall, which may stand behind the largest of neighbours.
+RISING = ACTIVATIONS[:-1]
 LOSSES = ("squared error", "cross-entropy")
 FEW = ("sums", "dots", "project", "largest", "count", "above")
 DEEPEST = MOST_THREADS = 64
@@ -81,7 +83,7 @@ class Job(ctypes.Structure):
         ("precision", _DOUBLE),
         ("data", _POINTER),
         *((name, _LONG) for name in ("width", "begin", "steps")),
-        *((name, _POINTER) for name in ("order", "ends", "inputs", "counts", "p", "m", "v")),
+        *((name, _POINTER) for name in ("order", "ends", "inputs", "targets", "counts", "p", "m", "v")),
         ("size", _LONG),
         ("rates", _POINTER),
         *((name, _DOUBLE) for name in ("beta1", "beta2", "eps", "decay")),

@@ -217,7 +217,8 @@ INLINE void gradient(const work *w, room *r, int64_t rows, int listed, asked of,
         grad -= packed(a);
         up -= pairs ? upright(a) / 2 : upright(a);
         if (a.dropped >= 0) undrop(a, of.by, rows, g, r->y[l]);
-        slope(a.activation, g, r->y[l], rows * padded(a.out));
+        if (a.activation == SILU) slope_of_silu(g, r->before[l], h, rows * padded(a.out));
+        else slope(a.activation, g, r->y[l], rows * padded(a.out));
         weigh(a, r, pairs, rows, read_by(a, r, j->drawn), g, a.reads < 0 && listed ? &r->rows : 0, grad);
         if (a.reads >= 0) back(a, r, pairs, rows, g, up, straight ? r->waits : h);
         /* The deep path, which comes next, has the same gradient. */
@@ -339,10 +340,10 @@ INLINE void panels(const work *w, int what, int64_t id, int64_t s) {
 INLINE void gather(const job *j, const room *r, int64_t first, int64_t rows) {
     const int64_t wide = padded(j->width), inputs = j->layers[0].in;
     for (int64_t i = 0; i < rows; i++) {
-        memcpy(r->t + i * wide, j->data + j->order[first + i] * j->width, j->width * sizeof(float));
-        if (!j->inputs) continue;
-        const float *given = j->inputs + (first - j->begin + i) * inputs;
-        memcpy(r->x + i * padded(inputs), given, inputs * sizeof(float));
+        const int64_t here = first - j->begin + i;
+        const float *row = j->targets ? j->targets + here * j->width : j->data + j->order[first + i] * j->width;
+        memcpy(r->t + i * wide, row, j->width * sizeof(float));
+        if (j->inputs) memcpy(r->x + i * padded(inputs), j->inputs + here * inputs, inputs * sizeof(float));
     }
     if (j->pairs) {
         isthmus_pair_columns(r->x, rows, inputs, r->beside);

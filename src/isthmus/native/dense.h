@@ -17,7 +17,7 @@
 #define MOST_LAYERS 64
 typedef int32_t whole __attribute__((vector_size(64)));
 
-enum { IDENTITY, RELU, LEAKY, SIGMOID, TANH };
+enum { IDENTITY, RELU, LEAKY, SIGMOID, TANH, SILU };
 enum { SQUARED, CROSS_ENTROPY };
 
 typedef struct { int32_t in, out, activation, reads, dropped, tied; int64_t weight, bias; } layer;
@@ -93,11 +93,23 @@ INLINE void activate(int64_t kind, float *y, int64_t n) {
     if (kind == TANH) for (int64_t i = 0; i < n; i++) y[i] = 2.0f * y[i] - 1.0f;
 }
 
+/* The slope of an activation by what it gave. */
 INLINE void slope(int64_t kind, float *g, const float *y, int64_t n) {
     if (kind == RELU) for (int64_t i = 0; i < n; i++) g[i] = y[i] > 0 ? g[i] : 0;
     if (kind == LEAKY) for (int64_t i = 0; i < n; i++) g[i] = y[i] > 0 ? g[i] : 0.01f * g[i];
     if (kind == SIGMOID) for (int64_t i = 0; i < n; i++) g[i] *= y[i] * (1 - y[i]);
     if (kind == TANH) for (int64_t i = 0; i < n; i++) g[i] *= 1 - y[i] * y[i];
+}
+
+/* x / (1 + e^-x), with room for n numbers, and its slope by x. */
+INLINE void silu(float *y, float *h, int64_t n) {
+    logistic(h, y, 1.0f, n);
+    for (int64_t i = 0; i < n; i++) y[i] *= h[i];
+}
+
+INLINE void slope_of_silu(float *g, const float *x, float *h, int64_t n) {
+    logistic(h, x, 1.0f, n);
+    for (int64_t i = 0; i < n; i++) g[i] *= h[i] * (1 + x[i] * (1 - h[i]));
 }
 
 INLINE void clear_padding(float *y, int64_t rows, int64_t width, int64_t ld) {
@@ -145,13 +157,13 @@ INLINE void draw(const float *from, int64_t ld, const float *noise, int64_t unit
             code[r * padded(units) + i] = from[r * ld + i] + expf(from[r * ld + units + i] / 2) * noise[r * units + i];
 }
 
-/* Where a thread computes with rows: what the net reads of them, they where that is something else, what layers write, and
- * buffers as wide as the widest layer, some of them for the way back alone. Of pairs, those of
+/* Where a thread computes with rows: what the net reads of them, they where that is something else, what layers write,
+ * before their activation too where its slope is not seen from behind, and buffers as wide as the widest layer, some of them for the way back alone. Of pairs, those of
  * the rows' columns and rows are kept, others are made for a product. What came back along a straight path waits for what
  * comes along the deep one. Which columns are not zero in each 8 rows, and which rows in each 8 columns, is listed where
  * it is worth it. */
 typedef struct {
-    float *x, *t, *y[MOST_LAYERS], *g, *h, *code, *waits, *beside, *below, *a, *b;
+    float *x, *t, *y[MOST_LAYERS], *before[MOST_LAYERS], *g, *h, *code, *waits, *beside, *below, *a, *b;
     some columns, rows;
 } room;
 
@@ -172,6 +184,8 @@ static __attribute__((unused)) int64_t lay_out(const layer *layers, int64_t dept
     for (int64_t l = 0; l < depth; l++) {
         const int64_t out = padded(layers[l].out);
         TAKE(r->y[l], rows * out);
+        r->before[l] = 0;
+        if (back && layers[l].activation == SILU) TAKE(r->before[l], rows * out);
         widest = out > widest ? out : widest;
     }
     TAKE(r->h, rows * widest);
@@ -241,7 +255,9 @@ INLINE void ahead(const layer *layers, int64_t depth, const float *at, int64_t p
             .C = y, .beside = V, .ldc = ld, .listed = a.reads < 0 && listed ? &r->columns : 0,
         });
         if (a.reads != l - 1) add(y, r->y[l - 1], rows * ld);
-        activate(a.activation, y, rows * ld);
+        if (r->before[l]) memcpy(r->before[l], y, rows * ld * sizeof(float));
+        if (a.activation == SILU) silu(y, r->h, rows * ld);
+        else activate(a.activation, y, rows * ld);
         if (a.activation == SIGMOID) clear_padding(y, rows, a.out, ld);
         if (a.dropped >= 0 && by.kept) keep(a, by, rows, y);
         if (l == by.drawn) draw(y, ld, by.noise, a.out / 2, rows, r->code);

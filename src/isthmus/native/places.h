@@ -325,7 +325,8 @@ INLINE double NAME(group)(const work *w, int64_t first, int64_t rows, float scal
         float *grad) {
     const job *j = w->job;
     const int64_t inputs = NAME(read_by)(j->places), here = first - j->begin;
-    NAME(read)(j->data, j->order + first, rows, j->width, r->t);
+    if (j->targets) NAME(read)(j->targets + here * j->width, 0, rows, j->width, r->t);
+    else NAME(read)(j->data, j->order + first, rows, j->width, r->t);
     if (j->inputs) NAME(read)(j->inputs + here * inputs, 0, rows, inputs, r->x);
     NAME(forward)(j->places, j->depth, w->p, r);
     const float *out = r->y[j->depth - 1];

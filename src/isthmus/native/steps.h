@@ -26,6 +26,7 @@ typedef struct {
     int64_t width, begin, steps;
     const int64_t *order, *ends; /* rows of the epoch, and where each batch ends among them */
     const float *inputs; /* what the net reads for rows of this call's batches, in their order; null: the rows */
+    const float *targets; /* what its outputs are compared with; null: the rows */
     const float *counts; /* what the loss of every entry of these rows counts; null: 1 */
     float *p, *m, *v;
     int64_t size;

@@ -23,20 +23,23 @@ Kept = Callable[[Tensor, Noise], Tensor]
 class Given(NamedTuple):
     """For rows of some batches, one after another; None where the net reads rows, entries count 1, nothing is drawn.
 
-    ``kept`` is what units that may be dropped are multiplied by, those of one layer after those of another; ``drawn``
-    what codes are drawn by.
+    ``targets`` are what outputs are compared with, where that is not rows; ``kept`` is what units that may be dropped are
+    multiplied by, those of one layer after those of another; ``drawn`` what codes are drawn by; ``whole`` what all
+    entries of a row count together, before noise levels.
     """
 
     inputs: Tensor | None = None
+    targets: Tensor | None = None
     counts: Tensor | None = None
     kept: Tensor | None = None
     drawn: Tensor | None = None
+    whole: Tensor | None = None
 
     def counted(self, sizes: list[int], width: int) -> Tensor:
         """Return what the entries of every batch count together."""
-        if self.counts is None:
+        if self.whole is None:
             return torch.tensor(sizes, dtype=torch.float64, device="cpu") * width
-        return torch.stack([part.sum(dtype=torch.float64) for part in self.counts.split(sizes)])
+        return torch.stack([part.sum() for part in self.whole.split(sizes)])
 
 
 class Steps(Noise):
@@ -111,18 +114,29 @@ class Inputs:
 
     def _given(self, batch: Batch | None, rows: int, noise: Steps, epoch: float) -> Given:
         own = noise if len(noise.each) > 1 else noise.each[0]
-        read, counts = (None, None) if batch is None else self._read(batch, own, epoch)
+        read = Given() if batch is None else self._read(batch, own, epoch)
         kept = [keep(torch.empty(rows, width, device="cpu"), own) for width, keep in self.dropping]
         drawn = own.normal(torch.empty(rows, self.drawn, device="cpu")) if self.drawn else None
-        return Given(read, counts, torch.cat(kept, 1) if kept else None, drawn)
+        return read._replace(kept=torch.cat(kept, 1) if kept else None, drawn=drawn)
 
-    def _read(self, batch: Batch, noise: Noise, epoch: float) -> tuple[Tensor | None, Tensor | None]:
-        """Return what the net reads of a batch, and what its entries count."""
+    def _read(self, batch: Batch, noise: Noise, epoch: float) -> Given:
+        """Return what the net reads of a batch, what its outputs are compared with, and what its entries count."""
         corrupted: Corrupted = self.corruption.at(epoch)(batch, noise, self.task.memory_of("corruption"))
         counts = batch.seen
         for more in (corrupted.emphasis, batch.weight):
             if more is not None:
                 wide = more.reshape(len(more), *[1] * (batch.x.dim() - more.dim()), *more.shape[1:])
                 counts = wide.expand_as(batch.x) if counts is None else counts * wide
-        read = self.stem(corrupted).contiguous() if self.apart else None
-        return read, None if counts is None else counts.to(batch.x.dtype).contiguous()
+        whole = None if counts is None else counts.flatten(1).sum(1, dtype=torch.float64)
+        targets, beside = None, self.task.model.reader.beside(corrupted)
+        if beside is not None:
+            # Of carried + gain output, squared errors are gain^2 times those of the output.
+            carried, gain = beside
+            targets = ((batch.x - carried) / gain).contiguous()
+            counts = gain.square().expand_as(batch.x) if counts is None else counts * gain.square()
+        return Given(
+            self.stem(corrupted).contiguous() if self.apart else None,
+            targets,
+            None if counts is None else counts.to(batch.x.dtype).contiguous(),
+            whole=whole,
+        )

@@ -148,13 +148,25 @@ class Native(Explicit):
         m, v, taken = bound.moments["exp_avg"][0], bound.moments["exp_avg_sq"][0], bound.steps[0]  # type: ignore[attr-defined]
         settings = self.description.at(0.0).settings()
         at = [t.data_ptr() for t in (run.x, run.order, run.ends, whole, m, v)]
-        inputs, counts, kept, drawn = (None if t is None else t.data_ptr() for t in run.given)
+        inputs, targets, counts, kept, drawn, _ = (None if t is None else t.data_ptr() for t in run.given)
         net, width, steps = ctypes.cast(self.net, ctypes.c_void_p), run.x[0].numel(), len(rates)
         done = native.steps(
             native.Job(
                 *((None, net) if self.convolves else (net, None)),
                 *(len(self.net), native.LOSSES.index(self.loss.name), self.loss.slope),
-                *(at[0], width, run.begin, steps, *at[1:3], inputs, counts, *at[3:], whole.numel(), rates.data_ptr()),
+                *(
+                    at[0],
+                    width,
+                    run.begin,
+                    steps,
+                    *at[1:3],
+                    inputs,
+                    targets,
+                    counts,
+                    *at[3:],
+                    whole.numel(),
+                    rates.data_ptr(),
+                ),
                 *(*settings["betas"], settings["eps"], settings.get("weight_decay", 0.0)),
                 *(int(taken), run.most, threads, values[0].data_ptr()),
                 *(kept, self.drawn, drawn, self.lasso, betas.data_ptr(), values[1].data_ptr()),

@@ -52,7 +52,8 @@ def products(task: Objective) -> list[native.Product] | None:
             weight, bias, *past = given
             found.append(native.Product(weight, bias, len(found) - 1 - sum(past)))
         elif name == "tied" and (owner := [i for i, p in enumerate(found) if p.weight is given[0]]):
-            found.append(native.Product(*given, reads=len(found) - 1, tied=owner[0]))
+            weight, bias = given
+            found.append(native.Product(weight, bias, reads=len(found) - 1, tied=owner[0]))
         elif name == "activation" and found and (plain or given[0] == "identity"):
             found[-1].activation = given[0] if plain else found[-1].activation
         elif name == "dropout" and found and found[-1].kept is None:
@@ -228,7 +229,7 @@ def _whole_net(task: Objective, found: list[Stage]) -> bool:
         and all(math.prod(stage.inputs) == size for stage, size in zip(found, sizes, strict=False))
         and sizes[-1] == task.model.spec.size
         and min(min(stage.convolved) for stage in found) > 0
-        and all(stage.activation in native.ACTIVATIONS for stage in found)
+        and all(stage.activation in native.RISING for stage in found)
         and sum(stage.room for stage in found) <= ROOM
         and whole(task, [p for stage in found for p in (stage.weight, stage.bias) if p is not None])
     )

@@ -25,7 +25,6 @@ def unsuited(task: Objective, optimiser: Any, precision: str = "float32") -> str
         or any(p.dtype != torch.float32 or p.device.type != "cpu" for p in parameters),
         "this processor multiplies no pairs of bfloat16": halves and not native.halves(),
         f"{size:,} weights are left to the processor's own library": size > LARGE,
-        "the kernel knows no noise levels": bool(task.model.spec.level),
         "the kernel does not know a layer": products(task) is None and stages(task) is None,
         f"the kernel does not know {', '.join(strange)}": bool(strange),
         f"the kernel does not know {type(optimiser).__name__} with these settings": not known(optimiser),
