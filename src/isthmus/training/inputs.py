@@ -23,8 +23,8 @@ Kept = Callable[[Tensor, Noise], Tensor]
 class Given(NamedTuple):
     """For rows of some batches, one after another; None where the net reads rows, entries count 1, nothing is drawn.
 
-    ``targets`` are what outputs are compared with, where that is not rows; ``kept`` is what units that may be dropped are
-    multiplied by, those of one layer after those of another; ``drawn`` what codes are drawn by; ``whole`` what all
+    ``targets`` are what outputs are compared with, where that is not rows; ``kept`` is what units that may be dropped
+    are multiplied by, those of one layer after those of another; ``drawn`` what codes are drawn by; ``whole`` what all
     entries of a row count together, before noise levels.
     """
 
