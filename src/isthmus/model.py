@@ -99,11 +99,13 @@ class Autoencoder(nn.Module):
         features = self._features(inputs, noise)
         posterior = self.bottleneck(features, self.memory)
         code = posterior.rsample(noise, draws)
-        output = self.decode(code, noise)
-        beside = self.reader.beside(corrupted)
-        if beside is not None:
-            output = repeated(beside[0], draws) + repeated(beside[1], draws) * output
+        output = self.past(self.decode(code, noise), corrupted, draws)
         return Pass(self, batch, corrupted, inputs, features, posterior, code, output, draws, self.memory, noise)
+
+    def past(self, output: Tensor, corrupted: Batch | Corrupted, draws: int = 1) -> Tensor:
+        """Add what is carried past the code to what was decoded."""
+        beside = self.reader.beside(corrupted)
+        return output if beside is None else repeated(beside[0], draws) + repeated(beside[1], draws) * output
 
     def output_bias(self) -> nn.Parameter | None:
         """Return the bias of the decoder's last layer, where it has one that may be trained."""

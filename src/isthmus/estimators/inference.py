@@ -14,7 +14,7 @@ from torch import Tensor
 from isthmus.data.arrays import Scaling
 from isthmus.estimators import chunks
 from isthmus.estimators.inputs import Array, tensor
-from isthmus.estimators.plain import Plain, plain
+from isthmus.estimators.plain import Plain, heard, plain
 from isthmus.likelihood import all_finite
 from isthmus.noise import Noise
 from isthmus.objective import Objective, tightened
@@ -245,11 +245,6 @@ class Inference:
             terms = {"reconstruction": objective.nll(p).flatten(1).sum(1), "kl": p.posterior.log_ratio(p.code)}
             found.append(torch.stack(list(tightened(terms, draws, len(part)).values())).sum(0).cpu().numpy())
         return np.concatenate(found) + self.scaling.log_factor
-
-
-def heard(module: torch.nn.Module) -> bool:
-    """Say whether someone listens to layers by torch's hooks, of which the kernel knows nothing."""
-    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
 
 
 def device_of(module: torch.nn.Module) -> torch.device:

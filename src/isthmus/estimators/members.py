@@ -16,12 +16,13 @@ from isthmus.estimators.assembly import Parts
 from isthmus.estimators.imputation import MOST, deviations
 from isthmus.estimators.inference import Inference, batch_of, rows_of
 from isthmus.estimators.inputs import Array, tensor
+from isthmus.estimators.plain import Outputs, outputs_of
 from isthmus.noise import Noise
 from isthmus.objective import Objective
 from isthmus.records import Corrupted, Spec
 from isthmus.training.callbacks import Callback
 
-BLOCK, NUMBERS, FLOOR, KNEE, GROUPS = 8192, 2**24, 0.05, 2.0, 16
+BLOCK, NUMBERS, CACHED, FLOOR, KNEE, GROUPS = 8192, 2**24, 2**17, 0.05, 2.0, 16
 HIDE, PROBE, FILL = 10, 11, 12
 
 
@@ -156,13 +157,16 @@ class Members:
             if len(self.places):
                 write = [partial(_into, found[place, i], self.places) for i in range(self.asked)]
                 ends = torch.from_numpy(self.ends[:, self.places])
-                asked = partial(denoised, self.recipe, self._probes(m), ends)
+                asked = partial(denoised, self.recipe, self._probes(m), ends, outputs_of(self.denoisers[m]))
                 self.reading[m].each(x[:, self.places], asked, write)
                 # In float64: in single precision squares end at those of 1.8e19, and a mark may say missing by 1e20.
                 np.square(found[place, :levels], out=found[place, :levels])
-            beside = self.within(x, m) if self.hidden else x
+            if not self.hidden:
+                continue
+            beside, outputs = self.within(x, m), outputs_of(self.fillers[m])
             for group in self.hidden:
-                self.filling[m].each(beside, partial(filled, group), [partial(_into, found[place, :levels], group)])
+                write = [partial(_into, found[place, :levels], group)]
+                self.filling[m].each(beside, partial(filled, group, outputs), write)
         return found
 
     def within(self, x: Array, m: int) -> Array:
@@ -219,12 +223,19 @@ class Members:
 
         Scales are (asked, variables), or one of these for each row.
         """
-        scale = scale[:, None] if scale.ndim == 2 else scale
+        scale = np.broadcast_to(scale[:, None] if scale.ndim == 2 else scale, surprise.shape)
+        most = max(1, CACHED // (surprise.shape[0] * surprise.shape[2]))
+        parts = [slice(first, first + most) for first in range(0, max(1, surprise.shape[1]), most)]
+        return np.concatenate([self._flat(surprise[:, part], scale[:, part]) for part in parts])
+
+    def _flat(self, surprise: Array, scale: Array) -> Array:
+        """Do so for rows that fit the cache."""
         typical = scale.sum(-1, keepdims=True, where=~self.discrete) / max(1, (~self.discrete).sum())
         share = surprise / (scale + self.recipe.floor * typical + 1e-12)
         levels = len(self.recipe.levels)
-        z = np.sqrt(np.maximum(share[:levels], 0))
-        found: Array = np.where(z < KNEE, z * z / 2, KNEE * z - KNEE**2 / 2).mean(0)
+        z = np.sqrt(np.maximum(share[:levels], 0, out=share[:levels]), out=share[:levels])
+        near = np.minimum(z, KNEE)
+        found: Array = (near * np.subtract(z, near / 2, out=z)).mean(0)
         found = found + share[levels:].mean(0) if self.recipe.probes else found
         return np.where(self.discrete, surprise[0], found)
 
@@ -234,7 +245,9 @@ def told(spec: Spec, parts: Parts) -> Spec:
     return replace(spec, missing=spec.missing or parts.hides, level=parts.corruption.level)
 
 
-def denoised(recipe: Recipe, probes: Tensor, ends: Tensor, objective: Objective, x: Tensor) -> list[Tensor]:
+def denoised(
+    recipe: Recipe, probes: Tensor, ends: Tensor, outputs: Outputs, objective: Objective, x: Tensor
+) -> list[Tensor]:
     """Return residuals of numbers at each noise level, then means of absolute ones of noisy copies."""
     inside = x.clamp(*ends.to(x))
     batch, beyond = batch_of(objective.model.spec, inside), (x - inside).nan_to_num(0.0)
@@ -243,7 +256,7 @@ def denoised(recipe: Recipe, probes: Tensor, ends: Tensor, objective: Objective,
 
     def residual(noisy: Tensor, level: float) -> Tensor:
         corrupted = Corrupted(noisy, batch.seen, level=noisy.new_full((noisy.shape[0],), level))
-        away = batch.x - objective.model.forward(batch, corrupted).output + min(level, 1.0) * beyond
+        away = batch.x - outputs(objective, batch, corrupted) + min(level, 1.0) * beyond
         return away if batch.seen is None else away * batch.seen
 
     clean = [residual(batch.x, level) for level in recipe.levels]
@@ -255,13 +268,15 @@ def denoised(recipe: Recipe, probes: Tensor, ends: Tensor, objective: Objective,
     return [*clean, *((torch.stack(each) / len(both)).sum(0) for each in copies)]
 
 
-def filled(group: Array, objective: Objective, x: Tensor) -> list[Tensor]:
+def filled(group: Array, outputs: Outputs, objective: Objective, x: Tensor) -> list[Tensor]:
     """Return -log p of the columns of a group, which are hidden, given the others."""
     batch = batch_of(objective.model.spec, x)
     seen = torch.ones_like(batch.x) if batch.seen is None else batch.seen.clone()
     seen[:, torch.from_numpy(group)] = 0
-    p = objective.model.forward(batch, Corrupted(batch.x, seen))
-    return [objective.nll(p)[:, torch.from_numpy(group)].clamp_min(0)]
+    output = outputs(objective, batch, Corrupted(batch.x, seen))
+    nll = objective.likelihood.nll(output, batch.x, objective.memory_of("likelihood"))
+    nll = nll if batch.seen is None else nll * batch.seen
+    return [nll[:, torch.from_numpy(group)].clamp_min(0)]
 
 
 def _into(out: Array, columns: Array, rows: slice, found: Array) -> None:

@@ -12,10 +12,13 @@ from torch import Tensor
 from isthmus import native
 from isthmus.component import declaration
 from isthmus.objective import Objective
+from isthmus.records import Batch, Corrupted
 from isthmus.training.stages import Stage, coding, gaussian, products, stages
 
 # Weights from which on torch answers: they are packed in every call.
 LARGE = 2**20
+# What gives the outputs of an objective for rows, as they are and as they are damaged.
+Outputs = Callable[[Objective, Batch, Corrupted], Tensor]
 # What is read off the output.
 OUTPUT = ("reconstructions", "errors", "doubts")
 
@@ -57,22 +60,49 @@ def plain(objective: Objective) -> Plain | None:
     """Return an objective as the kernel answers for it; None where it does not know some part."""
     spec, likelihood = objective.model.spec, objective.likelihood
     told = spec.table or spec.missing or spec.level
-    if told or native.library() is None or declaration(likelihood, "native", "nll") is None or gaussian(objective):
+    net = None if told or declaration(likelihood, "native", "nll") is None else net_of(objective)
+    return None if net is None else Plain(objective, net)
+
+
+def outputs_of(objective: Objective) -> Outputs:
+    """Return what gives outputs for damaged rows, by the weights of now: the kernel where it knows the network."""
+    known = None if heard(objective) else net_of(objective)
+    net = None if known is None else known()
+
+    def outputs(own: Objective, batch: Batch, corrupted: Corrupted) -> Tensor:
+        """Walk rows through an objective, the one that is known or a copy of it in another precision."""
+        model = own.model
+        if net is None or batch.x.dtype != torch.float32:
+            return model.forward(batch, corrupted).output
+        _, found, _ = net.ask(model.stem(corrupted).flatten(1).contiguous(), code=False, out=True)
+        return model.past(found.view(-1, *model.outputs), corrupted)  # type: ignore[union-attr]
+
+    return outputs
+
+
+def heard(module: torch.nn.Module) -> bool:
+    """Say whether someone listens to layers by torch's hooks, of which the kernel knows nothing."""
+    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+
+
+def net_of(objective: Objective) -> Callable[[], native.Net] | None:
+    """Return what reads a network as the kernel walks it; None where it does not know some layer."""
+    model = objective.model
+    if native.library() is None or gaussian(objective):
         return None
     weights = list(objective.parameters())
     if any(p.dtype != torch.float32 or p.device.type != "cpu" or not p.is_contiguous() for p in weights):
         return None
-    coded = coding(objective)
+    coded, inputs = coding(objective), math.prod(model.reader.shape)
     if found := products(objective):
         large = sum(p.numel() for p in weights) > LARGE
-        suits = found[0].sizes[0] == found[-1].sizes[1] == spec.size
-        return Plain(objective, partial(native.Net.dense, found, coded)) if suits and not large else None
-    if convolved := stages(objective):
-        return Plain(objective, partial(net_of, convolved, coded))
-    return None
+        suits = found[0].sizes[0] == inputs and found[-1].sizes[1] == math.prod(model.outputs)
+        return partial(native.Net.dense, found, coded) if suits and not large else None
+    convolved = stages(objective) if inputs == model.spec.size else None
+    return partial(convolutional, convolved, coded) if convolved else None
 
 
-def net_of(convolved: Sequence[Stage], coded: int) -> native.Net:
+def convolutional(convolved: Sequence[Stage], coded: int) -> native.Net:
     """Return a convolutional net, read where its weights are; the code is behind the first ``coded`` stages."""
     weights = [t for stage in convolved for t in (stage.weight, stage.bias)]
     base, offset = native.base_of(weights)

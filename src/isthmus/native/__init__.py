@@ -224,7 +224,8 @@ class Net:
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Return code, output and sum of the loss of rows, (rows, width); None for what is not asked for."""
         rows, width = x.shape
-        found = x.new_empty(rows, self.units) if code else None, torch.empty_like(x) if out else None
+        last = self.layers[-1].outputs if isinstance(self.layers[0], Layer) else width
+        found = x.new_empty(rows, self.units) if code else None, x.new_empty(rows, last) if out else None
         sums = torch.empty(rows, dtype=torch.float64, device="cpu") if loss is not None else None
         whole = ctypes.cast(self.layers, _POINTER)
         question = Question(

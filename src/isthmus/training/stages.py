@@ -34,8 +34,10 @@ def said(task: Objective) -> list[tuple[Any, ...]] | None:
 
 
 def whole(task: Objective, weights: list[Tensor]) -> bool:
-    """Say whether these are all parameters that are trained, each of them once."""
-    return {id(p) for p in weights} == {id(p) for p in task.trained()} and len(weights) == len(task.trained())
+    """Say whether these are all parameters of the network that are trained, each of them once."""
+    networks = (task.model.encoder, task.model.decoder)
+    trained = {id(p) for network in networks for p in network.parameters() if p.requires_grad}
+    return {id(p) for p in weights} == trained and len(weights) == len(trained)
 
 
 def coding(task: Objective) -> int:

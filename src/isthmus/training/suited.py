@@ -17,8 +17,9 @@ LARGE = 2**22
 
 def unsuited(task: Objective, optimiser: Any, precision: str = "float32") -> str:
     """Say why the kernel does not know a task; empty where it does."""
-    parameters, halves = task.trained(), precision == "bf16"
+    parameters, halves, model = task.trained(), precision == "bf16", task.model
     size, strange = sum(p.numel() for p in parameters), unknown(task)
+    inside = {id(p) for network in (model.encoder, model.decoder) for p in network.parameters()}
     reasons = {
         "the kernel was not built": native.library() is None,
         "the kernel is for float32 on a processor": precision not in ("float32", "bf16")
@@ -27,6 +28,7 @@ def unsuited(task: Objective, optimiser: Any, precision: str = "float32") -> str
         f"{size:,} weights are left to the processor's own library": size > LARGE,
         "the kernel does not know a layer": products(task) is None and stages(task) is None,
         f"the kernel does not know {', '.join(strange)}": bool(strange),
+        "more is trained than the network": any(id(p) not in inside for p in parameters),
         f"the kernel does not know {type(optimiser).__name__} with these settings": not known(optimiser),
         "the kernel convolves in float32": halves and products(task) is None,
         "the kernel ties weights in float32": halves and any(product.tied >= 0 for product in products(task) or []),
