@@ -258,7 +258,8 @@ def _mechanism(by: str, units: int, l0: int, epochs: int) -> tuple[Bottleneck, t
         case "l1":
             return Rectified(), (TargetL0(L1(0.1), l0=l0),)
         case "lp":
-            return Rectified(), (TargetL0(Lp(0.1, power=Ramp(1.0, 0.2, max(1.0, 0.5 * epochs))), l0=l0),)
+            # Lower powers silence units for good, of crowded features half of all at 0.2.
+            return Rectified(), (TargetL0(Lp(0.1, power=Ramp(1.0, 0.8, max(1.0, epochs))), l0=l0),)
         case _:
             raise ValueError(f"by={by!r} is no way to a sparse code; {suggest(str(by), MECHANISMS)}")
 

@@ -67,7 +67,7 @@ def made(monkeypatch):
     monkeypatch.setattr(engines, "graphs_of", graphs_of)
     monkeypatch.setattr(together, "graphs_of", graphs_of)
     monkeypatch.setattr(Trainer, "replays", lambda self, task, **_: self.optimiser.native)
-    monkeypatch.setattr(engines.native, "unsuited", lambda *_: "there is no kernel on a GPU")
+    monkeypatch.setattr(engines, "unsuited", lambda *_: "there is no kernel on a GPU")
     return found
 
 
@@ -216,7 +216,7 @@ def test_a_recording_that_does_something_else_is_not_believed(monkeypatch, lie):
     found = []
     monkeypatch.setattr(engines, "graphs_of", graphs_of)
     monkeypatch.setattr(Trainer, "replays", lambda self, task, **_: True)
-    monkeypatch.setattr(engines.native, "unsuited", lambda *_: "there is no kernel on a GPU")
+    monkeypatch.setattr(engines, "unsuited", lambda *_: "there is no kernel on a GPU")
     with unrecorded():
         *_, plain, _ = fitted(logistic, rows(), PLAIN)
     *_, taken, _ = fitted(logistic, rows(), PLAIN)

@@ -44,6 +44,7 @@ NETS = {
     "silu": Dense((17, 9), activation="silu"),
     "straight": Dense((17,), shortcut=True),
     "tied": Dense((17,), tied=True),
+    "tied, straight": Dense((17, 9), tied=True, shortcut=True),
     "tied, deep": Dense((33, 16, 21), activation="tanh", tied=True, bias=False),
     "straight and deep": Dense((33, 16, 21), activation="tanh", shortcut=True),
 }

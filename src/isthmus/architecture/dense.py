@@ -68,11 +68,10 @@ class Parallel(Layer):
         return y, back
 
     def native(self) -> list[Any]:
-        """Give the deep path, then the weights of the straight one and how many products it goes past."""
+        """Give the deep path, then the straight one, with how many products it goes past."""
         deep: list[Any] = words(self.deep)
         past = sum(name in ("product", "tied") for name, *_ in deep)
-        straight = (("beside", *given, past) if name == "product" else (name,) for name, *given in words(self.straight))
-        return [*deep, *straight]
+        return [*deep, *(("beside", past, *word) for word in words(self.straight))]
 
 
 CHUNK = 4096

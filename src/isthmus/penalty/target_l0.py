@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isthmus.component import Memory, Schedule, number, settled
+from isthmus.component import Memory, Schedule, declaration, number, settled
 from isthmus.penalty import Penalty
 from isthmus.penalty.l1 import L1
 from isthmus.records import Pass, Shape, Spec, Terms
@@ -75,8 +75,9 @@ class TargetL0(Penalty):
     @property
     def pullback(self) -> Any:
         """What the wrapped penalty declares, times the coefficient; nothing where it declares nothing."""
-        inner: Any = self.penalty
-        back = inner.pullback  # an AttributeError says that there is none
+        back = declaration(self.penalty, "pullback")
+        if back is None:
+            return None
 
         def scaled(p: Pass) -> Any:
             memory: Any = p.memory

@@ -50,12 +50,13 @@ def products(task: Objective) -> list[native.Product] | None:
     found: list[native.Product] = []
     for name, *given in said(task) or []:
         plain = not found or (found[-1].activation == "identity" and found[-1].kept is None)
-        if name == "product" or (name == "beside" and plain):
-            weight, bias, *past = given
-            found.append(native.Product(weight, bias, len(found) - 1 - sum(past)))
-        elif name == "tied" and (owner := [i for i, p in enumerate(found) if p.weight is given[0]]):
+        past = 0
+        if name == "beside" and plain:
+            past, name, *given = given
+        owner = [i for i, p in enumerate(found) if name == "tied" and p.weight is given[0]]
+        if name == "product" or owner:
             weight, bias = given
-            found.append(native.Product(weight, bias, reads=len(found) - 1, tied=owner[0]))
+            found.append(native.Product(weight, bias, len(found) - 1 - past, tied=owner[0] if owner else -1))
         elif name == "activation" and found and (plain or given[0] == "identity"):
             found[-1].activation = given[0] if plain else found[-1].activation
         elif name == "dropout" and found and found[-1].kept is None:
