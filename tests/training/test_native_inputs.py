@@ -206,8 +206,9 @@ def test_units_that_are_dropped_are_those_of_other_engines(activation, hidden):
 @built
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("hidden", [(40,), (33, 17)], ids=str)
-def test_tied_fits_are_those_of_torchs_calls(monkeypatch, hidden, threads):
-    """Threads share panels of the weights that both ways read: several of them, and the last one not whole."""
+@pytest.mark.parametrize("size", [13, 2])
+def test_tied_fits_are_those_of_torchs_calls(monkeypatch, size, hidden, threads):
+    """Threads share panels of the weights that both ways read, the last one not whole, where they share no rows too."""
     monkeypatch.setattr("isthmus.training.native.ALONE", 0)
     monkeypatch.setattr("isthmus.training.native.given_threads", lambda: threads)
 
@@ -215,7 +216,8 @@ def test_tied_fits_are_those_of_torchs_calls(monkeypatch, hidden, threads):
         net = Dense(hidden, activation="sigmoid", tied=True)
         return logistic(net, units=21, corruption=Masking(0.2), penalties=(L2(0.01),))
 
-    found = [fitted(engine, make, Rows(rows(163).x), batch_size=13, epochs=4) for engine in ("native", "explicit")]
+    data, settings = Rows(rows(12 * size + 7).x), {"batch_size": size, "epochs": 4}
+    found = [fitted(engine, make, data, **settings) for engine in ("native", "explicit")]
     close(found[0][0], found[1][0], by=2e-4)
     for ours, theirs in zip(found[0][1].history, found[1][1].history, strict=True):
         assert ours["train"] == pytest.approx(theirs["train"], rel=2e-5)

@@ -312,12 +312,11 @@ INLINE void move(const work *w, int64_t l, int64_t n, pace by, float shrink, int
 }
 
 /* Do with a thread's share of the panels of every layer: read them from the flat parameters, take step s with them, or
- * write them back. */
-INLINE void panels(const work *w, int what, int64_t id, int64_t s) {
+ * write them back. Squares of weights are added to `found`, where they are asked for. */
+INLINE void panels(const work *w, int what, int64_t id, int64_t s, double *found) {
     const job *j = w->job;
     const pace by = pace_of(j, s);
     const float shrink = j->shrinks ? (float)j->shrinks[s] : 0;
-    double *const found = j->shrinks && what == MOVE && j->values[id * j->steps + s] ? j->squares + id * j->steps + s : 0;
     float *up = w->uprights;
     for (int64_t l = 0, at = 0; l < j->depth; at += packed(j->layers[l++])) {
         const layer a = j->layers[l];
@@ -372,7 +371,7 @@ void isthmus_dense_share(work *w, int64_t id) {
     lay_out(j->layers, j->depth, most, j->pairs, 1, w->rooms + id * w->room, &r);
     if (!j->inputs) r.t = r.x;
     int listed = 1; /* until there are rows of which it is not worth it */
-    panels(w, READ, id, 0);
+    panels(w, READ, id, 0, 0);
     int64_t begin = j->begin, met = 0;
     for (int64_t s = 0; s < j->steps; begin = j->ends[s++]) {
         const int64_t rows = j->ends[s] - begin, first = begin + rows * id / j->threads;
@@ -389,9 +388,9 @@ void isthmus_dense_share(work *w, int64_t id) {
         meet(&w->arrived, j->threads, ++met);
         gradient(w, &r, own, listed, of, grad);
         meet(&w->arrived, j->threads, ++met);
-        panels(w, MOVE, id, s);
+        panels(w, MOVE, id, s, of.value && j->shrinks ? j->squares + id * j->steps + s : 0);
     }
-    panels(w, WRITE, id, 0);
+    panels(w, WRITE, id, 0, 0);
 }
 
 void isthmus_dense(work *w) {
