@@ -3,113 +3,9 @@
  * A call lays parameters and moments out in panels, and writes them back at its end. Every thread takes its share of a
  * batch's rows there and back, with a gradient of its own; then every thread adds up and moves its share of the panels.
  * So a step has two barriers, whatever its depth. */
+#include "losses.h"
 #include "steps.h"
-
-/* Return what the loss adds up to over rows: squares, or cross-entropies from logits, which are
- * max(o, 0) - x o + log(1 + e^-|o|). The last is -log of a logistic between 1/2 and 1, of which 64 are multiplied before
- * one logarithm is taken. */
-INLINE double term(int64_t loss, const float *out, const float *x, int64_t rows, int64_t width, int64_t wide, float *h) {
-    double total = 0;
-    if (loss == CROSS_ENTROPY) {
-        for (int64_t i = 0; i < rows * wide; i++) h[i] = fabsf(out[i]);
-        logistic(h, h, 1.0f, rows * wide);
-    }
-    for (int64_t r = 0; r < rows; r++) {
-        float row = 0;
-        const float *o = out + r * wide, *at = x + r * wide, *p = h + r * wide;
-        if (loss == SQUARED) for (int64_t i = 0; i < width; i++) row += (o[i] - at[i]) * (o[i] - at[i]);
-        else for (int64_t i = 0; i < width; i++) row += (o[i] > 0 ? o[i] : 0) - at[i] * o[i];
-        total += row;
-        for (int64_t i = 0; loss == CROSS_ENTROPY && i < width; i += 64) {
-            float many = 1;
-            for (int64_t k = i; k < i + 64 && k < width; k++) many *= p[k];
-            total -= logf(many);
-        }
-    }
-    return total;
-}
-
-/* Return what the loss adds up to over rows of which every entry has a count. */
-INLINE double counted(int64_t loss, const float *out, const float *x, const float *counts, int64_t rows, int64_t width,
-        int64_t wide) {
-    double total = 0;
-    for (int64_t r = 0; r < rows; r++) {
-        const float *o = out + r * wide, *at = x + r * wide, *by = counts + r * width;
-        for (int64_t i = 0; i < width; i++) {
-            const float d = o[i] - at[i], zero = (o[i] > 0 ? o[i] : 0) - at[i] * o[i];
-            total += by[i] * (loss == SQUARED ? d * d : zero + log1pf(expf(-fabsf(o[i]))));
-        }
-    }
-    return total;
-}
-
-/* Return the sum of absolute values of rows. */
-INLINE double absolute(const float *y, int64_t rows, int64_t width, int64_t ld) {
-    double total = 0;
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t i = 0; i < width; i++) total += fabsf(y[r * ld + i]);
-    return total;
-}
-
-/* Add the gradient of absolute values. */
-INLINE void add_signs(float *g, const float *y, float by, int64_t n) {
-    for (int64_t i = 0; i < n; i++) g[i] += y[i] > 0 ? by : y[i] < 0 ? -by : 0;
-}
-
-/* Return the sum over rows of (mean^2 + e^log-variance - 1 - log-variance) / 2. */
-INLINE double divergence(const float *from, int64_t ld, int64_t units, int64_t rows) {
-    double total = 0;
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t i = 0; i < units; i++) {
-            const float m = from[r * ld + i], v = from[r * ld + units + i];
-            total += (m * m + expf(v) - 1 - v) / 2;
-        }
-    return total;
-}
-
-/* Write the gradient of means and log-variances, given that of codes, and what a row's divergence counts. */
-INLINE void undraw(float *g, const float *given, const float *from, int64_t ld, const float *code, int64_t units,
-        int64_t rows, float beta) {
-    const int64_t narrow = padded(units);
-    for (int64_t r = 0; r < rows; r++) {
-        for (int64_t i = 0; i < units; i++) {
-            const float m = from[r * ld + i], v = from[r * ld + units + i], own = given[r * narrow + i];
-            g[r * ld + i] = own + beta * m;
-            g[r * ld + units + i] = (own * (code[r * narrow + i] - m) + beta * (expf(v) - 1)) / 2;
-        }
-    }
-    clear_padding(g, rows, 2 * units, ld);
-}
-
-#ifdef TARGETED
-/* Exchange rows and columns whose numbers differ by `s` alone. */
-#define EXCHANGED(s)                                                                                                   \
-    {                                                                                                                  \
-        whole low, high;                                                                                               \
-        for (int u = 0; u < V; u++) low[u] = u & s ? V + u - s : u, high[u] = u & s ? V + u : u + s;                   \
-        for (int k = 0; k < V; k++) {                                                                                  \
-            if (k & s) continue;                                                                                       \
-            const vec one = t[k], other = t[k + s];                                                                    \
-            t[k] = __builtin_shuffle(one, other, low);                                                                 \
-            t[k + s] = __builtin_shuffle(one, other, high);                                                            \
-        }                                                                                                              \
-    }
-
-INLINE void transposed(const float *from, float *to) {
-    vec t[V];
-    for (int k = 0; k < V; k++) t[k] = *(const vec *)(from + k * V);
-    EXCHANGED(1)
-    EXCHANGED(2)
-    EXCHANGED(4)
-    EXCHANGED(8)
-    for (int k = 0; k < V; k++) *(vec *)(to + k * V) = t[k];
-}
-#else
-INLINE void transposed(const float *from, float *to) {
-    for (int k = 0; k < V; k++)
-        for (int u = 0; u < V; u++) to[u * V + k] = from[k * V + u];
-}
-#endif
+#include "tied.h"
 
 /* Write one square of weights upright; inputs that there are none of are zero. */
 INLINE void turn_square(const float *from, int64_t inputs, float *to) {
@@ -255,46 +151,6 @@ INLINE double squares(const float *p, int64_t n) {
     for (int64_t i = 0; i < n; i += V) sum += *(const vec *)(p + i) * *(const vec *)(p + i);
     for (int u = 0; u < V; u++) total += sum[u];
     return total;
-}
-
-/* Where the panels of a layer start, and its upright ones; and the layer that is tied to it, or `depth`. */
-typedef struct { int64_t l, at, up; } spot;
-
-INLINE spot tied_to(const job *j, int64_t l) {
-    spot s = {0};
-    for (; s.l < j->depth && j->layers[s.l].tied != l; s.l++) {
-        s.at += packed(j->layers[s.l]);
-        s.up += upright(j->layers[s.l]);
-    }
-    return s;
-}
-
-/* Add the gradients of tied weights to those of panel n of the layer that moves them, square by square. */
-INLINE void add_tied(const work *w, const layer a, int64_t n, int64_t here, spot s) {
-    const layer b = w->job->layers[s.l];
-    const int64_t units = a.out - n * V < V ? a.out - n * V : V;
-    float square[V * V] __attribute__((aligned(64))) = {0}, turned[V * V] __attribute__((aligned(64)));
-    for (int64_t k = 0; k < w->job->threads; k++)
-        for (int64_t i = 0; i < a.in; i += V) {
-            float *own = w->gradients + k * w->size;
-            memcpy(square, own + s.at + i / V * panel_of(b) + n * V * V, units * V * sizeof(float));
-            transposed(square, turned);
-            const int64_t rows = a.in - i < V ? a.in - i : V;
-            for (int64_t m = 0; m < rows * V; m++) own[here + i * V + m] += turned[m];
-        }
-}
-
-/* Write panel n of a layer to the one that is tied to it, and upright: there its own squares lie as they are. */
-INLINE void write_tied(const work *w, const layer a, int64_t n, int64_t here, spot s) {
-    const layer b = w->job->layers[s.l];
-    const int64_t units = a.out - n * V < V ? a.out - n * V : V;
-    for (int64_t i = 0; i < a.in; i += V) {
-        float square[V * V] __attribute__((aligned(64))) = {0}, turned[V * V] __attribute__((aligned(64)));
-        memcpy(square, w->p + here + i * V, (a.in - i < V ? a.in - i : V) * V * sizeof(float));
-        transposed(square, turned);
-        memcpy(w->p + s.at + i / V * panel_of(b) + n * V * V, turned, units * V * sizeof(float));
-        memcpy(w->uprights + s.up + (n * panels_of(b.out) + i / V) * V * V, square, sizeof(square));
-    }
 }
 
 /* Take a step with panel n of a layer; squares of its weights are added to `found`, where they are asked for. */
