@@ -16,6 +16,7 @@ from isthmus.training.flat import Flat
 from isthmus.training.fused import Fused
 from isthmus.training.graphs import Graphs, Step
 from isthmus.training.group import Group
+from isthmus.training.held import Held, Weights
 from isthmus.training.optimiser import Optimiser
 
 
@@ -60,11 +61,6 @@ class Means:
         return found
 
 
-def snapshot(module: nn.Module) -> dict[str, Tensor]:
-    """Copy every parameter and buffer."""
-    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
-
-
 def copied(tree: Any) -> Any:
     """Copy nested dictionaries and lists of tensors and numbers, several times faster than ``copy.deepcopy``."""
     if isinstance(tree, Tensor):
@@ -85,8 +81,6 @@ def added(to: dict[str, Tensor], more: Mapping[str, Tensor]) -> None:
         to[name] = to[name] + value if name in to else value
 
 
-# Parameters and buffers by name.
-Weights = dict[str, Tensor]
 # A pass over some rows with their noise.
 Look = Callable[[Batch, Noise], tuple[Terms, Tallies]]
 
@@ -113,6 +107,7 @@ class Engine:
         self.clip = clip
         self.means = Means()
         self.group, self.micro_batch = Group(), 0
+        self.held = Held(task)
         self.graphs: Graphs | None = None
         self.bind(parameters)
 
@@ -248,7 +243,7 @@ class Engine:
 
     def weights(self) -> Weights:
         """Return a copy of every number of the task, as :meth:`take` takes it back."""
-        return snapshot(self.task)
+        return self.held.copies()
 
     def take(self, weights: Weights) -> None:
         """Give the task numbers that it had."""
@@ -272,7 +267,7 @@ class Engine:
 
     def buffers(self) -> list[Tensor]:
         """Return what memories and layers remember."""
-        return list(self.task.buffers())
+        return self.held.buffers()
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of the optimiser's moments."""

@@ -35,12 +35,6 @@ class Given(NamedTuple):
     drawn: Tensor | None = None
     whole: Tensor | None = None
 
-    def counted(self, sizes: list[int], width: int) -> Tensor:
-        """Return what the entries of every batch count together."""
-        if self.whole is None:
-            return torch.tensor(sizes, dtype=torch.float64, device="cpu") * width
-        return torch.stack([part.sum() for part in self.whole.split(sizes)])
-
 
 class Steps(Noise):
     """The noise of steps in succession: each draws for the rows of its own batch, as if it were alone.
@@ -98,10 +92,12 @@ class Inputs:
         """Say whether more is given of rows than what is drawn for them."""
         return self.apart or rows.seen is not None or rows.weight is not None
 
+    def asks(self, rows: Rows) -> bool:
+        """Say whether anything is given beside rows."""
+        return self.takes(rows) or bool(self.dropping) or self.drawn > 0
+
     def given(self, rows: Rows, index: Tensor, steps: Steps, moments: list[float]) -> Given:
         """Return what is given of the rows at ``index``, batches of some steps at these moments."""
-        if not (self.takes(rows) or self.dropping or self.drawn):
-            return Given()
         each = AT_ONCE // (steps.sizes[0] * rows.x[0].numel()) if self.at_once else 1
         found, left = [], index
         for first in range(0, len(steps.sizes), max(1, each)):

@@ -18,8 +18,9 @@ from isthmus.objective import averaged
 from isthmus.records import Rows
 from isthmus.training.callbacks import Callback
 from isthmus.training.checkpoint import Checkpoint
-from isthmus.training.engine import Engine, Means, Weights, snapshot
+from isthmus.training.engine import Engine, Means
 from isthmus.training.group import Group
+from isthmus.training.held import Held, Weights, snapshot
 from isthmus.training.history import History, Row
 from isthmus.training.phase import Phase
 from isthmus.training.sharded import Sharded, deferred
@@ -85,7 +86,7 @@ class Loop:
         # What a group that is gone has trained is taken over as it is.
         self.stop, self.interrupted = not self.group.live, False
         self.refused = ""
-        self._asked = threading.Event()
+        self._asked, self._held = threading.Event(), Held(self.task)
         self._good: dict[str, Any] | None = None
         self._moments: dict[str, Any] | None = None
 
@@ -227,7 +228,7 @@ class Loop:
         return max(1, min(VALUED, self.steps // 4))
 
     def _train(self) -> dict[str, float]:
-        self.task.train()
+        self._held.train(True)
         steps = self.steps
         order, noise = self.noise.branch(ORDER).at(self.epoch), self.noise.branch(STEP).at(self.step)
         self.engine.epoch(self.rows, order, noise, steps=steps, every=self.every, epoch=self.epoch, rate=self.rate)
@@ -240,7 +241,7 @@ class Loop:
 
         Schedules stand at their end, so that no warm-up looks best, and the noise is the same each time.
         """
-        self.task.eval()
+        self._held.train(False)
         terms, measures = Means(), Means()
         size = chunk_for(rows.x)
         chunks = list(enumerate(torch.arange(len(rows), device=rows.x.device).split(size)))

@@ -70,21 +70,22 @@ class Native(Explicit):
         """Take an epoch's steps by the kernel."""
         if not isinstance(rows, Rows):
             raise TypeError(f"the native engine reads rows in memory, not {type(rows).__name__}; use engine='explicit'")
-        index = rows.order(order, steps)
-        sizes = torch.tensor([len(part) for part in index.tensor_split(steps)], device="cpu")
+        index, n = rows.order(order, steps), len(rows)
+        sizes = torch.full((steps,), n // steps, dtype=torch.int64, device="cpu")
+        sizes[: n % steps] += 1
         values = torch.zeros(3, self._threads(int(sizes[0])), steps, dtype=torch.float64, device="cpu")
         values[0, :, ::every] = 1.0
         moments = [epoch + i / steps for i in range(steps)]
         rates = self._rates(moments, rate)
         weights = self._weights(self.of_code, moments), self._weights(self.of_weights, moments)
-        counted = torch.zeros(steps, dtype=torch.float64, device="cpu")
+        counted = (sizes * rows.x[0].numel()).double()
         for some in self._calls(rows, sizes):
-            each = [noise.at(noise.step + i) for i in range(some.start, some.stop)]
-            run = self._run(rows, index, sizes, some, Steps(each, sizes[some].tolist()), moments[some])
+            run = self._run(rows, index, sizes, some, noise, moments)
             part = values[:, :, some].contiguous()
             self._taken(run, part, rates[some], *(weight[some] for weight in weights))
             values[:, :, some] = part
-            counted[some] = run.given.counted(sizes[some].tolist(), rows.x[0].numel())
+            if run.given.whole is not None:
+                counted[some] = torch.stack([each.sum() for each in run.given.whole.split(sizes[some].tolist())])
         self._note(values.sum(1)[:, ::every], sizes[::every], counted[::every], *(w[::every] for w in weights))
 
     def _threads(self, rows: int) -> int:
@@ -102,32 +103,35 @@ class Native(Explicit):
         for first in range(0, len(sizes), at_once):
             yield slice(first, min(first + at_once, len(sizes)))
 
-    def _run(self, rows: Rows, index: Tensor, sizes: Tensor, some: slice, noise: Steps, moments: list[float]) -> Run:
+    def _run(self, rows: Rows, index: Tensor, sizes: Tensor, some: slice, noise: Noise, moments: list[float]) -> Run:
         """Return what a call is given of some batches."""
         ends = sizes.cumsum(0)[some]
-        begin = int(ends[0]) - noise.sizes[0]
-        given = self.inputs.given(rows, index[begin : int(ends[-1])], noise, moments)
+        begin, end, given = int(ends[0] - sizes[some.start]), int(ends[-1]), Given()
+        if self.inputs.asks(rows):
+            each = [noise.at(noise.step + i) for i in range(some.start, some.stop)]
+            given = self.inputs.given(rows, index[begin:end], Steps(each, sizes[some].tolist()), moments[some])
         return Run(rows.x, index, ends, begin, given, int(sizes[0]))
 
     def _note(self, values: Tensor, sizes: Tensor, counted: Tensor, betas: Tensor, shrinks: Tensor) -> None:
-        """Count the means of the batches that were looked at."""
-        losses, of_codes, squares = values
-        means = {
-            "reconstruction": (losses * self.loss.factor + self.loss.constant * counted) / sizes,
-            self.of_code: betas * of_codes / sizes,
-            self.of_weights: shrinks * squares / 2,
-        }
-        for i, size in enumerate(sizes.tolist()):
-            self.means.add({name: found[i] for name, found in means.items() if name}, size)
+        """Count the means over the batches that were looked at."""
+        (losses, of_codes, squares), rows = values, int(sizes.sum())
+        found = {"reconstruction": losses * self.loss.factor + self.loss.constant * counted}
+        if self.of_code:
+            found[self.of_code] = betas * of_codes
+        if self.of_weights:
+            found[self.of_weights] = shrinks * squares / 2 * sizes
+        self.means.add({name: sums.sum() / rows for name, sums in found.items()}, rows)
 
     def _weights(self, penalty: str, moments: list[float]) -> Tensor:
         """Return what a penalty counts at every moment; nothing where there is none."""
-        weights = [float(self._now(penalty, moment).weight) if penalty else 0.0 for moment in moments]
+        if not penalty:
+            return torch.zeros(len(moments), dtype=torch.float64, device="cpu")
+        weights = [float(self._now(penalty, moment).weight) for moment in moments]
         return torch.tensor(weights, dtype=torch.float64, device="cpu")
 
     def _rates(self, moments: list[float], rate: float) -> Tensor:
         rule: Any = self.description.learning_rate  # type: ignore[attr-defined]
-        rates = [rule.value(moment) if isinstance(rule, Schedule) else rule for moment in moments]
+        rates = [rule.value(moment) for moment in moments] if isinstance(rule, Schedule) else [rule] * len(moments)
         found = torch.tensor(rates, dtype=torch.float64, device="cpu").mul_(rate)
         self.optimiser.param_groups[0]["lr"] = float(found[-1])
         return found

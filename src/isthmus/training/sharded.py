@@ -20,9 +20,10 @@ from torch import Tensor, distributed, nn
 from isthmus.noise import Noise
 from isthmus.objective import Task
 from isthmus.records import Batch, Source, Tallies, Terms
-from isthmus.training.engine import Autograd, Weights, all_finite
+from isthmus.training.engine import Autograd, all_finite
 from isthmus.training.flat import turned
 from isthmus.training.group import speaking
+from isthmus.training.held import Weights
 from isthmus.training.optimiser import Optimiser
 
 # What torch writes into the modules of a unit, and the hooks by which their states become divided: here the engine

@@ -14,9 +14,10 @@ from isthmus.objective import Task
 from isthmus.records import Rows, Source
 from isthmus.training.backend import Probed
 from isthmus.training.callbacks import Callback
-from isthmus.training.engine import Means, Weights, snapshot
+from isthmus.training.engine import Means
 from isthmus.training.ensemble import Ensemble
 from isthmus.training.graphs import graphs_of
+from isthmus.training.held import Weights, snapshot
 from isthmus.training.loop import HELD_OUT, ORDER, STEP, Loop, chunk_for, summed
 from isthmus.training.native import ALONE
 from isthmus.training.stacked import Noises, Pool
