@@ -25,7 +25,8 @@ class Held:
         places = ((name, *name.rpartition(".")) for name in module.state_dict())
         self.places = [(name, parts.get(owner), key) for name, owner, _, key in places]
         self.parts = list(dict.fromkeys(parts.values()))
-        self.known = all(self._held(part, key) is not None for _, part, key in self.places)
+        own = all(isinstance(part._parameters, dict) for part in self.parts)  # a script's are elsewhere
+        self.known = own and all(self._held(part, key) is not None for _, part, key in self.places)
         self.plain = all(type(part).train is nn.Module.train and "training" in vars(part) for part in self.parts)
 
     def copies(self) -> Weights:
@@ -41,6 +42,8 @@ class Held:
 
     def buffers(self) -> list[Tensor]:
         """Return every buffer."""
+        if not self.known:
+            return list(self.module.buffers())
         return [b for part in self.parts for b in part._buffers.values() if b is not None]
 
     def train(self, mode: bool) -> None:
