@@ -149,7 +149,10 @@ class Inference:
         answer, scored = self._answering(wanted), not {"errors", "scores"}.isdisjoint(wanted)
         manner = self.manner(X.dtype)
         try:
-            self._walk(X, partial(self._checked, scored=scored), answer, write, manner)
+            if manner[0] == torch.float32 and self._reads:
+                self._read(X, wanted, write, scored, manner[1][-1])
+            else:
+                self._walk(X, partial(self._checked, scored=scored), answer, write, manner)
         except Strange:
             if self._refuse is not None:
                 self._refuse(X, scored)
@@ -158,13 +161,37 @@ class Inference:
             self._walk(X, lambda rows, x: self.scaling.into(rows, x.numpy()), answer, write, manner)
         return tuple(out[:, 0] if name == "scores" else out for name, out in zip(wanted, made, strict=True))
 
+    def _read(self, X: Array, wanted: Sequence[str], write: Sequence[Write], scored: bool, most: int) -> None:
+        """Let the kernel read rows where they are, chunk by chunk, and write what was found."""
+        ask = self._plain.reading(wanted, self.scaling)  # type: ignore[union-attr]
+
+        def work(spans: Iterator[slice]) -> None:
+            for span in spans:
+                answers, finite, likely = ask(X[span])
+                if not finite or (scored and not likely):
+                    raise Strange
+                for found, to in zip(answers, write, strict=True):
+                    to(span, found.flatten(1).numpy())
+
+        chunks.each(work, chunks.spans(len(X), most))
+
+    @property
+    def _reads(self) -> bool:
+        """Whether the kernel reads rows where they are."""
+        return self._by_kernel and self._plain is not None and self._plain.reads
+
+    @property
+    def _by_kernel(self) -> bool:
+        """Whether the kernel answers, which knows nothing of those who listen to layers."""
+        return self._plain is not None and not heard(self._objective)
+
     @cached_property
     def _plain(self) -> Plain | None:
         return plain(self.objective(torch.float32))
 
     def _answering(self, wanted: tuple[str, ...]) -> Answer:
         """Return what answers about rows in the model's units, by the kernel where it knows the net."""
-        by_kernel = None if self._plain is None or heard(self._objective) else self._plain.answering(wanted)
+        by_kernel = self._plain.answering(wanted) if self._by_kernel else None  # type: ignore[union-attr]
 
         def answer(objective: Objective, x: Tensor) -> list[Tensor]:
             if by_kernel is not None and x.dtype == torch.float32:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from isthmus import native
 from isthmus.component import declaration
+from isthmus.data.arrays import Scaling
 from isthmus.objective import Objective
 from isthmus.records import Batch, Corrupted
 from isthmus.training.stages import Stage, coding, gaussian, products, stages
 
+Array = np.ndarray[Any, Any]
+# Rows of which any number of columns are whole vectors.
+WHOLE = 16
 # Weights from which on torch answers: they are packed in every call.
 LARGE = 2**20
 # What gives the outputs of an objective for rows, as they are and as they are damaged.
@@ -35,17 +42,45 @@ class Plain:
         """Return what answers questions about rows, (rows, variables), in the model's units, by the weights of now."""
         return partial(self._answer, self.net(), wanted)
 
+    def reading(self, wanted: Sequence[str], scaling: Scaling) -> Callable[[Array], tuple[list[Tensor], bool, bool]]:
+        """Return what answers about rows as a user has them, and says whether they are finite and likely at all."""
+        units = None if scaling.mode == "none" else native.units(scaling.centre, scaling.factor)
+        net, asked = self.net(), self._asked(wanted)
+
+        def read(X: Array) -> tuple[list[Tensor], bool, bool]:
+            rows = np.ascontiguousarray(X)
+            code, out, sums, seen = net.read(rows, units, **asked)
+            low, high, strange = seen.tolist()
+            likely = self.loss.name != "cross-entropy" or (low >= 0 and high <= 1)
+            x = torch.from_numpy(scaling.forward(rows, np.float32)) if "errors" in wanted else None
+            # Of what is no whole number of vectors torch takes the end in another way, with other bits.
+            lacks = -len(rows) % WHOLE
+            out, x = (t if t is None or not lacks else pad(t, (0, 0, 0, lacks)) for t in (out, x))
+            answers = self._found(wanted, code, out, sums, x)
+            return [found[: len(rows)] for found in answers], not strange, likely
+
+        return read
+
+    @cached_property
+    def reads(self) -> bool:
+        """Whether the kernel reads rows as a user has them: those of dense nets."""
+        return products(self.objective) is not None
+
+    def _asked(self, wanted: Sequence[str]) -> dict[str, Any]:
+        loss = self.loss.name if not {"scores", "errors"}.isdisjoint(wanted) else None
+        return {"code": "codes" in wanted, "out": any(name in wanted for name in OUTPUT), "loss": loss}
+
     def _answer(self, net: native.Net, wanted: Sequence[str], x: Tensor) -> list[Tensor]:
+        return self._found(wanted, *net.ask(x.contiguous(), **self._asked(wanted)), x)
+
+    def _found(
+        self, wanted: Sequence[str], code: Tensor | None, out: Tensor | None, sums: Tensor | None, x: Any
+    ) -> list[Tensor]:
         likelihood, memory = self.objective.likelihood, self.objective.memory_of("likelihood")
-        code, out, sums = net.ask(
-            x.contiguous(),
-            code="codes" in wanted,
-            out=any(name in wanted for name in OUTPUT),
-            loss=self.loss.name if "scores" in wanted else None,
-        )
         found: dict[str, Tensor] = {} if code is None else {"codes": code}
         if sums is not None:
-            found["scores"] = -(self.loss.factor * sums + self.loss.constant * x.shape[1])[:, None]
+            whole = self.loss.constant * self.objective.model.spec.size
+            found["scores"] = -(self.loss.factor * sums + whole)[:, None]
         if out is not None:
             read = {
                 "reconstructions": lambda: likelihood.mean(out, memory),
@@ -60,7 +95,8 @@ def plain(objective: Objective) -> Plain | None:
     """Return an objective as the kernel answers for it; None where it does not know some part."""
     spec, likelihood = objective.model.spec, objective.likelihood
     told = spec.table or spec.missing or spec.level
-    net = None if told or declaration(likelihood, "native", "nll") is None else net_of(objective)
+    own = [declaration(likelihood, "native", formula) for formula in ("nll", "supports", "admits")]
+    net = None if told or None in own else net_of(objective)
     return None if net is None else Plain(objective, net)
 
 

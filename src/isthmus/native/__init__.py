@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,6 +32,12 @@ AT_ONCE = 48
 # Numbers that are read by one thread sooner than a second one starts.
 ALONE = 2**18
 _LONG, _DOUBLE, _POINTER = ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
+Array = np.ndarray[Any, Any]
+# Centre in float64 and in float32, and what rows less the centre are multiplied by, in float32; padded.
+Units = tuple[Array, Array, Array]
+# Code, output, sum of the loss; and what was seen of rows.
+Answer = tuple[Tensor | None, Tensor | None, Tensor | None]
+Read = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor]
 
 
 @dataclass(frozen=True)
@@ -104,9 +111,9 @@ class Question(ctypes.Structure):
     _fields_ = (
         *((name, _POINTER) for name in ("layers", "places")),
         *((name, _LONG) for name in ("depth", "coded", "loss")),
-        ("data", _POINTER),
+        *((name, _POINTER) for name in ("data", "fine", "centre", "near", "factor")),
         *((name, _LONG) for name in ("rows", "width", "most")),
-        *((name, _POINTER) for name in ("packs", "room", "code", "out", "sums")),
+        *((name, _POINTER) for name in ("packs", "room", "code", "out", "sums", "seen")),
     )
 
 
@@ -196,6 +203,13 @@ def layers(products: Sequence[Product], offset: Callable[[Tensor | None], int]) 
     return found
 
 
+def units(centre: Array, factor: Array) -> Units:
+    """Return a centre and a factor, in float64, as the kernel reads them."""
+    whole = (-(-centre.size // 16) | 1) * 16
+    shift, over = (np.pad(a.ravel(), (0, whole - a.size), constant_values=c) for a, c in ((centre, 0), (factor, 1)))
+    return shift.astype(np.float64), shift.astype(np.float32), (1 / over).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Net:
     """A net as the kernel answers for it: its layers, or stages of a convolutional one, and where its weights are.
@@ -219,25 +233,36 @@ class Net:
         library().isthmus_pack(*whole, base, packs.data_ptr())
         return cls(found, coded, found[coded - 1].outputs, packs.data_ptr(), packs)
 
-    def ask(
-        self, x: Tensor, *, code: bool, out: bool, loss: str | None = None
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    def ask(self, x: Tensor, *, code: bool, out: bool, loss: str | None = None) -> Answer:
         """Return code, output and sum of the loss of rows, (rows, width); None for what is not asked for."""
-        rows, width = x.shape
+        return self._answer(Question(data=x.data_ptr()), x.shape, code, out, loss)
+
+    def read(self, X: Array, units: Units | None, *, code: bool, out: bool, loss: str | None = None) -> Read:
+        """Return the same about rows of a dense net as a user has them, float32 or float64, and what was seen of them.
+
+        That is 0 and the least number in the net's units, 0 and the largest, and 1 where some are not finite.
+        """
+        seen = torch.zeros(3, dtype=torch.float32, device="cpu")
+        at: dict[str, Any] = {"fine" if X.dtype == np.float64 else "data": X.ctypes.data, "seen": seen.data_ptr()}
+        if units is not None:
+            at |= {name: a.ctypes.data for name, a in zip(("centre", "near", "factor"), units, strict=True)}
+        return *self._answer(Question(**at), X.shape, code, out, loss), seen
+
+    def _answer(self, asked: Question, shape: tuple[int, ...], code: bool, out: bool, loss: str | None) -> Answer:
+        rows, width = shape
         last = self.layers[-1].outputs if isinstance(self.layers[0], Layer) else width
-        found = x.new_empty(rows, self.units) if code else None, x.new_empty(rows, last) if out else None
+        sizes = ((rows, self.units) if code else None, (rows, last) if out else None)
+        found = [None if size is None else torch.empty(size, dtype=torch.float32, device="cpu") for size in sizes]
         sums = torch.empty(rows, dtype=torch.float64, device="cpu") if loss is not None else None
         whole = ctypes.cast(self.layers, _POINTER)
-        question = Question(
-            *((None, whole) if isinstance(self.layers[0], Place) else (whole, None)),
-            *(len(self.layers), self.coded, 0 if loss is None else LOSSES.index(loss)),
-            *(x.data_ptr(), rows, width, AT_ONCE, self.weights, None),
-            *(None if t is None else t.data_ptr() for t in (*found, sums)),
-        )
-        room = torch.empty(library().isthmus_room(ctypes.byref(question)), dtype=torch.float32, device="cpu")
-        question.room = room.data_ptr()
-        library().isthmus_answer(ctypes.byref(question))
-        return *found, sums
+        asked.layers, asked.places = (None, whole) if isinstance(self.layers[0], Place) else (whole, None)
+        asked.depth, asked.coded, asked.loss = len(self.layers), self.coded, 0 if loss is None else LOSSES.index(loss)
+        asked.rows, asked.width, asked.most, asked.packs = rows, width, AT_ONCE, self.weights
+        asked.code, asked.out, asked.sums = (None if t is None else t.data_ptr() for t in (*found, sums))
+        room = torch.empty(library().isthmus_room(ctypes.byref(asked)), dtype=torch.float32, device="cpu")
+        asked.room = room.data_ptr()
+        library().isthmus_answer(ctypes.byref(asked))
+        return found[0], found[1], sums
 
 
 def knows(*tensors: Tensor) -> bool:

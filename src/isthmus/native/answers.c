@@ -1,7 +1,15 @@
 /* Answers of a dense net: one walk of rows through all layers, in the cache, for code, output and loss. */
 #include "answers.h"
 
-/* Return the loss of one row whose padding is zero in both; h is as wide. Lanes are added up in double precision. */
+/* Add up lanes in double precision, in pairs: one after another they would wait for each other. */
+INLINE double lanes(vec s) {
+    double d[V / 2];
+    for (int u = 0; u < V / 2; u++) d[u] = (double)s[u] + (double)s[u + V / 2];
+    for (int u = 0; u < V / 4; u++) d[u] += d[u + V / 4];
+    return (d[0] + d[2]) + (d[1] + d[3]);
+}
+
+/* Return the loss of one row whose padding is zero in both; h is as wide. */
 INLINE double loss_of(int64_t loss, const float *o, const float *x, int64_t width, int64_t wide, float *h) {
     vec sum = {0}, many = (vec){0} + 1.0f;
     double total = 0;
@@ -25,31 +33,67 @@ INLINE double loss_of(int64_t loss, const float *o, const float *x, int64_t widt
             }
         }
     }
-    for (int u = 0; u < V; u++) total += sum[u];
-    return total;
+    return total + lanes(sum);
 }
 
 INLINE void write_rows(float *to, const float *from, int64_t rows, int64_t width, int64_t ld) {
     for (int64_t r = 0; to && r < rows; r++) memcpy(to + r * width, from + r * ld, width * sizeof(float));
 }
 
+/* Read row n, in the net's units. What it is shifted and multiplied by is padded as rows are, so that no loop ends within
+ * a vector. */
+INLINE void read_row(const question *q, int64_t n, int64_t wide, float *x) {
+    const double *fine = q->fine ? q->fine + n * q->width : 0;
+    if (!fine) memcpy(x, q->data + n * q->width, q->width * sizeof(float));
+    else if (!q->factor) for (int64_t i = 0; i < q->width; i++) x[i] = (float)fine[i];
+    else for (int64_t i = 0; i < q->width; i++) x[i] = (float)(fine[i] - q->centre[i]);
+    if (!q->factor) return;
+    for (int64_t i = 0; i < wide; i += V) {
+        vec *at = (vec *)(x + i);
+        if (!fine) *at -= *(const vec *)(q->near + i);
+        *at *= *(const vec *)(q->factor + i); /* a division takes longer than all else here */
+    }
+}
+
+/* Note the `ends` of n numbers, whole vectors, where they are asked for; `none` is no longer zero where some are not finite. */
+INLINE void look(const float *x, int64_t n, int ends, vec *low, vec *high, vec *none) {
+    for (int64_t i = 0; i < n; i += V) {
+        const vec at = *(const vec *)(x + i);
+        *none += at - at;
+        if (!ends) continue;
+        *low = EITHER(at < *low, at, *low);
+        *high = EITHER(at > *high, at, *high);
+    }
+}
+
+INLINE void note(vec low, vec high, vec none, float *seen) {
+    for (int u = 0; u < V; u++) {
+        seen[0] = low[u] < seen[0] ? low[u] : seen[0];
+        seen[1] = high[u] > seen[1] ? high[u] : seen[1];
+        if (none[u] != 0) seen[2] = 1;
+    }
+}
+
 DISPATCHED
 void isthmus_answer_dense(const question *q) {
-    const int64_t wide = padded(q->width), depth = q->out || q->sums ? q->depth : q->coded;
+    const int64_t wide = padded(q->width), full = panels_of(q->width) * V, depth = q->out || q->sums ? q->depth : q->coded;
     const int64_t units = q->layers[q->coded - 1].out, last = q->layers[depth - 1].out;
+    vec low = {0}, high = {0}, none = {0};
+    const int ends = q->loss == CROSS_ENTROPY;
     room r;
     memset(q->room, 0, lay_out(q->layers, q->depth, q->most, 0, 0, q->room, &r) * sizeof(float));
     for (int64_t first = 0; first < q->rows; first += q->most) {
         const int64_t rows = q->rows - first < q->most ? q->rows - first : q->most;
-        for (int64_t i = 0; i < rows; i++)
-            memcpy(r.x + i * wide, q->data + (first + i) * q->width, q->width * sizeof(float));
+        for (int64_t i = 0; i < rows; i++) read_row(q, first + i, full, r.x + i * wide);
+        for (int64_t i = 0; q->seen && i < rows; i++) look(r.x + i * wide, full, ends, &low, &high, &none);
         ahead(q->layers, depth, q->packs, 0, rows, sparse(&r, rows, q->width, 0), &r, (chance){.drawn = -1});
         const float *out = r.y[depth - 1];
         write_rows(q->code ? q->code + first * units : 0, r.y[q->coded - 1], rows, units, padded(units));
         write_rows(q->out ? q->out + first * last : 0, out, rows, last, padded(last));
         for (int64_t i = 0; q->sums && i < rows; i++)
-            q->sums[first + i] = loss_of(q->loss, out + i * wide, r.x + i * wide, q->width, wide, r.h);
+            q->sums[first + i] = loss_of(q->loss, out + i * wide, r.x + i * wide, q->width, full, r.h);
     }
+    if (q->seen) note(low, high, none, q->seen);
 }
 
 void isthmus_answer(const question *q) { (q->places ? isthmus_answer_places : isthmus_answer_dense)(q); }
