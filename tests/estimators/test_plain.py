@@ -196,3 +196,51 @@ def test_layers_that_are_listened_to_are_called():
     count = len(heard)
     assert_array_equal(model.reconstruct(rows()), known)
     assert len(heard) == count
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scaling", ["none", "common", "standard"])
+def test_rows_are_read_wherever_they_lie(scaling, dtype):
+    model, x = fitted(13, scaling=scaling)
+    rows = x.astype(dtype)
+    whole = model.answers.ask(rows, *NAMES)
+    wide = np.full((4000, 20), np.nan, dtype)
+    wide[::2, 3:16] = rows
+    fixed = rows.copy()
+    fixed.setflags(write=False)
+    for other in (wide[::2, 3:16], np.asfortranarray(rows), fixed):
+        for found, same in zip(whole, model.answers.ask(other, *NAMES), strict=True):
+            assert_array_equal(found, same)
+    assert_array_equal(rows, x.astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_named_wherever_it_stands(value, dtype):
+    model, x = fitted(13)
+    for row, column in ((0, 0), (1999, 12), (777, 5)):
+        rows = x.astype(dtype)
+        rows[row, column] = value
+        for ask in (model.transform, model.score_samples, model.feature_errors, model.reconstruct):
+            with pytest.raises(ValueError, match=rf"row {row}\b"):
+                ask(rows)
+
+
+def test_what_a_likelihood_does_not_admit_is_refused_where_it_is_scored():
+    model, x = fitted(13, likelihood=Bernoulli(), bottleneck=Undercomplete())
+    for value in (-1e-3, 1.001):
+        rows = x.copy()
+        rows[1234, 7] = value
+        assert np.isfinite(model.transform(rows)).all()
+        for ask in (model.score_samples, model.feature_errors):
+            with pytest.raises(ValueError, match="column 7 holds .* in row 1234"):
+                ask(rows)
+
+
+def test_rows_that_single_precision_cannot_hold_are_answered_in_double():
+    model, x = fitted(13, scaling="none", likelihood=Normal())
+    rows = x.astype(np.float64)
+    rows[3, 2] = 1e200
+    codes = model.transform(rows)
+    assert np.isfinite(codes).all() and np.abs(codes[3]).max() > 1e150
+    assert_allclose(np.delete(codes, 3, 0), np.delete(model.transform(x), 3, 0), rtol=1e-4, atol=1e-4)

@@ -15,6 +15,7 @@ from torch.nn.functional import pad
 from isthmus import native
 from isthmus.component import declaration
 from isthmus.data.arrays import Scaling
+from isthmus.estimators.inputs import tensor
 from isthmus.objective import Objective
 from isthmus.records import Batch, Corrupted
 from isthmus.training.stages import Stage, coding, gaussian, products, stages
@@ -52,7 +53,7 @@ class Plain:
             code, out, sums, seen = net.read(rows, units, **asked)
             low, high, strange = seen.tolist()
             likely = self.loss.name != "cross-entropy" or (low >= 0 and high <= 1)
-            x = torch.from_numpy(scaling.forward(rows, np.float32)) if "errors" in wanted else None
+            x = tensor(scaling.forward(rows, np.float32)) if "errors" in wanted else None
             # Of what is no whole number of vectors torch takes the end in another way, with other bits.
             lacks = -len(rows) % WHOLE
             out, x = (t if t is None or not lacks else pad(t, (0, 0, 0, lacks)) for t in (out, x))
