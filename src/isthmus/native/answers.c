@@ -74,6 +74,13 @@ INLINE void note(vec low, vec high, vec none, float *seen) {
     }
 }
 
+/* Fetch rows from memory that are read next, while others are walked through the net. */
+INLINE void fetch(const question *q, int64_t first, int64_t rows) {
+    const int64_t size = q->width * (q->fine ? sizeof(double) : sizeof(float));
+    const char *from = (q->fine ? (const char *)q->fine : (const char *)q->data) + first * size;
+    for (int64_t i = 0; i < rows * size; i += 64) __builtin_prefetch(from + i);
+}
+
 DISPATCHED
 void isthmus_answer_dense(const question *q) {
     const int64_t wide = padded(q->width), full = panels_of(q->width) * V, depth = q->out || q->sums ? q->depth : q->coded;
@@ -86,6 +93,8 @@ void isthmus_answer_dense(const question *q) {
         const int64_t rows = q->rows - first < q->most ? q->rows - first : q->most;
         for (int64_t i = 0; i < rows; i++) read_row(q, first + i, full, r.x + i * wide);
         for (int64_t i = 0; q->seen && i < rows; i++) look(r.x + i * wide, full, ends, &low, &high, &none);
+        const int64_t next = first + rows, left = q->rows - next;
+        fetch(q, next, left < q->most ? left : q->most);
         ahead(q->layers, depth, q->packs, 0, rows, sparse(&r, rows, q->width, 0), &r, (chance){.drawn = -1});
         const float *out = r.y[depth - 1];
         write_rows(q->code ? q->code + first * units : 0, r.y[q->coded - 1], rows, units, padded(units));
