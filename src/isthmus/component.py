@@ -218,7 +218,7 @@ def declaration(part: Any, name: str, formula: str = "__call__") -> Any:
     """
     for kind in type(part).__mro__:
         if name in vars(kind):
-            return getattr(part, name)
+            return getattr(part, name, None)
         if formula in vars(kind):
             return None
     return None

@@ -233,7 +233,7 @@ def test_what_a_likelihood_does_not_admit_is_refused_where_it_is_scored():
         rows[1234, 7] = value
         assert np.isfinite(model.transform(rows)).all()
         for ask in (model.score_samples, model.feature_errors):
-            with pytest.raises(ValueError, match="column 7 holds .* in row 1234"):
+            with pytest.raises(ValueError, match=r"column 7 holds .* in row 1234"):
                 ask(rows)
 
 

@@ -79,3 +79,12 @@ def test_a_buffer_that_is_replaced_is_found():
     held = Held(module)
     module.kept = torch.zeros(2)
     assert bool((held.copies()["kept"] == 0).all()) and any(b is module.kept for b in held.buffers())
+
+
+def test_a_buffer_that_comes_later_is_found():
+    module = Deaf()
+    module.register_buffer("late", None)
+    held = Held(module)
+    assert "late" not in held.copies()
+    module.late = torch.ones(3)
+    assert identical(held.copies(), snapshot(module))

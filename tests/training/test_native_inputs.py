@@ -1,6 +1,6 @@
 """What the kernel is given beside rows: damaged inputs, holes, weights, and penalties of codes and of weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -8,13 +8,15 @@ from fitting import WORDS, linear, logistic, rows
 from kernels import built, close, fitted
 
 from isthmus.architecture.conv import Conv
-from isthmus.architecture.dense import Dense
+from isthmus.architecture.dense import Dense, Parallel
+from isthmus.architecture.given import Given
 from isthmus.bottleneck.plain import Undercomplete
 from isthmus.bottleneck.variational import Variational
 from isthmus.catalogue import catalogue
 from isthmus.corruption import Corruption
 from isthmus.corruption.noise import GaussianNoise, Hiding, Masking, NoiseLevels, SaltAndPepper, SwapNoise
 from isthmus.corruption.wrapped import Clipped, Compose, Emphasised, PerKind
+from isthmus.layers import Chain, Function, Linear, Tied
 from isthmus.likelihood.bernoulli import Bernoulli
 from isthmus.likelihood.normal import Normal
 from isthmus.model import Autoencoder
@@ -25,7 +27,8 @@ from isthmus.penalty.l1 import L1
 from isthmus.penalty.l2 import L2
 from isthmus.records import Rows, Spec
 from isthmus.schedule import Ramp
-from isthmus.training.optimiser import AdamW
+from isthmus.training.greedy import Greedy
+from isthmus.training.optimiser import Adam, AdamW
 from isthmus.training.trainer import Trainer
 
 CORRUPTIONS = {
@@ -221,3 +224,97 @@ def test_tied_fits_are_those_of_torchs_calls(monkeypatch, size, hidden, threads)
     close(found[0][0], found[1][0], by=2e-4)
     for ours, theirs in zip(found[0][1].history, found[1][1].history, strict=True):
         assert ours["train"] == pytest.approx(theirs["train"], rel=2e-5)
+
+
+def runs_alike(make, data, by=2e-4, **settings):
+    """Fit by the engine that is chosen and by autograd, and compare; return the engine."""
+    settings = {"batch_size": 13, "epochs": 3} | settings
+    (ours, a), (theirs, b) = (fitted(engine, make, data, **settings) for engine in ("auto", "autograd"))
+    close(ours, theirs, by=by)
+    assert a.history.curve() == pytest.approx(b.history.curve(), rel=2e-5)
+    return Trainer().runs(make(), data)
+
+
+@built
+def test_pretraining_counts_codes_as_they_are():
+    """Greedy pretraining drops a layer's code behind it, in the decoder: L1 counts it before."""
+
+    def make():
+        return logistic(Dense((10, 8), activation="relu", dropout=0.4))
+
+    found = []
+    for engine in ("auto", "autograd"):
+        task = make()
+        layers = Greedy(2, penalties=(L1(0.1),))
+        trainer = Trainer(1, engine=engine, batch_size=40, validation=0.0, pretraining=layers)
+        found.append((trainer.fit(task, Rows(rows(160).x), Noise(0)), task))
+    close(found[0][1], found[1][1], by=2e-4)
+
+
+@built
+def test_a_net_that_is_told_of_levels_reads_them_where_nothing_is_damaged():
+    x = Rows(3 * rows(131).x)
+    same_step(lambda: task(Dense((9,)), None, Normal(), level=0.3), x, by=4e-6)
+
+
+@built
+def test_noise_is_of_single_precision_whatever_torchs_default_is():
+    torch.set_default_dtype(torch.float64)
+    try:
+        data = Rows(rows(60).x.float())
+        for make in (
+            lambda: logistic(Dense((9,), dropout=0.4)).float(),
+            lambda: linear(Dense((9,)), bottleneck=Variational(), penalties=(KL(),)).float(),
+        ):
+            assert runs_alike(make, data) == "native"
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@built
+def test_a_corruption_of_ones_own_sees_one_batch_at_a_time():
+    @dataclass(frozen=True, repr=False)
+    class Filling(Masking):
+        def __call__(self, batch, noise, memory):
+            new = super().__call__(batch, noise, memory)
+            return replace(new, x=torch.where(new.touched, batch.x.mean(), batch.x).double())
+
+    assert runs_alike(lambda: logistic(Dense((9,)), corruption=Filling(0.4)), Rows(rows(160).x)) == "native"
+
+
+@built
+def test_steps_without_eps_leave_squares_finite():
+    def make():
+        return linear(Dense((9,), activation="tanh"), penalties=(L2(0.01),))
+
+    _, loop = fitted("native", make, rows(100), epochs=2, optimiser=Adam(1e-3, eps=0.0))
+    assert not loop.rollbacks and all(row["train"]["l2"] > 0 for row in loop.history)
+
+
+@built
+def test_pieces_of_a_users_own_are_left_to_torch():
+    class Doubled(Linear):
+        def forward(self, x, noise=None):
+            return 2 * super().forward(x, noise)
+
+    def given(encoder, decoder):
+        spec = Spec((12,), rows=160, provides=WORDS)
+        return Objective(
+            Autoencoder(spec, Given(encoder, decoder, trained=True), Undercomplete(), 4, (12,), Noise(0)), Normal()
+        )
+
+    def line(a, b, kind=Linear):
+        return kind(a, b, bias=True, init="torch", follow="identity")
+
+    first = line(12, 4)
+    nets = {
+        "a layer that replaces forward": (Chain(line(12, 4, Doubled)), Chain(line(4, 12))),
+        "paths within paths": (
+            Chain(Parallel(Chain(line(12, 6), Parallel(Chain(line(6, 5), line(5, 4)), line(6, 4))), line(12, 4))),
+            Chain(line(4, 12)),
+        ),
+        "a decoder that starts with an activation": (Chain(line(12, 4)), Chain(Function("tanh"), line(4, 12))),
+        "two ways back of one weight": (Chain(first), Chain(Tied(first), line(12, 4), Tied(first))),
+    }
+    for name, (encoder, decoder) in nets.items():
+        assert Trainer().runs(given(encoder, decoder)) != "native", name

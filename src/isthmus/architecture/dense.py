@@ -69,9 +69,13 @@ class Parallel(Layer):
 
     def native(self) -> list[Any]:
         """Give the deep path, then the straight one, with how many products it goes past."""
-        deep: list[Any] = words(self.deep)
-        past = sum(name in ("product", "tied") for name, *_ in deep)
-        return [*deep, *(("beside", past, *word) for word in words(self.straight))]
+        deep, straight = words(self.deep), words(self.straight)
+        names = [name for name, *_ in deep]
+        products = ("product", "tied")
+        plain = [name in products for name in (*names[:1], *(name for name, *_ in straight))] == [True, True]
+        if "beside" in names or not plain:
+            return [("unknown",)]
+        return [*deep, ("beside", sum(name in products for name in names), *straight[0])]
 
 
 CHUNK = 4096

@@ -166,12 +166,13 @@ class Inference:
         ask = self._plain.reading(wanted, self.scaling)  # type: ignore[union-attr]
 
         def work(spans: Iterator[slice]) -> None:
-            for span in spans:
-                answers, finite, likely = ask(X[span])
-                if not finite or (scored and not likely):
-                    raise Strange
-                for found, to in zip(answers, write, strict=True):
-                    to(span, found.flatten(1).numpy())
+            with torch.no_grad():
+                for span in spans:
+                    answers, finite, likely = ask(X[span])
+                    if not finite or (scored and not likely):
+                        raise Strange
+                    for found, to in zip(answers, write, strict=True):
+                        to(span, found.flatten(1).numpy())
 
         chunks.each(work, chunks.spans(len(X), most))
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from isthmus.component import declaration
 from isthmus.layers.room import Room, trains
 from isthmus.layers.walk import Back
 from isthmus.noise import Noise
@@ -155,5 +156,5 @@ class Dropout(Layer):
 
 def words(layer: nn.Module) -> list[Any]:
     """Return what a layer does in the words of the native kernel, ``unknown`` where it does not say."""
-    found: Any = getattr(layer, "native", None)
+    found = declaration(layer, "native", "forward")
     return [("unknown",)] if found is None else found()

@@ -1,5 +1,6 @@
 /* What a call for many steps of Adam is asked to do, and what its threads share. */
 #pragma once
+#include <float.h>
 #include <math.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -77,7 +78,8 @@ INLINE pace pace_of(const job *j, int64_t s) {
  * are. */
 INLINE void adam(const work *w, pace by, float shrink, int64_t i, int64_t end) {
     const job *j = w->job;
-    const float b1 = (float)(1 - j->beta1), b2 = (float)j->beta2, c2 = (float)(1 - j->beta2), small = (float)j->eps;
+    const float b1 = (float)(1 - j->beta1), b2 = (float)j->beta2, c2 = (float)(1 - j->beta2);
+    const float small = j->eps > 0 ? (float)j->eps : FLT_MIN; /* without eps, what has no gradient stays */
     for (; i < end; i += V) {
         vec *p = (vec *)(w->p + i), *m = (vec *)(w->m + i), *v = (vec *)(w->v + i), g = *p * shrink;
         for (int64_t k = 0; k < j->threads; k++) g += *(const vec *)(w->gradients + k * w->size + i);

@@ -68,6 +68,6 @@ INLINE void write_tied(const work *w, const layer a, int64_t n, int64_t here, sp
         memcpy(square, w->p + here + i * V, (a.in - i < V ? a.in - i : V) * V * sizeof(float));
         transposed(square, turned);
         memcpy(w->p + s.at + i / V * panel_of(b) + n * V * V, turned, units * V * sizeof(float));
-        memcpy(w->uprights + s.up + (n * panels_of(b.out) + i / V) * V * V, square, sizeof(square));
+        if (b.reads >= 0) memcpy(w->uprights + s.up + (n * panels_of(b.out) + i / V) * V * V, square, sizeof(square));
     }
 }

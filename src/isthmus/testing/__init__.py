@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from isthmus.catalogue import from_dict, to_dict
-from isthmus.component import Component, Part, Schedule
+from isthmus.component import Component, Part, Schedule, declaration
 from isthmus.corruption import Corruption
 from isthmus.likelihood import Likelihood
 from isthmus.noise import Noise
@@ -182,10 +182,11 @@ def check_likelihood(part: Likelihood, *partners: Component) -> None:
         law(value.shape == x.shape, part, f"{name} is shaped as the data {tuple(x.shape)}, not {tuple(value.shape)}")
         law(value.dtype == x.dtype, part, f"{name} keeps the dtype")
     law(bool(likelihood.supports(x).all()), part, "it supports data of the kind that it requires")
-    if hasattr(likelihood, "pullback"):
+    pullback = declaration(likelihood, "pullback", "nll")
+    if pullback is not None:
         leaf = output.detach().requires_grad_()
         (expected,) = torch.autograd.grad(likelihood.nll(leaf, x, memory).sum(), leaf)  # type: ignore[arg-type]
-        claimed = likelihood.pullback(output.detach(), x, memory)
+        claimed = pullback(output.detach(), x, memory)
         law(torch.allclose(claimed, expected, rtol=1e-12), part, "its pullback is the derivative of its nll")
     law(bool(likelihood.supports(found["sample"]).all()), part, "it supports its own samples")
 

@@ -41,7 +41,9 @@ class Ensemble(Explicit):
         ]
         self.changing = any(part.at(0.0) is not part for own in self.each for part in own.values())
         penalties = self.objective.penalties
-        self.joint = [name for name, part in penalties.items() if part.by_row and declaration(part, "pullback")]
+        self.joint = [
+            name for name, part in penalties.items() if declaration(part, "by_row") and declaration(part, "pullback")
+        ]
         self.others = [name for name in penalties if name not in self.joint]
         self.parts = self.each
         self.modules = [module for task in self.members for module in task.modules()]
@@ -115,7 +117,7 @@ class Ensemble(Explicit):
         return replace(super()._ahead(batch, noise, epoch, bound), members=len(self.members))
 
     def _corrupted(self, batch: Batch, noise: Noise, epoch: float) -> Corrupted:
-        if self.parts[0]["corruption"].by_row:
+        if declaration(self.parts[0]["corruption"], "by_row"):
             return super()._corrupted(batch, noise, epoch)
         own = zip(self.members, self.parts, pieces(batch, len(self.members)), Noises.of(noise), strict=True)
         return joined([parts["corruption"](x, drawn, task.memories["corruption"]) for task, parts, x, drawn in own])

@@ -19,21 +19,31 @@ class Held:
     """What a module holds, looked up where its parts keep it: walking all of them again takes a small fit's time."""
 
     def __init__(self, module: nn.Module) -> None:
-        """Find the place of everything that has a name in the module's state; what is none keeps the long way."""
+        """Look at a module."""
         self.module = module
-        parts = dict(module.named_modules(remove_duplicate=False))
-        places = ((name, *name.rpartition(".")) for name in module.state_dict())
+        self._look()
+
+    def _look(self) -> None:
+        """Find the place of everything that has a name in the module's state; what is none keeps the long way."""
+        parts = dict(self.module.named_modules(remove_duplicate=False))
+        places = ((name, *name.rpartition(".")) for name in self.module.state_dict())
         self.places = [(name, parts.get(owner), key) for name, owner, _, key in places]
         self.parts = list(dict.fromkeys(parts.values()))
         own = all(isinstance(part._parameters, dict) for part in self.parts)  # a script's are elsewhere
         self.known = own and all(self._held(part, key) is not None for _, part, key in self.places)
         self.plain = all(type(part).train is nn.Module.train and "training" in vars(part) for part in self.parts)
+        self.count = self._count()
 
     def copies(self) -> Weights:
         """Copy every parameter and buffer, by its name."""
+        if self._count() != self.count:  # a buffer that was none has become one
+            self._look()
         if not self.known:
             return snapshot(self.module)
         return {name: self._held(part, key).detach().clone() for name, part, key in self.places}
+
+    def _count(self) -> int:
+        return sum(t is not None for part in self.parts for t in (*part._parameters.values(), *part._buffers.values()))
 
     @staticmethod
     def _held(part: nn.Module | None, key: str) -> Any:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from isthmus.component import declaration
 from isthmus.corruption import Clean
 from isthmus.noise import Noise
 from isthmus.objective import Objective
@@ -50,6 +51,22 @@ class Steps(Noise):
         super().__init__(each[0].seed, each[0].step, each[0].process)
         self.each, self.sizes = list(each), list(sizes)
 
+    def at(self, step: int) -> Noise:
+        """Return the stream of another step."""
+        return self.each[0].at(step)
+
+    def branch(self, tag: int) -> Steps:
+        """Return independent streams for another purpose."""
+        return Steps([noise.branch(tag) for noise in self.each], self.sizes)
+
+    def permutation(self, n: int, device: torch.device | str = "cpu") -> Tensor:
+        """Refuse: an order is of one step's rows."""
+        raise TypeError("steps in succession have no common order of rows; a part that draws one is not by_row")
+
+    def some(self, n: int, k: int) -> Tensor:
+        """Refuse: rows are drawn among one step's."""
+        return self.permutation(n)[:k]
+
     def uniform(self, like: Tensor) -> Tensor:
         """Draw from U[0, 1), shaped as ``like``."""
         return self._drawn(like, Noise.uniform)
@@ -79,9 +96,9 @@ class Inputs:
         self.task, corruption = task, task.corruption.over(task.epochs)
         self.corruption, self.stem = corruption, task.model.stem
         self.dropping, self.drawn = dropping, drawn
-        self.apart = corruption != Clean() or task.model.spec.missing
+        self.apart = corruption != Clean() or task.model.spec.missing or task.model.spec.level > 0
         # A corruption that treats rows alike damages several batches at once.
-        self.at_once = corruption.by_row and corruption.at(0.0) is corruption
+        self.at_once = declaration(corruption, "by_row") and corruption.at(0.0) is corruption
 
     def room(self, rows: Rows) -> int:
         """Return how many numbers a row takes, of which most are there twice while they are put together."""
@@ -111,8 +128,9 @@ class Inputs:
     def _given(self, batch: Batch | None, rows: int, noise: Steps, epoch: float) -> Given:
         own = noise if len(noise.each) > 1 else noise.each[0]
         read = Given() if batch is None else self._read(batch, own, epoch)
-        kept = [keep(torch.empty(rows, width, device="cpu"), own) for width, keep in self.dropping]
-        drawn = own.normal(torch.empty(rows, self.drawn, device="cpu")) if self.drawn else None
+        like = torch.empty(0, dtype=torch.float32, device="cpu")
+        kept = [keep(like.new_empty(rows, width), own) for width, keep in self.dropping]
+        drawn = own.normal(like.new_empty(rows, self.drawn)) if self.drawn else None
         return read._replace(kept=torch.cat(kept, 1) if kept else None, drawn=drawn)
 
     def _read(self, batch: Batch, noise: Noise, epoch: float) -> Given:
@@ -128,10 +146,10 @@ class Inputs:
         if beside is not None:
             # Of carried + gain output, squared errors are gain^2 times those of the output.
             carried, gain = beside
-            targets = ((batch.x - carried) / gain).contiguous()
+            targets = ((batch.x - carried) / gain).to(batch.x.dtype).contiguous()
             counts = gain.square().expand_as(batch.x) if counts is None else counts * gain.square()
         return Given(
-            self.stem(corrupted).contiguous() if self.apart else None,
+            self.stem(corrupted).to(batch.x.dtype).contiguous() if self.apart else None,
             targets,
             None if counts is None else counts.to(batch.x.dtype).contiguous(),
             whole=whole,

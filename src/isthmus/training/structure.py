@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from isthmus.component import Part
+from isthmus.component import Part, declaration
 from isthmus.layers import stacks
 from isthmus.objective import Objective
 from isthmus.records import Rows
@@ -46,7 +46,7 @@ def structure(phase: Phase) -> tuple[Any, ...] | None:
         return None  # a step that is worth several threads fills them alone
     model = task.model
     shapes = tuple((name, tuple(p.shape)) for name, p in task.named_parameters())
-    corruption = task.corruption if task.corruption.by_row else kinds(task.corruption)
+    corruption = task.corruption if declaration(task.corruption, "by_row") else kinds(task.corruption)
     penalties = tuple((name, unweighted(part)) for name, part in task.penalties.items())
     return (
         model.architecture,
@@ -79,8 +79,8 @@ def stackable(trainer: Trainer, task: Objective) -> bool:
         and trainer.runs(task).startswith("explicit")
         and all(stacks(network) and all(p.requires_grad for p in network.parameters()) for network in networks)
         and all(type(module).train is nn.Module.train for module in task.modules())
-        and model.bottleneck.by_row
-        and task.likelihood.by_row
+        and bool(declaration(model.bottleneck, "by_row"))
+        and bool(declaration(task.likelihood, "by_row", "nll"))
         and task.draws == 1
         and not task.measures
     )
@@ -98,6 +98,6 @@ def _tuple(value: Any) -> tuple[Any, ...]:
 
 def unweighted(penalty: Any) -> tuple[Any, ...]:
     """Return what penalties that are called for all rows at once share: everything but the weight."""
-    if not penalty.by_row:
+    if not declaration(penalty, "by_row"):
         return (type(penalty),)
     return (type(penalty), *(getattr(penalty, f.name) for f in fields(penalty) if f.name != "weight"))

@@ -65,6 +65,5 @@ def noting(part: Component) -> bool:
 def known(optimiser: Any) -> bool:
     """Say whether the kernel takes an optimiser's steps: it says so, and only its rate changes."""
     fields = vars(optimiser).items()
-    return bool(declaration(optimiser, "native", "bind")) and not any(
-        isinstance(value, Schedule) for name, value in fields if name != "learning_rate"
-    )
+    own = [declaration(optimiser, "native", formula) for formula in ("bind", "settings")]
+    return all(own) and not any(isinstance(value, Schedule) for name, value in fields if name != "learning_rate")
