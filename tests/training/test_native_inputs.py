@@ -277,7 +277,7 @@ def test_a_corruption_of_ones_own_sees_one_batch_at_a_time():
     class Filling(Masking):
         def __call__(self, batch, noise, memory):
             new = super().__call__(batch, noise, memory)
-            return replace(new, x=torch.where(new.touched, batch.x.mean(), batch.x).double())
+            return replace(new, x=torch.where(new.touched, batch.x.mean(), batch.x))
 
     assert runs_alike(lambda: logistic(Dense((9,)), corruption=Filling(0.4)), Rows(rows(160).x)) == "native"
 
