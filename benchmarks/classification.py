@@ -71,8 +71,8 @@ class Start:
 
 NG = Net((200,), 200, rate=1e-3)
 VINCENT = Net((1000, 1000), 1000, epochs=50, fine=40, rate=2e-3, noise=0.25)
-RIFAI = Net((), 1000, epochs=60, rate=8e-3)
-MAKHZANI = Net((), 1000, epochs=100, fine=20, first=1e-3, top=25, frozen=True)
+RIFAI = Net((), 1000)
+MAKHZANI = Net((), 1000, epochs=30, fine=20, first=1e-3, top=25, frozen=True)
 
 STARTS = {
     "784-200-200, sparse layers, classifier only": Start(NG, SPARSE, frozen=True, target="about 12.3"),
@@ -80,7 +80,7 @@ STARTS = {
     "784-200-200, no pretraining": Start(NG, learns=False),
     "784-1000-1000-1000, denoising layers": Start(VINCENT, noise=0.25, target="≤ 1.28"),
     "784-1000-1000-1000, no pretraining": Start(VINCENT, learns=False),
-    "784-1000, contractive": Start(RIFAI, (Contractive(0.3),), target="≤ 1.14"),
+    "784-1000, contractive": Start(RIFAI, (Contractive(0.1),), target="≤ 1.14"),
     "784-1000, denoising": Start(RIFAI, noise=0.25, target="second"),
     "784-1000, weight decay": Start(RIFAI, (L2(1e-3),), target="third"),
     "784-1000, plain": Start(RIFAI, target="last"),
