@@ -155,6 +155,26 @@ class Share(Noise):
         return blocks.reshape(like.shape)
 
 
+class Several(Noise):
+    """Streams side by side: each of them draws for rows of its own, as if it were alone."""
+
+    def parts(self, like: Tensor) -> list[tuple[Noise, Tensor]]:
+        """Return every stream with its rows, in their order."""
+        raise NotImplementedError(f"{type(self).__name__} must define parts")  # abstract
+
+    def uniform(self, like: Tensor) -> Tensor:
+        """Draw from U[0, 1), shaped as ``like``."""
+        return torch.cat([noise.uniform(own) for noise, own in self.parts(like)])
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Draw from N(0, 1), shaped as ``like``."""
+        return torch.cat([noise.normal(own) for noise, own in self.parts(like)])
+
+    def poisson(self, rate: Tensor) -> Tensor:
+        """Draw counts from Poisson(rate), shaped as ``rate``."""
+        return torch.cat([noise.poisson(own) for noise, own in self.parts(rate)])
+
+
 class Unrecordable(RuntimeError):
     """Why the noise of a step cannot come from generators that stay."""
 

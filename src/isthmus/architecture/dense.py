@@ -70,10 +70,10 @@ class Parallel(Layer):
     def native(self) -> list[Any]:
         """Give the deep path, then the straight one, with how many products it goes past."""
         deep, straight = words(self.deep), words(self.straight)
-        names = [name for name, *_ in deep]
-        products = ("product", "tied")
-        plain = [name in products for name in (*names[:1], *(name for name, *_ in straight))] == [True, True]
-        if "beside" in names or not plain:
+        names, products = [name for name, *_ in deep], ("product", "tied")
+        # Both read what comes before, so that both start with a product, and a straight path is one.
+        starts = [*names[:1], *(name for name, *_ in straight)]
+        if "beside" in names or len(starts) != 2 or not set(starts) <= set(products):
             return [("unknown",)]
         return [*deep, ("beside", sum(name in products for name in names), *straight[0])]
 

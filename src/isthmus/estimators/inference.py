@@ -14,7 +14,7 @@ from torch import Tensor
 from isthmus.data.arrays import Scaling
 from isthmus.estimators import chunks
 from isthmus.estimators.inputs import Array, tensor
-from isthmus.estimators.plain import Plain, heard, plain
+from isthmus.estimators.plain import Plain, Reading, heard, plain
 from isthmus.likelihood import all_finite
 from isthmus.noise import Noise
 from isthmus.objective import Objective, tightened
@@ -149,8 +149,9 @@ class Inference:
         answer, scored = self._answering(wanted), not {"errors", "scores"}.isdisjoint(wanted)
         manner = self.manner(X.dtype)
         try:
-            if manner[0] == torch.float32 and self._reads:
-                self._read(X, wanted, write, scored, manner[1][-1])
+            kernel = self._kernel
+            if manner[0] == torch.float32 and kernel is not None and kernel.reads:
+                self._read(kernel.reading(wanted, self.scaling), X, write, scored, manner[1][-1])
             else:
                 self._walk(X, partial(self._checked, scored=scored), answer, write, manner)
         except Strange:
@@ -161,9 +162,9 @@ class Inference:
             self._walk(X, lambda rows, x: self.scaling.into(rows, x.numpy()), answer, write, manner)
         return tuple(out[:, 0] if name == "scores" else out for name, out in zip(wanted, made, strict=True))
 
-    def _read(self, X: Array, wanted: Sequence[str], write: Sequence[Write], scored: bool, most: int) -> None:
+    @staticmethod
+    def _read(ask: Reading, X: Array, write: Sequence[Write], scored: bool, most: int) -> None:
         """Let the kernel read rows where they are, chunk by chunk, and write what was found."""
-        ask = self._plain.reading(wanted, self.scaling)  # type: ignore[union-attr]
 
         def work(spans: Iterator[slice]) -> None:
             with torch.no_grad():
@@ -177,14 +178,9 @@ class Inference:
         chunks.each(work, chunks.spans(len(X), most))
 
     @property
-    def _reads(self) -> bool:
-        """Whether the kernel reads rows where they are."""
-        return self._by_kernel and self._plain is not None and self._plain.reads
-
-    @property
-    def _by_kernel(self) -> bool:
-        """Whether the kernel answers, which knows nothing of those who listen to layers."""
-        return self._plain is not None and not heard(self._objective)
+    def _kernel(self) -> Plain | None:
+        """What answers by the kernel, where it knows the net; it knows nothing of those who listen to layers."""
+        return None if heard(self._objective) else self._plain
 
     @cached_property
     def _plain(self) -> Plain | None:
@@ -192,7 +188,8 @@ class Inference:
 
     def _answering(self, wanted: tuple[str, ...]) -> Answer:
         """Return what answers about rows in the model's units, by the kernel where it knows the net."""
-        by_kernel = self._plain.answering(wanted) if self._by_kernel else None  # type: ignore[union-attr]
+        kernel = self._kernel
+        by_kernel = None if kernel is None else kernel.answering(wanted)
 
         def answer(objective: Objective, x: Tensor) -> list[Tensor]:
             if by_kernel is not None and x.dtype == torch.float32:

@@ -27,6 +27,8 @@ WHOLE = 16
 LARGE = 2**20
 # What gives the outputs of an objective for rows, as they are and as they are damaged.
 Outputs = Callable[[Objective, Batch, Corrupted], Tensor]
+# What answers about rows, and says whether all are finite, and admitted by the likelihood.
+Reading = Callable[[Array], tuple[list[Tensor], bool, bool]]
 # What is read off the output.
 OUTPUT = ("reconstructions", "errors", "doubts")
 
@@ -43,7 +45,7 @@ class Plain:
         """Return what answers questions about rows, (rows, variables), in the model's units, by the weights of now."""
         return partial(self._answer, self.net(), wanted)
 
-    def reading(self, wanted: Sequence[str], scaling: Scaling) -> Callable[[Array], tuple[list[Tensor], bool, bool]]:
+    def reading(self, wanted: Sequence[str], scaling: Scaling) -> Reading:
         """Return what answers about rows as a user has them, and says whether they are finite and likely at all."""
         units = None if scaling.mode == "none" else native.units(scaling.centre, scaling.factor)
         net, asked = self.net(), self._asked(wanted)

@@ -35,7 +35,7 @@ INLINE void add_up(float *to, const float *from, int64_t ld, int64_t rows) {
     *(vec *)to = sum;
 }
 
-/* What is asked of some rows of a batch: what their slope and the code's penalty count, their loss and that penalty, the
+/* What is asked of some rows of a batch: what their slope and the code's penalty count, their loss and that penalty,
  * what is drawn for them, what their entries count. */
 typedef struct { double scale, beta, *value, *apart; chance by; const float *counts; } asked;
 
@@ -183,7 +183,6 @@ INLINE void panels(const work *w, int what, int64_t id, int64_t s, double *found
             if (what == MOVE) move(w, l, n, by, shrink, here, found);
             for (int k = 0; what == READ && k < 3; k++) pack(a, n, flat[k], own[k]);
             for (int k = 0; what == WRITE && k < 3; k++) unpack(a, n, own[k], flat[k]);
-            if (a.bias < 0) memset(own[0] + a.in * V, 0, V * sizeof(float)); /* without eps, 0 / 0 */
             /* What is tied was laid out with what it is tied to. */
             if (what == READ || (what == MOVE && a.tied < 0)) lay(w, a, n, here, a.reads < 0 ? 0 : up);
         }

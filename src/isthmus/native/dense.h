@@ -158,10 +158,10 @@ INLINE void draw(const float *from, int64_t ld, const float *noise, int64_t unit
 }
 
 /* Where a thread computes with rows: what the net reads of them, they where that is something else, what layers write,
- * before their activation too where its slope is not seen from behind, and buffers as wide as the widest layer, some of them for the way back alone. Of pairs, those of
- * the rows' columns and rows are kept, others are made for a product. What came back along a straight path waits for what
- * comes along the deep one. Which columns are not zero in each 8 rows, and which rows in each 8 columns, is listed where
- * it is worth it. */
+ * before their activation too where its slope is not seen from behind, and buffers as wide as the widest layer, some of
+ * them for the way back alone. Of pairs, those of the rows' columns and rows are kept, others are made for a product. What
+ * came back along a straight path waits for what comes along the deep one. Which columns are not zero in each 8 rows, and
+ * which rows in each 8 columns, is listed where it is worth it. */
 typedef struct {
     float *x, *t, *y[MOST_LAYERS], *before[MOST_LAYERS], *g, *h, *code, *waits, *beside, *below, *a, *b;
     some columns, rows;

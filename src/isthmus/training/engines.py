@@ -89,7 +89,11 @@ def _no_kernel(trainer: Trainer, task: Task, rows: Source | None, *, shared: boo
         return "the kernel is for one process"
     if rows is not None and not (isinstance(rows, Rows) and rows.plain):
         return "the kernel reads rows in memory without labels"
-    if isinstance(rows, Rows) and rows.weight is not None and task.unsupervised().penalties:
+    if (
+        isinstance(rows, Rows)
+        and rows.weight is not None
+        and any(p.by_row for p in task.unsupervised().penalties.values())
+    ):
         return "the kernel does not weigh penalties by rows"
     if trainer.clip or trainer.trim:
         return f"the kernel does not {'clip gradients' if trainer.clip else 'trim batches'}"

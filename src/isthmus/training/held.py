@@ -19,24 +19,25 @@ class Held:
     """What a module holds, looked up where its parts keep it: walking all of them again takes a small fit's time."""
 
     def __init__(self, module: nn.Module) -> None:
-        """Look at a module."""
-        self.module = module
-        self._look()
+        """Look at the parts of a module."""
+        self.module, self.count = module, -1
+        self.parts = list(module.modules())
+        self.own = all(isinstance(part._parameters, dict) for part in self.parts)  # a script's are elsewhere
+        self.plain = all(type(part).train is nn.Module.train and "training" in vars(part) for part in self.parts)
 
     def _look(self) -> None:
         """Find the place of everything that has a name in the module's state; what is none keeps the long way."""
         parts = dict(self.module.named_modules(remove_duplicate=False))
         places = ((name, *name.rpartition(".")) for name in self.module.state_dict())
         self.places = [(name, parts.get(owner), key) for name, owner, _, key in places]
-        self.parts = list(dict.fromkeys(parts.values()))
-        own = all(isinstance(part._parameters, dict) for part in self.parts)  # a script's are elsewhere
-        self.known = own and all(self._held(part, key) is not None for _, part, key in self.places)
-        self.plain = all(type(part).train is nn.Module.train and "training" in vars(part) for part in self.parts)
+        self.known = all(self._held(part, key) is not None for _, part, key in self.places)
         self.count = self._count()
 
     def copies(self) -> Weights:
         """Copy every parameter and buffer, by its name."""
-        if self._count() != self.count:  # a buffer that was none has become one
+        if not self.own:
+            return snapshot(self.module)
+        if self._count() != self.count:  # at first, and where a buffer that was none has become one
             self._look()
         if not self.known:
             return snapshot(self.module)
@@ -52,7 +53,7 @@ class Held:
 
     def buffers(self) -> list[Tensor]:
         """Return every buffer."""
-        if not self.known:
+        if not self.own:
             return list(self.module.buffers())
         return [b for part in self.parts for b in part._buffers.values() if b is not None]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from isthmus.component import declaration
 from isthmus.corruption import Clean
-from isthmus.noise import Noise
+from isthmus.noise import Noise, Several
 from isthmus.objective import Objective
 from isthmus.records import Batch, Corrupted, Rows
 
@@ -37,7 +37,7 @@ class Given(NamedTuple):
     whole: Tensor | None = None
 
 
-class Steps(Noise):
+class Steps(Several):
     """The noise of steps in succession: each draws for the rows of its own batch, as if it were alone.
 
     >>> steps, x = Steps([Noise(seed=0), Noise(seed=0).at(1)], [2, 1]), torch.zeros(3, 4)
@@ -67,21 +67,9 @@ class Steps(Noise):
         """Refuse: rows are drawn among one step's."""
         return self.permutation(n)[:k]
 
-    def uniform(self, like: Tensor) -> Tensor:
-        """Draw from U[0, 1), shaped as ``like``."""
-        return self._drawn(like, Noise.uniform)
-
-    def normal(self, like: Tensor) -> Tensor:
-        """Draw from N(0, 1), shaped as ``like``."""
-        return self._drawn(like, Noise.normal)
-
-    def poisson(self, rate: Tensor) -> Tensor:
-        """Draw counts from Poisson(rate), shaped as ``rate``."""
-        return self._drawn(rate, Noise.poisson)
-
-    def _drawn(self, like: Tensor, draw: Callable[[Noise, Tensor], Tensor]) -> Tensor:
-        parts = like.split(self.sizes)
-        return torch.cat([draw(noise, part) for noise, part in zip(self.each, parts, strict=True)])
+    def parts(self, like: Tensor) -> list[tuple[Noise, Tensor]]:
+        """Return every step's noise with the rows of its batch."""
+        return list(zip(self.each, like.split(self.sizes), strict=True))
 
 
 class Inputs:

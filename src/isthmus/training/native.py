@@ -59,7 +59,7 @@ class Native(Explicit):
         self.loss: native.Loss = task.likelihood.native  # type: ignore[attr-defined]
         # The layer behind which codes are drawn, how many numbers of a row, and the penalty of their divergence.
         self.drawn = coding(task) - 1 if gaussian(task) else -1
-        self.of_code, self.of_weights = penalties(task)
+        self.of_code, self.of_weights = penalties(task, dense=found is not None)
         self.lasso = -1 if gaussian(task) or not self.of_code else coding(task) - 1
         dropping = [(product.sizes[1], product.kept) for product in found or [] if product.kept is not None]
         self.inputs = Inputs(task, dropping, math.prod(task.model.code_shape) if gaussian(task) else 0)
@@ -151,32 +151,48 @@ class Native(Explicit):
         threads, whole, bound = values.shape[1], self.flat.whole, self.optimiser
         m, v, taken = bound.moments["exp_avg"][0], bound.moments["exp_avg_sq"][0], bound.steps[0]  # type: ignore[attr-defined]
         settings = self.description.at(0.0).settings()
-        at = [t.data_ptr() for t in (run.x, run.order, run.ends, whole, m, v)]
-        inputs, targets, counts, kept, drawn, _ = (None if t is None else t.data_ptr() for t in run.given)
-        net, width, steps = ctypes.cast(self.net, ctypes.c_void_p), run.x[0].numel(), len(rates)
-        done = native.steps(
-            native.Job(
-                *((None, net) if self.convolves else (net, None)),
-                *(len(self.net), native.LOSSES.index(self.loss.name), self.loss.slope),
-                *(
-                    at[0],
-                    width,
-                    run.begin,
-                    steps,
-                    *at[1:3],
-                    inputs,
-                    targets,
-                    counts,
-                    *at[3:],
-                    whole.numel(),
-                    rates.data_ptr(),
-                ),
-                *(*settings["betas"], settings["eps"], settings.get("weight_decay", 0.0)),
-                *(int(taken), run.most, threads, values[0].data_ptr()),
-                *(kept, self.drawn, drawn, self.lasso, betas.data_ptr(), values[1].data_ptr()),
-                *(shrinks.data_ptr() if self.of_weights else None, values[2].data_ptr(), self.products.half),
-            )
+        inputs, targets, counts, kept, noise, _ = (None if t is None else t.data_ptr() for t in run.given)
+        net, steps = ctypes.cast(self.net, ctypes.c_void_p), len(rates)
+        layers, places = (None, net) if self.convolves else (net, None)
+        job = native.Job(
+            layers=layers,
+            places=places,
+            depth=len(self.net),
+            loss=native.LOSSES.index(self.loss.name),
+            precision=self.loss.slope,
+            data=run.x.data_ptr(),
+            width=run.x[0].numel(),
+            begin=run.begin,
+            steps=steps,
+            order=run.order.data_ptr(),
+            ends=run.ends.data_ptr(),
+            inputs=inputs,
+            targets=targets,
+            counts=counts,
+            p=whole.data_ptr(),
+            m=m.data_ptr(),
+            v=v.data_ptr(),
+            size=whole.numel(),
+            rates=rates.data_ptr(),
+            beta1=settings["betas"][0],
+            beta2=settings["betas"][1],
+            eps=settings["eps"],
+            decay=settings.get("weight_decay", 0.0),
+            taken=int(taken),
+            most=run.most,
+            threads=threads,
+            values=values[0].data_ptr(),
+            kept=kept,
+            drawn=self.drawn,
+            noise=noise,
+            lasso=self.lasso,
+            betas=betas.data_ptr(),
+            apart=values[1].data_ptr(),
+            shrinks=shrinks.data_ptr() if self.of_weights else None,
+            squares=values[2].data_ptr(),
+            pairs=self.products.half,
         )
+        done = native.steps(job)
         if done:
             taken += steps
         return done

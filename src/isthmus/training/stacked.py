@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.layers import Products, Room
-from isthmus.noise import Noise, Standing
+from isthmus.noise import Noise, Several, Standing
 from isthmus.objective import Objective
 from isthmus.records import Batch, Corrupted, Pass, Rows
 from isthmus.training.flat import Flat, units_first
@@ -73,7 +73,7 @@ class Stacked(Room):
         self.written.update(self.blocks.peers[parameter])
 
 
-class Noises(Noise):
+class Noises(Several):
     """The noises of several models: each draws the numbers for its own rows."""
 
     def __init__(self, branches: Sequence[Noise], step: int = 0) -> None:
@@ -106,21 +106,9 @@ class Noises(Noise):
         """Return independent streams for another purpose."""
         return Noises([noise.branch(tag) for noise in self._branches], self.step)
 
-    def uniform(self, like: Tensor) -> Tensor:
-        """Draw from U[0, 1), shaped as ``like``."""
-        return self._each(like, Noise.uniform)
-
-    def normal(self, like: Tensor) -> Tensor:
-        """Draw from N(0, 1), shaped as ``like``."""
-        return self._each(like, Noise.normal)
-
-    def poisson(self, rate: Tensor) -> Tensor:
-        """Draw counts from Poisson(rate), shaped as ``rate``."""
-        return self._each(rate, Noise.poisson)
-
-    def _each(self, like: Tensor, draw: Callable[[Noise, Tensor], Tensor]) -> Tensor:
-        own = like.chunk(len(self.members))
-        return torch.cat([draw(noise, part) for noise, part in zip(self.members, own, strict=True)])
+    def parts(self, like: Tensor) -> list[tuple[Noise, Tensor]]:
+        """Return every model's noise with as many rows as any other's."""
+        return list(zip(self.members, like.chunk(len(self.members)), strict=True))
 
 
 class Pool:

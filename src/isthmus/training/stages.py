@@ -24,13 +24,18 @@ def gaussian(task: Objective) -> bool:
 
 
 def said(task: Objective) -> list[tuple[Any, ...]] | None:
-    """Return what a network does from rows to outputs, word by word; None where that is more than its layers."""
+    """Return what a network does from rows to outputs, word by word; None where that is more than its layers.
+
+    A code is read as it is: what a decoder does to it before its first layer would be done to the encoder's last one.
+    """
     model = task.model
-    code = declaration(model.bottleneck, "native")
+    code, back = declaration(model.bottleneck, "native"), words(model.decoder)
+    first = next((name for name, *given in back if name != "shape" and given != ["identity"]), "unknown")
     if code is None or task.draws > 1 or model.spec.levels or list(model.memory.parameters()):
         return None
-    between = ("activation", "identity" if gaussian(task) else code)
-    return [*words(model.encoder), between, ("code",), *words(model.decoder)]
+    if first in ("activation", "dropout", "pool"):
+        return None
+    return [*words(model.encoder), ("activation", "identity" if gaussian(task) else code), *back]
 
 
 def whole(task: Objective, weights: list[Tensor]) -> bool:
@@ -49,23 +54,20 @@ def coding(task: Objective) -> int:
 def products(task: Objective) -> list[native.Product] | None:
     """Return the products that a network is, None where it is anything else."""
     found: list[native.Product] = []
-    coded = False  # a code is read as it is
     for name, *given in said(task) or []:
-        plain = not found or (found[-1].activation == "identity" and found[-1].kept is None)
+        last = found[-1] if found else None
+        plain = last is None or (last.activation == "identity" and last.kept is None)
         past = 0
         if name == "beside" and plain:
             past, name, *given = given
         owner = [i for i, p in enumerate(found) if name == "tied" and p.weight is given[0]]
-        if name == "product" or len(owner) == 1:
+        if name == "product" or len(owner) == 1:  # of two that are tied to one, the other would not be moved
             weight, bias = given
-            coded = False
             found.append(native.Product(weight, bias, len(found) - 1 - past, tied=owner[0] if owner else -1))
-        elif name == "activation" and found and (given[0] == "identity" or (plain and not coded)):
-            found[-1].activation = given[0] if plain and not coded else found[-1].activation
-        elif name == "dropout" and found and found[-1].kept is None and not coded:
-            (found[-1].kept,) = given
-        elif name == "code":
-            coded = True
+        elif last is not None and name == "activation" and (plain or given == ["identity"]):
+            last.activation = given[0] if plain else last.activation
+        elif last is not None and name == "dropout" and last.kept is None:
+            (last.kept,) = given
         elif name != "shape":
             return None
     known = all(p.activation in native.ACTIVATIONS for p in found) and 0 < len(found) <= native.DEEPEST
@@ -130,7 +132,7 @@ class Reader:
     def __init__(self, sizes: tuple[int, ...]) -> None:
         """Start at the inputs: (channels, *places), or numbers without places."""
         self.found: list[Stage] = []
-        self.sizes, self.enlarged, self.known, self.coded = sizes, 1, True, False
+        self.sizes, self.enlarged, self.known = sizes, 1, True
 
     def shape(self, sizes: tuple[int, ...]) -> None:
         """Go on with other axes of the same numbers."""
@@ -187,33 +189,26 @@ class Reader:
                 transposed=transposed,
             )
         )
-        self.sizes, self.enlarged, self.coded = convolved, 1, False
+        self.sizes, self.enlarged = convolved, 1
 
     def product(self, weight: Tensor, bias: Tensor | None) -> None:
         """Multiply numbers, wherever they stand."""
         self.known &= self.enlarged == 1
         self.found.append(Stage(weight, bias, (weight.shape[1], 1, 1), (len(weight), 1, 1)))
-        self.sizes, self.coded = (len(weight),), False
+        self.sizes = (len(weight),)
 
     def pool(self) -> None:
         """Take the largest of neighbours, once per stage."""
-        first = not self.coded and self.enlarged == 1
-        self.known &= first and bool(self.found) and self.found[-1].pooled == (1, 1)
+        self.known &= bool(self.found) and self.found[-1].pooled == (1, 1) and self.enlarged == 1
         if self.known:
             self.found[-1].pooled = (2 if len(self.sizes) == 3 else 1, 2)
             self.sizes = (self.sizes[0], *self.found[-1].outputs[4 - len(self.sizes) :])
-
-    def code(self) -> None:
-        """Stop at the code, which is read as it is."""
-        self.coded = True
 
     def activation(self, name: str) -> None:
         """Activate: what never falls may as well stand behind the largest of neighbours."""
         if name == "identity":
             return
-        self.known &= (
-            not self.coded and bool(self.found) and self.found[-1].activation == "identity" and self.enlarged == 1
-        )
+        self.known &= bool(self.found) and self.found[-1].activation == "identity" and self.enlarged == 1
         if self.known:
             self.found[-1].activation = name
 

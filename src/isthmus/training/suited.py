@@ -17,43 +17,39 @@ LARGE = 2**22
 
 def unsuited(task: Objective, optimiser: Any, precision: str = "float32") -> str:
     """Say why the kernel does not know a task; empty where it does."""
-    parameters, halves, model = task.trained(), precision == "bf16", task.model
-    size, strange = sum(p.numel() for p in parameters), unknown(task)
-    inside = {id(p) for network in (model.encoder, model.decoder) for p in network.parameters()}
+    parameters, halves, dense = task.trained(), precision == "bf16", products(task)
+    size, strange = sum(p.numel() for p in parameters), unknown(task, dense=dense is not None)
+    networks = (task.model.encoder, task.model.decoder)
+    inside = {id(p) for network in networks for p in network.parameters()}
     reasons = {
         "the kernel was not built": native.library() is None,
         "the kernel is for float32 on a processor": precision not in ("float32", "bf16")
         or any(p.dtype != torch.float32 or p.device.type != "cpu" for p in parameters),
         "this processor multiplies no pairs of bfloat16": halves and not native.halves(),
         f"{size:,} weights are left to the processor's own library": size > LARGE,
-        "the kernel does not know a layer": products(task) is None and stages(task) is None,
+        "the kernel does not know a layer": dense is None and stages(task) is None,
         f"the kernel does not know {', '.join(strange)}": bool(strange),
         "more is trained than the network": any(id(p) not in inside for p in parameters),
         f"the kernel does not know {type(optimiser).__name__} with these settings": not known(optimiser),
-        "the kernel convolves in float32": halves and products(task) is None,
-        "the kernel ties weights in float32": halves and any(product.tied >= 0 for product in products(task) or []),
+        "the kernel convolves in float32": halves and dense is None,
+        "the kernel ties weights in float32": halves and any(product.tied >= 0 for product in dense or []),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
 
 
-def unknown(task: Objective) -> list[str]:
+def unknown(task: Objective, *, dense: bool) -> list[str]:
     """Name what the kernel does not know: a likelihood, penalties, and parts that take notes of batches."""
-    likelihood, counted = task.likelihood, penalties(task)
+    likelihood, counted = task.likelihood, penalties(task, dense=dense)
     strange = [] if declaration(likelihood, "native", "nll") else [type(likelihood).__name__]
     strange += [name for name in task.penalties if name not in counted]
     return strange + [name for name, part in task.parts().items() if name not in strange and noting(part)]
 
 
-def penalties(task: Objective) -> tuple[str, str]:
+def penalties(task: Objective, *, dense: bool) -> tuple[str, str]:
     """Name the penalty of codes and that of weights that the kernel counts; empty where there is none."""
     kinds = {declaration(penalty, "native"): name for name, penalty in task.penalties.items()}
-    of_code = kinds.get("divergence" if gaussian(task) else "absolute values" if dense(task) else "", "")
-    return of_code, kinds.get("squares", "") if dense(task) else ""
-
-
-def dense(task: Objective) -> bool:
-    """Say whether a network is products with matrices."""
-    return products(task) is not None
+    of_code = "divergence" if gaussian(task) else "absolute values" if dense else ""
+    return kinds.get(of_code, ""), kinds.get("squares", "") if dense else ""
 
 
 def noting(part: Component) -> bool:
