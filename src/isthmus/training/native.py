@@ -148,22 +148,37 @@ class Native(Explicit):
 
     def _take(self, run: Run, values: Tensor, rates: Tensor, betas: Tensor, shrinks: Tensor) -> bool:
         """Call the kernel; False where it has done nothing. Values are (loss and penalties, threads, steps)."""
-        threads, whole, bound = values.shape[1], self.flat.whole, self.optimiser
+        job = self._job(
+            run,
+            steps=len(rates),
+            threads=values.shape[1],
+            rates=rates.data_ptr(),
+            betas=betas.data_ptr(),
+            shrinks=shrinks.data_ptr() if self.of_weights else None,
+            values=values[0].data_ptr(),
+            apart=values[1].data_ptr(),
+            squares=values[2].data_ptr(),
+        )
+        done = native.steps(job)
+        if done:
+            self.optimiser.steps[0] += len(rates)  # type: ignore[attr-defined]
+        return done
+
+    def _job(self, run: Run, **others: Any) -> native.Job:
+        """Return a call's order to the kernel: the net, the optimiser's state, the rows of a run, and others."""
+        whole, bound, net = self.flat.whole, self.optimiser, ctypes.cast(self.net, ctypes.c_void_p)
         m, v, taken = bound.moments["exp_avg"][0], bound.moments["exp_avg_sq"][0], bound.steps[0]  # type: ignore[attr-defined]
         settings = self.description.at(0.0).settings()
         inputs, targets, counts, kept, noise, _ = (None if t is None else t.data_ptr() for t in run.given)
-        net, steps = ctypes.cast(self.net, ctypes.c_void_p), len(rates)
-        layers, places = (None, net) if self.convolves else (net, None)
-        job = native.Job(
-            layers=layers,
-            places=places,
+        return native.Job(
+            layers=None if self.convolves else net,
+            places=net if self.convolves else None,
             depth=len(self.net),
             loss=native.LOSSES.index(self.loss.name),
             precision=self.loss.slope,
             data=run.x.data_ptr(),
             width=run.x[0].numel(),
             begin=run.begin,
-            steps=steps,
             order=run.order.data_ptr(),
             ends=run.ends.data_ptr(),
             inputs=inputs,
@@ -173,26 +188,16 @@ class Native(Explicit):
             m=m.data_ptr(),
             v=v.data_ptr(),
             size=whole.numel(),
-            rates=rates.data_ptr(),
             beta1=settings["betas"][0],
             beta2=settings["betas"][1],
             eps=settings["eps"],
             decay=settings.get("weight_decay", 0.0),
             taken=int(taken),
             most=run.most,
-            threads=threads,
-            values=values[0].data_ptr(),
             kept=kept,
             drawn=self.drawn,
             noise=noise,
             lasso=self.lasso,
-            betas=betas.data_ptr(),
-            apart=values[1].data_ptr(),
-            shrinks=shrinks.data_ptr() if self.of_weights else None,
-            squares=values[2].data_ptr(),
             pairs=self.products.half,
+            **others,
         )
-        done = native.steps(job)
-        if done:
-            taken += steps
-        return done
