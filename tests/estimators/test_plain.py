@@ -244,3 +244,30 @@ def test_rows_that_single_precision_cannot_hold_are_answered_in_double():
     codes = model.transform(rows)
     assert np.isfinite(codes).all() and np.abs(codes[3]).max() > 1e150
     assert_allclose(np.delete(codes, 3, 0), np.delete(model.transform(x), 3, 0), rtol=1e-4, atol=1e-4)
+
+
+def exchanged(model):
+    """Exchange parameters for others, as ``load_state_dict(assign=True)`` does."""
+    others = {name: weight * 0.5 for name, weight in model.objective_.state_dict().items()}
+    model.objective_.load_state_dict(others, assign=True)
+
+
+CHANGES = {
+    "in double precision": lambda model: model.objective_.double(),
+    "written to": lambda model: [weight.detach().mul_(0.5) for weight in model.objective_.parameters()],
+    "exchanged": exchanged,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_that_a_user_changes_are_those_that_answer(change, dtype):
+    model, x = fitted()
+    x = x.astype(dtype)
+    model.transform(x), model.score_samples(x)  # whatever is kept of the weights is kept now
+    change(model)
+    assert_allclose(model.transform(x), copy.deepcopy(model).transform(x), rtol=1e-6)
+    code = model.objective_.model.encode(
+        torch.as_tensor(model.scaling_.forward(x)).to(next(model.objective_.parameters()))
+    )
+    assert_allclose(model.transform(x), code.mean.detach(), rtol=1e-4, atol=1e-5)

@@ -234,10 +234,10 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
 
     @property
     def answers(self) -> Inference:
-        """Return what answers questions to the fitted model."""
+        """Return what answers questions to the fitted model, as its weights are now."""
         check_is_fitted(self, "objective_")
-        if "_answers" not in self.__dict__:
-            self._answers = Inference(self.objective_, self.scaling_, self._refuse_cells)
+        if "_answers" not in self.__dict__ or self._answers.outdated:
+            self._answer_anew()
         return self._answers
 
     @by_blocks

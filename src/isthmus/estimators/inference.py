@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,12 @@ class Inference:
         self.scaling = scaling
         self._by_dtype: dict[torch.dtype, Objective] = {}
         self._objective, self._refuse = objective, refuse
+        self._weights = weights_of(objective)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether weights are others than those that copies, probes and the kernel were told of."""
+        return weights_of(self._objective) != self._weights
 
     def objective(self, dtype: torch.dtype) -> Objective:
         """Return the objective in a precision, in eval mode."""
@@ -270,6 +277,12 @@ class Inference:
             terms = {"reconstruction": objective.nll(p).flatten(1).sum(1), "kl": p.posterior.log_ratio(p.code)}
             found.append(torch.stack(list(tightened(terms, draws, len(part)).values())).sum(0).cpu().numpy())
         return np.concatenate(found) + self.scaling.log_factor
+
+
+def weights_of(module: torch.nn.Module) -> list[tuple[int, int, torch.dtype]]:
+    """Return where weights are, how often they were written to, and what they are."""
+    held = chain(module.parameters(), module.buffers())
+    return [(w.data_ptr(), 0 if w.is_inference() else w._version, w.dtype) for w in held]
 
 
 def device_of(module: torch.nn.Module) -> torch.device:
