@@ -1,10 +1,12 @@
 """Series from the shell: windows, the axis of time, answers by point, and what is refused."""
 
 import csv
+import json
 from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
+from unpack import blobs_in
 
 from isthmus import load
 
@@ -54,6 +56,8 @@ def test_a_fit_of_a_series_is_told_and_drawn(series, shell, tmp_path):
     assert done.code == 0 and "400 points of time, read 16 at once, of" in done.out, done.err
     assert {p.name for p in (tmp_path / "figures").iterdir()} == {"scores.png", "contributions.png", "summary.txt"}
     assert shell("report", tmp_path / "watch", series / "series.csv", "-o", tmp_path / "p.html").code == 0
+    titles = json.loads(blobs_in((tmp_path / "p.html").read_text())["page"])["data"]["titles"]
+    assert (titles[0], titles[SPIKE], len(titles)) == ("2024-01-01 00:00:00", "2024-01-13 12:00:00", 400)
 
 
 def test_rows_that_look_like_a_series_get_a_hint(series, shell, tmp_path):

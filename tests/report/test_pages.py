@@ -177,12 +177,22 @@ def test_pages_of_a_saved_model_are_those_of_the_model(model_of, page_of, tmp_pa
         ({"size": "tiny"}, "size='tiny' is unknown"),
         ({"shape": (3, 3)}, "does not hold the 64 numbers"),
         ({"y": [1, 2]}, "one label per row"),
+        ({"titles": ["a", "b"]}, "there are 2 titles"),
     ],
 )
 def test_mistakes_are_told(changes, said, model_of):
     model, X, _ = model_of("digits")
     with pytest.raises(ValueError, match=said):
         report(model, X, **changes)
+
+
+def test_rows_keep_the_names_that_they_have(model_of):
+    model, X, _ = model_of("table")
+    assert report(model, X, size="small").page.data.titles == []
+    named = X.to_pandas().set_index(np.array([f"order {i}" for i in range(len(X))]))
+    assert report(model, named, size="small").page.data.titles == list(named.index)
+    of_files = report(model, X, size="small", titles=range(len(X))).page.data.titles
+    assert of_files == [str(i) for i in range(len(X))]
 
 
 def test_a_model_that_is_not_fitted_has_no_page(model_of):

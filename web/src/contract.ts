@@ -60,6 +60,7 @@ export interface Data {
   high: number;
   note: string;
   labels: Labels | null;
+  titles: string[];
 }
 
 /**

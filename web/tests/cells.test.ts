@@ -48,7 +48,8 @@ test("short numbers", () => {
 });
 
 test("rows count from 1, as in the shell and in spreadsheets", () => {
-  const data = { kind: "table" } as Data;
+  const data = { kind: "table", titles: [] as string[] } as Data;
   expect([rowNumber(null, 0), rowNumber([7, 3], 1)]).toEqual([1, 4]);
   expect([rowTitle(data, [7, 3], 0), rowTitle({ ...data, kind: "series" }, null, 2)]).toEqual(["row 8", "moment 3"]);
+  expect(rowTitle({ ...data, titles: ["a.png", "b.png"] }, [7, 3], 1)).toBe("row 4 (b.png)");
 });

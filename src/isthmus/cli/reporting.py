@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
-from isthmus.cli import remembered, rows
+from isthmus.cli import remembered, rows, timeline
 from isthmus.cli.options import OnOutput, Reading, Stretched
 
 if TYPE_CHECKING:
@@ -121,8 +121,12 @@ def read(fitted: Any, data: str, reading: Reading) -> tuple[Any, Any, dict[str, 
     label = reading.label or ""
     reading = remembered.reading_for(fitted, data, reading)
     types = rows.types_of(fitted)
-    found = rows.read(data, reading, types=types if types is not None or not rows.predicts(fitted) else {})
-    about = {"name": Path(data).name or data, "label": label, "bytes_per_row": found.bytes_per_row}
+    if getattr(fitted, "window", None) is not None:
+        found, titles = timeline.timed(fitted, data, reading)
+    else:
+        found = rows.read(data, reading, types=types if types is not None or not rows.predicts(fitted) else {})
+        titles = found.index
+    about = {"name": Path(data).name or data, "label": label, "bytes_per_row": found.bytes_per_row, "titles": titles}
     return taken(fitted, found), found.y, about
 
 

@@ -114,6 +114,14 @@ def hint(given: Data) -> str | None:
     return f"rows are in order of {time!r}; if they are points of a series, add --window {HINT}"
 
 
+def timed(detector: Any, source: str, reading: Reading) -> tuple[Data, Any]:
+    """Return the points of a series, and the time of each; None where the file has no such column."""
+    found, time = points(detector, source, reading), getattr(detector, "time_", None)
+    if time not in (found.names or ()):
+        return found, None
+    return without(found, time), found.table[time].to_pylist()
+
+
 def points(detector: Any, source: str, reading: Reading) -> Data:
     """Return the points of a series as a detector of such reads them: all at once, its column of times aside."""
     found = _one_axis(source, reading)

@@ -11,6 +11,7 @@ from isthmus.report.of_detectors import parts as parts_of_members
 from isthmus.report.of_detectors import title as title_of_detector
 from isthmus.report.of_predictors import title as title_of_predictor
 from isthmus.report.of_predictors import weights
+from isthmus.report.rows import sizes
 from isthmus.report.summary import curves, of_code, of_curves, parts, title
 
 
@@ -31,7 +32,7 @@ def alone(model: Any) -> Summary:
     return Summary(
         model=kind,
         title=title_of_predictor(model) if predicts else title(model, model.n_features_in_),
-        trained_on=f"{inner.spec_.rows:,} rows of {inner.n_features_in_:,} columns",
+        trained_on=sizes(inner.spec_.rows, inner.n_features_in_),
         parts=[*parts(inner), *(weights(model) if predicts else [])],
         measures=list(_held_out(model)),
         curves=curves(model.history_),
@@ -44,7 +45,7 @@ def _of_detector(model: Any) -> Summary:
     return Summary(
         model="detector",
         title=title_of_detector(model),
-        trained_on=f"{model.members_.spec.rows:,} rows of {model.n_features_in_:,} columns",
+        trained_on=sizes(model.members_.spec.rows, model.n_features_in_),
         parts=parts_of_members(model),
         measures=[],
         curves=histories(model),

@@ -76,6 +76,7 @@ class Data:
     high: float
     note: str  # which rows are shown, where these are not all
     labels: Labels | None
+    titles: list[str]  # of the rows of the page: files, times, labels of a frame; empty where rows have none
 
 
 @dataclass(frozen=True)

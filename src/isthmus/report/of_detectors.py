@@ -11,7 +11,7 @@ from isthmus.estimators.scoring import known_among
 from isthmus.estimators.series import Series
 from isthmus.report.contract import Anomalies, Beside, Curve, Measure, Part, Summary, Verdict
 from isthmus.report.packing import Array, Blobs
-from isthmus.report.rows import Given, Shown
+from isthmus.report.rows import Given, Shown, sizes
 from isthmus.report.summary import curves
 
 # Rows with reasons, rows beside each, and rows that calibrate well enough.
@@ -35,11 +35,10 @@ def summary(found: Given) -> Summary:
     ]
     if found.y is not None and _tells_anomalies(found.y):
         measures.append(_ranked(found.y, scores))
-    sizes = f"{len(found):,} rows of {found.cells.shape[1]:,} columns"
     return Summary(
         model="detector",
         title=title(model),
-        trained_on=f"{model.members_.spec.rows:,} rows; scored here {sizes} of {found.name}",
+        trained_on=f"{model.members_.spec.rows:,} rows; scored here {sizes(*found.cells.shape)} of {found.name}",
         parts=parts(model),
         measures=measures,
         curves=histories(model),
@@ -92,7 +91,9 @@ def parts(model: Any) -> list[Part]:
     made = [Part(role, repr(getattr(found, role))) for role in roles]
     levels = ", ".join(f"{level:g}" for level in recipe.levels)
     if fillers:
-        text = f"{fillers}, which say how strange levels, counts and dates are beside the other cells of their row"
+        strange = "how strange levels, counts and dates are beside the other cells of their row"
+        expected = "what is expected of a number beside the others, for reasons"
+        text = f"{fillers}, which say {strange if model.members_.hidden else expected}"
         made.append(Part("fillers", text))
     return [*made, Part("read at the noise levels", levels), Part("contamination", str(model.contamination))]
 

@@ -67,6 +67,7 @@ def report(
     shape: tuple[int, ...] | None = None,
     size: str = "auto",
     bytes_per_row: float | None = None,
+    titles: Any = None,
 ) -> Report:
     """Look inside a fitted model: everything that a page shows of it and of some rows.
 
@@ -82,6 +83,7 @@ def report(
             limit.
         bytes_per_row: what a row takes at its source, where that is not what X takes, as bytes of pictures (of what
             ``isthmus.data.read`` returns its ``bytes_per_row``): the size that codes are compared with.
+        titles: what each row is called beside its number, as a file or a time; the labels of a pandas frame if None.
 
     Raises:
         ValueError: an estimator that is not fitted or of no known kind, or rows unlike those of the fit.
@@ -95,7 +97,7 @@ def report(
     """
     if size not in ("auto", *SIZES):
         raise ValueError(f"size={size!r} is unknown; give auto, {', '.join(SIZES)}")
-    found = given(_known(model), X, y, name=name, label=label, shape=shape, bytes_per_row=bytes_per_row)
+    found = given(_known(model), X, y, name=name, label=label, shape=shape, bytes_per_row=bytes_per_row, titles=titles)
     sizes = ("usual", "large") if size == "auto" else (size,)
     live = Live.none(SMALL) if size == "small" else Live.of(model, SIZES[sizes[-1]] - ROOM)
     draft = Draft(found, live)

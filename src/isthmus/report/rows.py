@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.atrow import labels_of
 from isthmus.data.codec import TableCodec
 from isthmus.estimators.inputs import gather, row_shape, rows_at
 from isthmus.estimators.series import channels
 from isthmus.report.contract import Column, Data, Labels
 from isthmus.report.packing import Array, Blobs
 
-CLASSES = 1000
+CLASSES, TITLE = 1000, 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,7 @@ class Given:
         names: of the columns.
         cells: (rows, columns), see :mod:`isthmus.report.contract`.
         bytes_per_row: what a row takes at its source, where that is known; that of ``X`` otherwise.
+        titles: what each row is called, or None.
     """
 
     model: Any
@@ -44,6 +46,7 @@ class Given:
     names: tuple[str, ...]
     cells: Array
     bytes_per_row: float | None = None
+    titles: Any = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -128,13 +131,15 @@ def given(
     label: str = "",
     shape: Any = None,
     bytes_per_row: float | None = None,
+    titles: Any = None,
 ) -> Given:
     """Read the rows that a report is about.
 
     Raises:
-        ValueError: no rows, labels that are not one per row, or a shape that does not hold a row.
+        ValueError: no rows, labels or titles that are not one per row, or a shape that does not hold a row.
     """
     X = gather(X)
+    titles = labels_of(X) if titles is None else titles
     series = getattr(model, "window", None) is not None
     X = channels(X) if series else X
     if not X.shape[0]:
@@ -154,7 +159,9 @@ def given(
         raise ValueError(f"y has the shape {labels.shape}, X has {len(cells)} rows; give one label per row")
     label = label or getattr(y, "name", None) or getattr(model, "target_name_", None) or "label"
     names = names_of(codec, X, cells.shape[1])
-    return Given(model, X, labels, str(label), name, found, codec, names, cells, bytes_per_row)
+    if titles is not None and len(titles) != len(cells):
+        raise ValueError(f"there are {len(titles)} titles, X has {len(cells)} rows; give one title per row")
+    return Given(model, X, labels, str(label), name, found, codec, names, cells, bytes_per_row, titles)
 
 
 def codec_of(model: Any) -> TableCodec | None:
@@ -178,6 +185,11 @@ def shape_of(model: Any, X: Any, width: int) -> tuple[int, ...]:
         return shape
     inner = row_shape(X)
     return (width,) if len(inner) < 2 else (1, *inner) if len(inner) == 2 else inner
+
+
+def sizes(rows: int, columns: int) -> str:
+    """Write how many rows and columns there are."""
+    return f"{rows:,} {'row' if rows == 1 else 'rows'} of {columns:,} {'column' if columns == 1 else 'columns'}"
 
 
 def cells_of(codec: TableCodec | None, X: Any) -> Array:
@@ -246,6 +258,7 @@ def data(found: Given, shown: Shown, blobs: Blobs, limits: tuple[float, float]) 
         high=limits[1],
         note=note,
         labels=labels(found, shown, blobs),
+        titles=[] if found.titles is None else [str(found.titles[row])[:TITLE] for row in shown.numbers],
     )
 
 

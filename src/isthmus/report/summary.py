@@ -11,7 +11,7 @@ import numpy as np
 
 from isthmus.estimators.table_evaluation import TableEvaluation
 from isthmus.report.contract import Beside, Curve, Measure, Part, Summary, Verdict
-from isthmus.report.rows import Given
+from isthmus.report.rows import Given, sizes
 
 MEASURED, DIGITS = 20_000, 4
 ROLES = ("architecture", "bottleneck", "corruption", "likelihood", "penalties", "trainer")
@@ -47,11 +47,10 @@ def of_autoencoder(found: Given) -> Summary:
     of_table = isinstance(measured, TableEvaluation)
     measures = list(_columns(measured) if of_table else _errors(measured))
     measures.append(_score(measured.score))
-    sizes = f"{len(found):,} rows of {found.cells.shape[1]:,} columns"
     return Summary(
         model="autoencoder",
         title=title(model, found.cells.shape[1]),
-        trained_on=f"{model.spec_.rows:,} rows; measured here on {sizes} of {found.name}",
+        trained_on=f"{model.spec_.rows:,} rows; measured here on {sizes(*found.cells.shape)} of {found.name}",
         parts=parts(model),
         measures=measures,
         curves=curves(model.history_),

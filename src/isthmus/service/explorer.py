@@ -19,7 +19,7 @@ class Explorer:
         X: rows like those of its fit.
         y: a label per row.
         path: where the model is saved; names are written there. None keeps them in memory.
-        settings: ``name``, ``label`` and ``shape``, as :func:`isthmus.report.report` takes them.
+        settings: ``name``, ``label``, ``shape`` and ``titles``, as :func:`isthmus.report.report` takes them.
 
     >>> from isthmus import Autoencoder, Trainer, data
     >>> X = data.read("digits", limit=100).X

@@ -42,6 +42,7 @@ def explore(
     name: str = "data",
     label: str = "",
     shape: tuple[int, ...] | None = None,
+    titles: Any = None,
 ) -> Any:
     """Return the page of a fitted model and rows as a widget of a notebook; names given there go to the model.
 
@@ -54,6 +55,7 @@ def explore(
         name: what the rows are called.
         label: what y is called.
         shape: draw flat rows as pictures, (channels, height, width).
+        titles: what each row is called beside its number; the labels of a pandas frame if None.
 
     Raises:
         ImportError: the extra ``isthmus[notebook]`` is not installed.
@@ -72,7 +74,8 @@ def explore(
     except ImportError as error:
         raise ImportError(f"the page in a notebook needs {error.name}; pip install 'isthmus[notebook]'") from None
 
-    explorer = Explorer(model, X, y, None if path is None else Path(path), name=name, label=label, shape=shape)
+    saved = None if path is None else Path(path)
+    explorer = Explorer(model, X, y, saved, name=name, label=label, shape=shape, titles=titles)
 
     class Page(anywidget.AnyWidget):
         """The page in a frame."""

@@ -73,13 +73,13 @@ export function labelOf(context: Context, found: Found, row: number): string {
 
 /** All rows with their scores, alarms at a threshold and reasons, the strangest first. */
 export function table(context: Context, found: Found, threshold: number): Generator<string> {
-  const columns = context.page.data.columns;
+  const { columns, titles } = context.page.data;
   const rows = found.order.map((row) => {
     const told = kept(found, row);
     const score = found.score[row] as number;
-    return [rowNumber(found.numbers.values, row), score, found.p[row] as number, score > threshold ? 1 : 0, told ? reasons(columns, told).join("; ") : ""];
+    return [rowNumber(found.numbers.values, row), ...titles.slice(row, row + 1), score, found.p[row] as number, score > threshold ? 1 : 0, told ? reasons(columns, told).join("; ") : ""];
   });
-  return csv(["row", "score", "p_value", "alarm", "reasons"], rows);
+  return csv(["row", ...(titles.length > 0 ? ["name"] : []), "score", "p_value", "alarm", "reasons"], rows);
 }
 
 /** A p-value where the detector gives none. */

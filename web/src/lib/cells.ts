@@ -105,7 +105,8 @@ export function rowNumber(numbers: ArrayLike<number> | null, row: number): numbe
   return (numbers?.[row] ?? row) + 1;
 }
 
-/** What a row of the page is called. */
+/** What a row of the page is called: by its number, and by its own name where it has one. */
 export function rowTitle(data: Data, numbers: ArrayLike<number> | null, row: number): string {
-  return `${data.kind === "series" ? "moment" : "row"} ${rowNumber(numbers, row)}`;
+  const [word, name] = [data.kind === "series" ? "moment" : "row", data.titles[row]];
+  return `${word} ${rowNumber(numbers, row)}${name === undefined ? "" : ` (${name})`}`;
 }
