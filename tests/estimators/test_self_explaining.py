@@ -9,7 +9,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from quick import quick, rows
 from sklearn.datasets import load_breast_cancer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from isthmus import Autoencoder, FineTunedClassifier, SelfExplainingClassifier, SelfExplainingRegressor, Trainer
 from isthmus.estimators import SizeWarning
@@ -307,3 +307,33 @@ def test_what_an_autoencoder_was_fitted_with_does_not_stay():
     assert start.objective_.trim == 0.4
     assert classifier(start).fit(X, Y).task_.objective.trim == 0
     assert classifier(start, trainer=Trainer(2, trim=0.2)).fit(X, Y).task_.objective.trim == 0.2
+
+
+def test_training_starts_from_logistic_regression_on_the_concepts():
+    found = classifier(trainer=Trainer(epochs=0, validation=0.0)).fit(X, Y)
+    told = found.explain(X, probes=0)
+    sized = told.concepts[:, :-1] / np.sqrt(np.square(told.concepts[:, :-1]).mean(0))
+    oracle = LogisticRegression(C=1.0, tol=1e-10, max_iter=1000).fit(sized, Y)
+    assert_allclose(found.predict_proba(X), oracle.predict_proba(sized), atol=1e-4)
+    weight = np.random.default_rng(0).uniform(0.1, 3, len(X))
+    weighed = classifier(found.autoencoder_, frozen=True, trainer=Trainer(epochs=0, validation=0.0))
+    weighed.fit(X, Y, sample_weight=weight)
+    oracle.fit(sized, Y, sample_weight=weight / weight.mean())
+    assert_allclose(weighed.predict_proba(X), oracle.predict_proba(sized), atol=1e-4)
+
+
+def test_training_starts_from_ridge_regression_on_the_concepts():
+    y = X @ np.arange(8.0) + np.sin(X[:, 0])
+    found = SelfExplainingRegressor(quick(4), trainer=Trainer(epochs=0, validation=0.0), random_state=0).fit(X, y)
+    told = found.explain(X, probes=0)
+    sized = told.concepts[:, :-1] / np.sqrt(np.square(told.concepts[:, :-1]).mean(0))
+    oracle = Ridge(alpha=1.0).fit(sized, y)
+    assert_allclose(found.predict(X), oracle.predict(sized), atol=1e-3 * y.std())
+
+
+@pytest.mark.parametrize("size", [1e-4, 1e4])
+def test_however_much_robustness_weighs_there_is_logistic_regression_to_fall_back_on(size):
+    found = classifier(quick(8, scaling="common"), trainer=Trainer(epochs=30), robustness=1.0).fit(X * size, Y)
+    code = found.autoencoder_.transform(X * size)
+    sized = code / np.sqrt(np.square(code).mean(0))
+    assert found.score(X * size, Y) > LogisticRegression(max_iter=5000).fit(sized, Y).score(sized, Y) - 0.05

@@ -15,9 +15,10 @@ from isthmus.records import Shape
 class Relevances(nn.Module):
     """theta(x) = (level + delta(x)) / unit, (rows, concepts, outputs), with delta the encoder of an architecture.
 
-    The last layer of delta starts at zero, so that training starts from relevances that are the same for every row: a
-    linear model on the concepts. ``unit`` is the size of each concept, as it was at the start, so that neither training
-    nor its pace depend on the scale that an autoencoder chose for its code. The last concept is the constant 1.
+    The last layer of delta starts at zero, so that training starts from relevances that are the same for every row,
+    which the task sets: a linear model on the concepts. ``unit`` is the size of each concept, as it was at the start,
+    so that neither training nor its pace depend on the scale that an autoencoder chose for its code. The last concept
+    is the constant 1.
     """
 
     def __init__(self, architecture: Architecture, inputs: Shape, concepts: int, outputs: int, noise: Noise) -> None:

@@ -17,7 +17,7 @@ from isthmus.noise import Noise
 from isthmus.objective import Objective, Task, noting
 from isthmus.records import Batch, Pass, Tallies, Terms
 
-SAMPLE = 4096
+SAMPLE, STEPS = 4096, 200
 
 
 class SelfExplaining(Task):
@@ -32,7 +32,8 @@ class SelfExplaining(Task):
       group lasso, which leaves most concepts without a say;
     - ``fidelity`` times every term of the autoencoder's objective, by their names there.
 
-    The weights are chosen by the prediction's own terms on held-out rows.
+    Training starts from a linear model on the concepts, theta the same for every row. The weights are chosen by the
+    prediction's own terms on held-out rows.
 
     Args:
         objective: the autoencoder, trained in place.
@@ -104,9 +105,34 @@ class SelfExplaining(Task):
                 f"labels run from {int(y.min())} to {int(y.max())}, but there are {self.outputs} classes; "
                 "number them from 0 up"
             )
-        was = self.training
-        self.relevances.measure(self.concepts(self.eval().model(sample.spaced(SAMPLE))))
+        was, some = self.training, sample.spaced(SAMPLE)
+        concepts = self.concepts(self.eval().model(some))
+        self.relevances.measure(concepts)
+        self._start_linear(concepts, some)
         self.train(was)
+
+    def _start_linear(self, concepts: Tensor, batch: Batch) -> None:
+        """Start from the best relevances that are the same for every row, with a ridge as of one more row.
+
+        There training ends however large ``robustness`` is: what it weighs is zero, and far from zero after any step.
+        """
+        concepts = (concepts / self.relevances.unit).double()
+        weight = torch.ones_like(concepts[:, 0]) if batch.weight is None else batch.weight.double()
+        level = torch.zeros_like(self.relevances.level, dtype=torch.float64).requires_grad_()
+
+        def closure() -> Tensor:
+            level.grad = None
+            among = level[:-1]
+            fit = (weight * self.error(concepts @ level, batch)).sum()
+            short = self.conciseness * (among.square().sum(1) + 1e-12).sqrt().sum()
+            loss = (fit + among.square().sum() / 2) / weight.sum() + short
+            loss.backward()
+            return loss.detach()
+
+        with torch.enable_grad():
+            torch.optim.LBFGS([level], max_iter=STEPS, line_search_fn="strong_wolfe").step(closure)
+        if level.isfinite().all():
+            self.relevances.level.copy_(level)
 
     # -- the prediction ---------------------------------------------------------------------------------------------
 
