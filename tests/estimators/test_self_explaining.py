@@ -114,6 +114,28 @@ def test_a_counterfactual_is_another_class_at_the_least_price(reads):
         assert far.any() and (logits.argmax(1) != there.target)[far].all()
 
 
+def test_where_relevances_follow_the_code_a_counterfactual_is_near_the_least_of_a_grid():
+    x = np.random.default_rng(3).normal(size=(300, 2))
+    found = classifier(quick(2), reads="code", robustness=0.0, trainer=Trainer(20)).fit(x, x[:, 0] * x[:, 1] > 0)
+    there = found.counterfactual(x[:40])
+    known = found.known_concepts_
+    low, high = np.percentile(known, (0.5, 99.5), axis=0)
+    axes = np.meshgrid(*(np.linspace(*ends, 150) for ends in zip(low, high, strict=True)))
+    grid = np.stack(axes, -1).reshape(-1, 2)
+    sized = np.c_[grid, np.ones(len(grid))]
+    leads = (sized[:, :, None] * found._relevances_of(sized)).sum(1).argmax(1)
+    least = [
+        (np.abs(grid[leads == target] - own) / known.std(0)).sum(1).min(initial=np.inf)
+        for own, target in zip(there.concepts_before, there.target, strict=True)
+    ]
+    assert_array_equal(there.reached, np.isfinite(least))
+    assert np.median(there.cost / least) < 1.02 and (there.cost < 1.5 * np.array(least) + 0.05).all()
+    less = there.concepts_before + 0.95 * there.changes
+    logits = (np.c_[less, np.ones(40)][:, :, None] * found._relevances_of(np.c_[less, np.ones(40)])).sum(1)
+    far = there.cost > 0.2
+    assert far.sum() > 20 and (logits.argmax(1) != there.target)[far].all()
+
+
 def test_weights_of_rows_and_classes_count():
     rare = np.where(X[:, 0] > np.quantile(X[:, 0], 0.93), "yes", "no")
     noisy = np.where(np.random.default_rng(0).random(len(X)) < 0.3, "yes", rare)

@@ -10,14 +10,14 @@ import numpy as np
 
 from isthmus.atrow import called
 from isthmus.component import suggest
-from isthmus.estimators.concept_explanation import concept_names, output_names, per_row, places, ranked
+from isthmus.estimators.concept_explanation import concept_names, output_names, per_row
 from isthmus.estimators.inputs import Array
 
 if TYPE_CHECKING:
-    from isthmus.estimators.self_explaining import SelfExplainingClassifier
     from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
-RANGE, TRIES, BEYOND = (0.5, 99.5), 8, 1e-3
+# Percentiles of known concepts between which they may be set by a search.
+RANGE = (0.5, 99.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +98,9 @@ class Intervention:
 class Counterfactual(Intervention):
     """The least change of concepts after which another class is predicted.
 
+    Where relevances read the row it is the least there is, and a class that is not reached is out of reach. Where they
+    read the code it is the least that a search has found, and a class that is not reached was not found.
+
     Attributes:
         target: (rows,): place of the class wanted.
         reached: (rows,): whether it is predicted afterwards; not all classes are in reach of the concepts of a row.
@@ -111,7 +114,7 @@ class Counterfactual(Intervention):
     def verdict(self, row: int) -> str:
         """Say what is predicted before and after, and at which cost, or that the class wanted is out of reach."""
         if not self.reached[row]:
-            return f"{self.outputs[self.target[row]]} is out of reach, {super().verdict(row)}"
+            return f"{self.outputs[self.target[row]]} was not reached, {super().verdict(row)}"
         return f"{super().verdict(row)} at {self.cost[row]:.3g} standard deviations of change"
 
 
@@ -171,53 +174,3 @@ def place(model: SelfExplainingEstimator, name: Any) -> int:
     if name in names:
         return names.index(name)
     raise ValueError(f"there is no concept {name!r}; {suggest(str(name), names[:40])}")
-
-
-def counterfactual(model: SelfExplainingClassifier, x: Array, target: Any) -> Counterfactual:
-    """Find the least changes for rows, which are ``x`` as variables."""
-    concepts, relevances = model._taken_apart(x)
-    _, counter = ranked((concepts[:, :, None] * relevances).sum(1))
-    wanted = counter if target is None else places(model, target, len(x))
-    known = model.known_concepts_
-    low, high = np.percentile(known, RANGE, axis=0)
-    spread = np.maximum(known.std(0), 1e-6)
-    after, theta, margin = concepts.copy(), relevances, np.full(len(x), BEYOND)
-    for _ in range(TRIES):
-        after[:, :-1] = concepts[:, :-1] + least(concepts, theta, wanted, margin, (low, high, spread))
-        # Where relevances follow the code, the step that they promised falls short or too long: look, and ask for more.
-        now = relevances if model.reads == "inputs" else model._relevances_of(after)
-        reached = (after[:, :, None] * now).sum(1).argmax(1) == wanted
-        if reached.all() or model.reads == "inputs":
-            break
-        theta, margin = np.where(reached[:, None, None], theta, now), np.where(reached, margin, 2 * margin)
-    found = outcome(model, concepts, relevances, after)
-    reached = found["logits_after"].argmax(1) == wanted
-    cost = (np.abs(after - concepts)[:, :-1] / spread).sum(1)
-    return Counterfactual(**found, target=wanted, reached=reached, cost=cost)
-
-
-def least(concepts: Array, relevances: Array, wanted: Array, margin: Array, scale: tuple[Array, ...]) -> Array:
-    """Return the least change d of each row's concepts, (rows, concepts), after which ``wanted`` leads all classes.
-
-    Minimise ``sum_i |d_i| / s_i`` subject to ``f_wanted(h + d) - f_c(h + d) >= margin`` for every other class c, and
-    ``low <= h + d <= high``: a linear programme, since relevances stay as they are. Nothing is changed where there is
-    no such d.
-    """
-    from scipy.optimize import linprog  # which costs every start a third of a second
-
-    low, high, spread = scale
-    found = np.zeros_like(concepts[:, :-1])
-    for row, h in enumerate(concepts[:, :-1].astype(np.float64)):
-        theta = relevances[row].astype(np.float64)
-        gap = np.delete(theta[:, [wanted[row]]] - theta, wanted[row], axis=1)
-        slope, missing = gap[:-1].T, margin[row] - h @ gap[:-1] - gap[-1]
-        up, down = np.maximum(high - h, 0), np.maximum(h - low, 0)
-        done = linprog(
-            np.tile(1 / spread, 2),
-            A_ub=np.hstack([-slope, slope]),
-            b_ub=-missing,
-            bounds=np.stack([np.zeros(2 * len(h)), np.concatenate([up, down])], axis=1),
-        )
-        if done.success:
-            found[row] = done.x[: len(h)] - done.x[len(h) :]
-    return found

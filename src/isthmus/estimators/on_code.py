@@ -17,7 +17,7 @@ from isthmus.estimators.assembly import Parts
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.beginning import rows_of_fit
 from isthmus.estimators.forms import Plain, form_of
-from isthmus.estimators.inference import batch_of
+from isthmus.estimators.inference import batch_of, weights_of
 from isthmus.estimators.inputs import Array, gather, tensor
 from isthmus.estimators.parameters import PartParameters, seed_of
 from isthmus.noise import Noise
@@ -35,6 +35,8 @@ class OnCode(PartParameters):
     random_state: Any
     autoencoder_: Autoencoder
     task_: Any
+    _copies: dict[torch.dtype, Any]
+    _then: list[Any]
 
     def _given(self, X: Any) -> Autoencoder:
         """Return the autoencoder to start from for rows.
@@ -107,6 +109,9 @@ class OnCode(PartParameters):
 
     def _in_precision(self, x: Array) -> Any:
         dtype = torch.float64 if x.dtype == np.float64 else torch.float32
+        if self._then != (now := weights_of(self.task_)):  # which a user may change
+            self._copies.clear()
+            self._then = now
         if dtype not in self._copies:
             same = next(self.task_.parameters()).dtype == dtype
             self._copies[dtype] = (self.task_ if same else copy.deepcopy(self.task_).to(dtype)).eval()
@@ -115,7 +120,8 @@ class OnCode(PartParameters):
     def _answer_anew(self) -> None:
         """Forget what depends on the weights as they were."""
         self.autoencoder_._answer_anew()
-        self._copies: dict[torch.dtype, Any] = {}
+        self._copies = {}
+        self._then = []
 
     def _measure_anew(self, loop: Loop) -> None:
         """Keep how far a table's hidden cells are from what is expected of them by the weights as they are now."""
@@ -130,7 +136,7 @@ class OnCode(PartParameters):
     def __getstate__(self) -> dict[str, Any]:
         """Leave copies made for inference behind."""
         state: dict[str, Any] = super().__getstate__()
-        return state | {"_copies": {}} if "_copies" in state else state
+        return state | {"_copies": {}, "_then": []} if "_copies" in state else state
 
     @property
     def row_shape_(self) -> tuple[int, ...]:

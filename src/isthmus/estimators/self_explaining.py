@@ -11,8 +11,9 @@ from sklearn.utils import compute_class_weight
 from isthmus.architecture import Architecture
 from isthmus.atrow import labels_of
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.counterfactuals import counterfactual
 from isthmus.estimators.inputs import Array, gather, row_weights
-from isthmus.estimators.interventions import Counterfactual, counterfactual
+from isthmus.estimators.interventions import Counterfactual
 from isthmus.estimators.on_code import ClassifierOnCode
 from isthmus.estimators.parameters import whole
 from isthmus.estimators.self_explaining_base import SelfExplainingEstimator, named
@@ -112,7 +113,8 @@ class SelfExplainingClassifier(ClassifierOnCode, SelfExplainingEstimator):
         """Find the least change of concepts after which another class is predicted.
 
         Least is the sum of changes, each in standard deviations of its concept, none beyond the range that training
-        rows have.
+        rows have. With ``reads="inputs"`` it is exact, a linear programme; with ``reads="code"`` relevances change with
+        the concepts, and it is the least of several searches.
 
         Args:
             X: rows.
