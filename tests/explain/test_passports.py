@@ -240,6 +240,12 @@ def test_a_dead_unit_makes_no_code_sparse():
     assert activity.activity(codes).sparse
 
 
+def test_on_is_the_side_of_more_rows_not_of_larger_values():
+    found = activity.activity(np.array([[-1.0, 0.5], [-1.0, 0.0], [-1.0, 0.0], [10.0, -0.2], [0.0, 0.0]]))
+    on, off = activity.on_and_off(found)
+    assert on.tolist() == [-1.0, 0.5] and off.tolist() == [0.0, 0.0]
+
+
 def test_what_is_no_model_and_what_are_no_labels_are_refused(known):
     model, X, y = known
     with pytest.raises(ValueError, match="call fit first"):

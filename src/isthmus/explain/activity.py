@@ -147,9 +147,12 @@ def on_and_off(found: Activity) -> tuple[Array, Array]:
         return np.where(high > low, high, low + 1.0), low
     on = np.ones(len(found.typical))
     for unit, values in enumerate(found.values.T):
-        side = 1.0 if values.sum() >= 0 else -1.0
-        if (side * values > 0).any():
-            on[unit] = np.median(values[side * values > 0])
+        more = (
+            np.sign(values).sum() or values.sum()
+        )  # rows count, not how far one goes, but where both sides have as many
+        spoken = values[values > 0] if more >= 0 else values[values < 0]
+        if len(spoken):
+            on[unit] = np.median(spoken)
     return on, np.zeros_like(on)
 
 
