@@ -240,6 +240,18 @@ def test_a_dead_unit_makes_no_code_sparse():
     assert activity.activity(codes).sparse
 
 
+@pytest.mark.parametrize("bottleneck", [TopK(2), TopK(2, rectified=True), Rectified()], ids=repr)
+def test_a_code_is_as_sparse_in_one_row_as_in_many(bottleneck):
+    X = unit_rows(80)
+    model = quick(6, architecture=Dense((), tied=True), bottleneck=bottleneck).fit(X)
+    one, many = passports(model, X[:1]), passports(model, X)
+    assert one.activity.sparse and many.activity.sparse
+    speaks = model.transform(X[:1])[0] != 0
+    assert speaks.any() and not speaks.all()
+    assert_array_equal(one.rate, speaks)
+    assert_array_equal(one.dead, ~speaks)
+
+
 def test_on_is_the_side_of_more_rows_not_of_larger_values():
     found = activity.activity(np.array([[-1.0, 0.5], [-1.0, 0.0], [-1.0, 0.0], [10.0, -0.2], [0.0, 0.0]]))
     on, off = activity.on_and_off(found)
