@@ -223,6 +223,10 @@ def test_questions_are_refused_by_name(fitted):
         ),
         (lambda: fitted.intervene(X[:3], {0: np.nan}), "concept 0 is set to a number that is not finite; give finite"),
         (lambda: fitted.intervene(X[:3], {0: "oak"}), "concept 0 is set to 'oak', which is no number; give one"),
+        (
+            lambda: fitted.intervene(X[:3], {"concept 1": 0.0, 1: 3.0}),
+            "concept 1 is set twice, as 'concept 1' and as 1; give it once",
+        ),
         (lambda: fitted.explain(X[:3], against=["ash", "elm"]), r"shape \(2,\), but X has 3 rows; give one for all"),
         (lambda: fitted.explain(X[:3], probes=-1), "probes=-1 is no number of neighbours; give a whole number"),
     ]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from isthmus.atrow import called
 from isthmus.estimators.inputs import Array
+from isthmus.estimators.naming import CONSTANT, DEFAULT
 from isthmus.explain.words import brief, plain
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def concept_names(model: SelfExplainingEstimator) -> tuple[str, ...]:
     units, given = model.autoencoder_.objective_.model.code_shape[0], model.autoencoder_.concept_names_
     # Of a code map every place is a concept, and names are those of units.
     known = given if model.n_concepts_ == units else {}
-    return (*(known.get(i, f"concept {i}") for i in range(model.n_concepts_)), "constant")
+    return (*(known.get(i, f"{DEFAULT} {i}") for i in range(model.n_concepts_)), CONSTANT)
 
 
 def prototypes(model: SelfExplainingEstimator) -> Array:
