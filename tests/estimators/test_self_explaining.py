@@ -229,6 +229,11 @@ def test_questions_are_refused_by_name(fitted):
         ),
         (lambda: fitted.explain(X[:3], against=["ash", "elm"]), r"shape \(2,\), but X has 3 rows; give one for all"),
         (lambda: fitted.explain(X[:3], probes=-1), "probes=-1 is no number of neighbours; give a whole number"),
+        *[
+            (lambda eps=eps: fitted.explain(X[:3], eps=eps), f"eps={eps!r} is no distance of neighbours; give a finite")
+            for eps in (np.nan, np.inf, 0.0, -1, "far", True)
+        ],
+        (lambda: fitted.audit(X, Y, eps=np.nan), "eps=nan is no distance of neighbours"),
     ]:
         with pytest.raises(ValueError, match=says):
             question()
@@ -236,6 +241,16 @@ def test_questions_are_refused_by_name(fitted):
         classifier().fit(X, np.repeat("ash", len(X)))
     with pytest.raises(ValueError, match="use SelfExplainingClassifier"):
         SelfExplainingRegressor(quick(), trainer=SHORT).fit(X, Y)
+
+
+def test_a_class_is_not_explained_against_itself(fitted):
+    told = fitted.explain(X[:20], against="birch")
+    own = np.flatnonzero(told.predicted == 1)
+    assert 0 < len(own) < 20
+    assert told.total(own[0]) == "birch is predicted, the class to explain against: there is no gap to explain"
+    assert told.reasons(own[0]) == []
+    other = np.flatnonzero(told.predicted != 1)[0]
+    assert "rather than birch by" in told.total(other) and len(told.reasons(other)) == 3
 
 
 def test_a_refused_fit_costs_nothing(fitted):
