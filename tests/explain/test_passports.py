@@ -4,6 +4,7 @@ import json
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from quick import convolutional, linear, quick, rows, unit_rows
@@ -12,7 +13,7 @@ from isthmus import Autoencoder, Trainer, passports, recipes
 from isthmus.explain import BANDS, activity, issuing
 from isthmus.explain.absorption import absorbed
 from isthmus.explain.activity import Activity, bands, contrasting
-from isthmus.explain.labels import lifts
+from isthmus.explain.labels import checked, lifts
 from isthmus.parts import Categorical, Conv, Dense, Normal, Poisson, Rectified, TopK
 
 DETECTOR, COPY, ALWAYS, DEAD, OTHER = range(5)
@@ -276,6 +277,23 @@ def test_what_is_no_model_and_what_are_no_labels_are_refused(known):
         passports(model, X, np.where(y == 0, np.nan, y))
     with pytest.raises(ValueError, match="missing labels"):
         passports(model, X, np.array([None, *y[1:].tolist()], object))
+    with pytest.raises(ValueError, match="infinite; leave"):
+        passports(model, X, np.where(y == 0, np.inf, y))
+
+
+@pytest.mark.parametrize(
+    "label", [np.datetime64("NaT", "ns"), np.datetime64("NaT", "D"), np.timedelta64("NaT"), pd.NaT, pd.NA, None, np.nan]
+)
+def test_missing_labels_of_every_type_are_refused(label):
+    kind = label.dtype if isinstance(label, (np.datetime64, np.timedelta64)) else object
+    with pytest.raises(ValueError, match="missing labels; leave those rows of X and y out"):
+        checked(np.array([label, label], dtype=kind), 2)
+
+
+def test_labels_that_read_alike_are_one_only_where_they_are_the_same():
+    assert checked(np.array(["1", "1", "b"], dtype=object), 3).tolist() == ["1", "1", "b"]
+    with pytest.raises(ValueError, match="y holds 1 and '1', which read alike; give labels of one type"):
+        checked(np.array([1, "1", 1], dtype=object), 3)
 
 
 def test_rows_that_cannot_be_pointed_to_are_refused(known):
