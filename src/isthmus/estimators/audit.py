@@ -193,7 +193,7 @@ def divided(
     if train is None:
         fit, test = halves(*given, classes=hasattr(model, "classes_"))
     elif isinstance(train, (tuple, list)) and len(train) == 2:
-        fit, test = paired(model, *train, "X and y of train"), given
+        fit, test = paired(model, train[0], train[1], "X and y of train"), given
     else:
         raise ValueError("train is rows and their labels; give a pair (X, y)")
     if not len(fit[1]) and train is not None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from isthmus.explain.activity import Activity, Array
 from isthmus.measures import q_values
+from isthmus.measures.checks import missing
 
 FDR = 0.05
 Z = 1.959964
@@ -97,29 +98,14 @@ def checked(y: Any, rows: int) -> Array:
     return labels
 
 
-def missing(labels: Array) -> Array:
-    """Tell which labels are missing: None, NaN, NaT and pandas' NA, (rows,)."""
-    if labels.dtype.kind in "mM":
-        return np.isnat(labels)
-    if labels.dtype.kind != "O":
-        return np.asarray(labels != labels)
-    return np.array([_missing(label) for label in labels], dtype=bool)
-
-
-def _missing(label: Any) -> bool:
-    try:
-        return label is None or bool(label != label)
-    except TypeError:  # NA is neither like itself nor unlike
-        return True
-
-
 def written(labels: Array) -> Array:
     """Return labels of any types as text.
 
     Raises:
         ValueError: two that differ are the same text.
     """
-    texts, known = [str(label) for label in labels], {}
+    known: dict[str, Any] = {}
+    texts = [str(label) for label in labels]
     for text, label in zip(texts, labels, strict=True):
         if known.setdefault(text, label) != label:
             raise ValueError(f"y holds {known[text]!r} and {label!r}, which read alike; give labels of one type")

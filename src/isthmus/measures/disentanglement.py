@@ -120,7 +120,7 @@ def sap(codes: Array, factors: Any, categorical: Collection[int] = ()) -> float:
 
 def code_and_levels(codes: Array, factors: Any) -> tuple[Array, Array]:
     """Return codes in float64 and factors as numbers of their levels."""
-    found, given = table(codes, "codes").astype(np.float64), table(factors, "factors", "factors")
+    found, given = table(codes, "codes").astype(np.float64), table(factors, "factors", "factors", levels=True)
     alike(found, given, "codes and factors")
     levels = np.stack([np.unique(column, return_inverse=True)[1] for column in given.T], axis=1)
     if (levels == 0).all(axis=0).any():
