@@ -152,6 +152,11 @@ def test_refusals(measure, codes, factors, says):
         (lambda: modularity(GRID, GRID[:, :1]), "one factor has no others to be told apart from"),
         (lambda: modularity(np.ones((16, 2)), GRID), "no unit says anything about a factor; look for dead units"),
         (lambda: sap(GRID, GRID, categorical=(2,)), "factor 2 does not exist; they are 0 to 1"),
+        (
+            lambda: dci(GRID[:8], GRID[:8]),
+            r"6 of 8 rows to learn from are too few for the default forest, .*; give more",
+        ),
+        (lambda: dci(np.ones((40, 2)), GRID.repeat(3, axis=0)[:40]), "found no unit that tells levels apart; look for"),
         (lambda: concentrations(-np.eye(2)), "importances are negative or all zero; give"),
     ],
 )
