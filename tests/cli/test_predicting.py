@@ -280,7 +280,7 @@ REFUSED = [
         "no label in row 7 (column 'group')|fill in",
     ),
     (("fit", "FILES/no score.csv", *FIT[2:], "regress", "--target", "score"), "no label in row 7 (column 'score')"),
-    (("fit", "FILES/few.csv", *FIT[2:], "classify", "--target", "group"), "of 4 rows|none can be kept|--test DATA"),
+    (("fit", "FILES/few.csv", *FIT[2:], "classify", "--target", "group"), "of 4 rows|no two can be kept|--test DATA"),
     (("evaluate", "MODEL", "FILES/unseen.csv"), "holds the label middling, which y of the fit lacks"),
     (("evaluate", "MODEL", "NEW"), "no labels to compare|'group', which is not there|--label COLUMN"),
     (("evaluate", "MODEL", "DATA", "--draws", "5"), "--draws is for the likelihood"),

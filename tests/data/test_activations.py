@@ -79,6 +79,82 @@ def test_every_place_of_a_convolution_is_a_row_of_channels():
     assert isthmus.activations(signal, "0", [torch.randn(4, 2, 6)]).shape == (20, 3)
 
 
+SIGNALS = nn.Sequential(
+    nn.Conv1d(3, 8, 3),
+    nn.AdaptiveAvgPool1d(6),
+    nn.InstanceNorm1d(8),
+    nn.AvgPool1d(2),
+    nn.ReLU(),
+    nn.GLU(dim=1),
+    nn.Tanh(),
+    nn.LPPool1d(2, 2, 1),
+    nn.Dropout1d(),
+    nn.Dropout(),
+    nn.Upsample(scale_factor=2),
+    nn.GroupNorm(2, 4),
+    nn.Sequential(nn.Conv1d(4, 5, 1), nn.GELU()),
+    nn.Identity(),
+)
+VOLUMES = nn.Sequential(
+    nn.Conv3d(2, 5, 2),
+    nn.ReLU(),
+    nn.AdaptiveMaxPool3d((3, 2, 2)),
+    nn.InstanceNorm3d(5),
+    nn.MaxPool3d((2, 1, 1)),
+    nn.Dropout3d(),
+    nn.AvgPool3d(1),
+)
+
+
+@pytest.mark.parametrize(
+    ("module", "x"), [(SIGNALS, torch.randn(7, 3, 12)), (VOLUMES, torch.randn(4, 2, 6, 5, 4))], ids=["1d", "3d"]
+)
+def test_what_follows_a_convolution_has_its_channels_as_units(module, x):
+    for layer in range(len(module)):
+        with torch.no_grad():
+            expected = module.eval()[: layer + 1](x).movedim(1, -1)
+        flat = isthmus.activations(module, str(layer), [x])
+        assert np.array_equal(flat, expected.reshape(-1, expected.shape[-1])), module[layer]
+
+
+class Patches(nn.Module):
+    """A convolution whose answer is turned into tokens, as in a vision transformer, or has its channels last."""
+
+    def __init__(self):
+        super().__init__()
+        self.cut, self.drop, self.norm, self.wide, self.act = (
+            nn.Conv2d(1, 6, 2, 2),
+            nn.Dropout(),
+            nn.LayerNorm(6),
+            nn.Linear(6, 7),
+            nn.GELU(),
+        )
+
+    def forward(self, x, tokens):
+        h = self.cut(x).movedim(1, -1)
+        h = self.drop(h.flatten(1, 2) if tokens else h)
+        return self.act(self.wide(self.norm(h)))
+
+
+@pytest.mark.parametrize("tokens", [True, False])
+@pytest.mark.parametrize(("layer", "units"), [("cut", 6), ("norm", 6), ("wide", 7), ("act", 7)])
+def test_layers_that_mix_units_have_them_last(layer, units, tokens):
+    found = isthmus.activations(Patches(), layer, [{"x": torch.randn(2, 1, 6, 8), "tokens": tokens}])
+    assert found.shape == (2 * 3 * 4, units)
+    if tokens:
+        dropped = isthmus.activations(Patches(), "drop", [{"x": torch.randn(2, 1, 6, 8), "tokens": tokens}])
+        assert dropped.shape == (24, 6), "another number of axes is another layout"
+
+
+def test_one_array_is_no_series_of_batches_and_a_limit_counts_rows():
+    for loader in (X, X.numpy(), {"input": X}):
+        with pytest.raises(ValueError, match=r"loader is a \w+, one batch and not a series of them; give it in a list"):
+            isthmus.activations(net(), "3", loader)
+    for limit in (0, -3, 2.5, True):
+        with pytest.raises(ValueError, match=f"limit={limit!r} is no number of rows; give a whole number from 1 up"):
+            isthmus.activations(net(), "3", [X], limit=limit)
+
+
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match=r"layer='33' is none of the module's; did you mean '3'\? known: 0, 1"):
         isthmus.activations(net(), "33", [X])

@@ -61,6 +61,16 @@ def test_what_is_no_name_is_refused(model, name):
         model.name_concept(1, name)
 
 
+@pytest.mark.parametrize("name", ["concept 0", "concept 2", " concept 7 ", "constant"])
+def test_what_others_are_called_by_default_is_refused(model, name):
+    with pytest.raises(ValueError, match=f"call something else '{name.strip()}' where it has no name; choose another"):
+        model.name_concept(1, name)
+
+
+def test_a_unit_may_have_its_own_default_as_a_name(model):
+    assert model.name_concept(1, "concept 1").name_concept(2, "constants").concept_names_[1] == "concept 1"
+
+
 def test_two_units_have_two_names(model):
     with pytest.raises(ValueError, match="unit 0 is called 'loop' already"):
         model.name_concept(0, "loop").name_concept(1, "loop")

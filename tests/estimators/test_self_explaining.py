@@ -9,11 +9,12 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from quick import quick, rows
 from sklearn.datasets import load_breast_cancer
+from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from isthmus import Autoencoder, FineTunedClassifier, SelfExplainingClassifier, SelfExplainingRegressor, Trainer
 from isthmus.estimators import SizeWarning
-from isthmus.estimators.audit import Audit, conciseness
+from isthmus.estimators.audit import Audit, conciseness, halves, leakages
 from isthmus.estimators.audit_baselines import drawn
 from isthmus.estimators.autoencoder import HIDE
 from isthmus.estimators.imputation import deviations
@@ -245,15 +246,49 @@ def test_questions_are_refused_by_name(fitted):
         ),
         (lambda: fitted.intervene(X[:3], {0: np.nan}), "concept 0 is set to a number that is not finite; give finite"),
         (lambda: fitted.intervene(X[:3], {0: "oak"}), "concept 0 is set to 'oak', which is no number; give one"),
+        (
+            lambda: fitted.intervene(X[:3], {"concept 1": 0.0, 1: 3.0}),
+            "concept 1 is set twice, as 'concept 1' and as 1; give it once",
+        ),
         (lambda: fitted.explain(X[:3], against=["ash", "elm"]), r"shape \(2,\), but X has 3 rows; give one for all"),
         (lambda: fitted.explain(X[:3], probes=-1), "probes=-1 is no number of neighbours; give a whole number"),
+        *[
+            (lambda eps=eps: fitted.explain(X[:3], eps=eps), f"eps={eps!r} is no distance of neighbours; give a finite")
+            for eps in (np.nan, np.inf, 0.0, -1, "far", True)
+        ],
+        (lambda: fitted.audit(X, Y, eps=np.nan), "eps=nan is no distance of neighbours"),
     ]:
         with pytest.raises(ValueError, match=says):
             question()
     with pytest.raises(ValueError, match="one class only"):
         classifier().fit(X, np.repeat("ash", len(X)))
+    for dates in (np.array(["2020-01-01", "NaT", "2021-01-01"], "M8[ns]"), np.array([1, 2, 3], "m8[D]")):
+        with pytest.raises(ValueError, match="labels of y are dates or durations; give them as text"):
+            classifier().fit(X, dates[np.arange(len(X)) % 3])
     with pytest.raises(ValueError, match="use SelfExplainingClassifier"):
         SelfExplainingRegressor(quick(), trainer=SHORT).fit(X, Y)
+
+
+def test_a_class_is_not_explained_against_itself(fitted):
+    told = fitted.explain(X[:20], against="birch")
+    own = np.flatnonzero(told.predicted == 1)
+    assert 0 < len(own) < 20
+    assert told.total(own[0]) == "birch is predicted, the class to explain against: there is no gap to explain"
+    assert told.reasons(own[0]) == []
+    other = np.flatnonzero(told.predicted != 1)[0]
+    assert "rather than birch by" in told.total(other) and len(told.reasons(other)) == 3
+
+
+def test_a_column_of_labels_counts_as_in_the_fit(fitted):
+    with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
+        column = classifier().fit(X, Y[:, None], held_out=(X[:50], Y[:50, None]))
+    plain = classifier().fit(X, Y, held_out=(X[:50], Y[:50]))
+    assert_array_equal(column.predict_proba(X), plain.predict_proba(X))
+    with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
+        audit = fitted.audit(X, Y[:, None], train=(X, Y[:, None]))
+    assert str(audit) == str(fitted.audit(X, Y, train=(X, Y)))
+    target = SelfExplainingRegressor(quick(3), trainer=SHORT, random_state=0).fit(X, X[:, :1])
+    assert str(target.audit(X, X[:, 0])) == str(target.audit(X, X[:, :1]))
 
 
 def test_a_refused_fit_costs_nothing(fitted):
@@ -286,7 +321,7 @@ def test_a_decorated_model_that_reads_the_code_is_not_told_to_read_it():
     told = Audit(
         measure="accuracy",
         score=0.9,
-        rows=9,
+        rows=90,
         baselines={"no model at all": 0.5, "linear on the input": 0.5},
         leakage=dict.fromkeys(("concepts permuted", "relevances at their mean", "concepts at their mean"), 0.9),
         conciseness=1.0,
@@ -299,6 +334,66 @@ def test_a_decorated_model_that_reads_the_code_is_not_told_to_read_it():
     remedy = "raise robustness, or let them read the code"
     assert any(sentence.endswith(remedy) for sentence in told.verdict)
     assert any(sentence.endswith("raise robustness") for sentence in replace(told, reads="code").verdict)
+    few = replace(told, rows=9).verdict
+    assert "9 rows are too few to tell whether concepts decide; give 30 or more" in few
+    assert not any("decoration" in sentence or "nearly one linear" in sentence for sentence in few)
+
+
+def test_no_model_at_all_is_what_the_rows_of_the_baselines_say(fitted):
+    """The class that is frequent in the rows looked at is not known to anybody who has not seen them."""
+    most = max(set(Y), key=Y.tolist().count)
+    other = most != Y
+    found = fitted.audit(X[other], Y[other], train=(X, Y))
+    assert found.baselines["no model at all"] == 0
+    assert "warning: it does no better than no model at all" not in found.verdict
+    both = np.c_[X[:, 0], np.full(len(X), 4.0)]
+    target = SelfExplainingRegressor(quick(3), trainer=SHORT, random_state=0).fit(X, both)
+    assert target.audit(X, both, train=(X, both)).baselines["no model at all"] == pytest.approx(0.5)
+    moved = target.audit(X, both + np.array([10, 0]), train=(X, both)).baselines["no model at all"]
+    assert moved == pytest.approx((1 - 100 / X[:, 0].var()) / 2), "the mean of other rows is not that of these"
+
+
+def test_permuted_concepts_are_those_of_another_row(fitted):
+    for count in (2, 3, 10):
+        told, seen = fitted.explain(X[:count], probes=0), []
+        one = replace(
+            told, concepts=np.repeat(np.arange(float(count))[:, None], 5, 1), relevances=np.ones((count, 5, 3))
+        )
+        leakages(one, lambda logits, seen=seen: seen.append(logits[:, 0] / 5))
+        other = seen[0].round().astype(int)
+        assert sorted(other) == list(range(count)) and (other != np.arange(count)).all()
+
+
+def test_halves_have_a_half_of_every_class():
+    y = np.repeat(["a", "b", "c"], [9, 1, 4])
+    for classes in (True, False):
+        (x, first), (z, second) = halves(np.arange(14), y, classes=classes)
+        assert_array_equal(np.sort(np.r_[x, z]), np.arange(14))
+        assert (len(first), len(second)) == (7, 7) and (y[x] == first).all() and (y[z] == second).all()
+        if classes:
+            assert [(first == label).sum() for label in "abc"] in ([4, 1, 2], [5, 1, 2], [4, 1, 3], [5, 1, 1])
+
+
+def test_audits_of_what_cannot_be_audited_are_refused(fitted):
+    target = SelfExplainingRegressor(quick(3), trainer=SHORT, random_state=0).fit(X, X[:, 0])
+    alike = np.repeat(Y[:1], 20)
+    for audit, says in [
+        (lambda: fitted.audit(X[:60], Y[:59]), "X and y have 60 rows and 59 labels; give one per row"),
+        (lambda: fitted.audit(X, Y, train=(X, Y[:9])), "X and y of train have 150 rows and 9 labels; give one per row"),
+        (lambda: fitted.audit(X, None), "which y=None does not say; give y"),
+        (lambda: fitted.audit(X, Y, train=X), r"train is rows and their labels; give a pair \(X, y\)"),
+        (lambda: fitted.audit(X, Y, train=(X[:0], Y[:0])), "train has no rows, .*; give those of the fit"),
+        (lambda: fitted.audit(X[:3], Y[:3]), r"so few rows \(3\) has no score .*; give at least 4, .* or train="),
+        (
+            lambda: fitted.audit(X[:1], Y[:1], train=(X, Y)),
+            r"so few rows \(1\) has no score to speak of; give at least 2",
+        ),
+        (lambda: target.audit(X[:1], X[:1, 0], train=(X, X[:, 0])), r"so few rows \(1\) has no score"),
+        (lambda: target.audit(X, X[:, :2]), "y has 2 targets, and the model predicts 1; give those of the fit"),
+        (lambda: fitted.audit(X[:20], alike), "are all of class .*; give rows of two classes or more"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            audit()
 
 
 def test_what_moves_a_target_counts_in_either_direction_and_its_mean_does_not():

@@ -4,6 +4,7 @@ import json
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from quick import convolutional, linear, quick, rows, unit_rows
@@ -12,7 +13,7 @@ from isthmus import Autoencoder, Trainer, passports, recipes
 from isthmus.explain import BANDS, activity, issuing
 from isthmus.explain.absorption import absorbed
 from isthmus.explain.activity import Activity, bands, contrasting
-from isthmus.explain.labels import lifts
+from isthmus.explain.labels import checked, lifts
 from isthmus.parts import Categorical, Conv, Dense, Normal, Poisson, Rectified, TopK
 
 DETECTOR, COPY, ALWAYS, DEAD, OTHER = range(5)
@@ -240,6 +241,24 @@ def test_a_dead_unit_makes_no_code_sparse():
     assert activity.activity(codes).sparse
 
 
+@pytest.mark.parametrize("bottleneck", [TopK(2), TopK(2, rectified=True), Rectified()], ids=repr)
+def test_a_code_is_as_sparse_in_one_row_as_in_many(bottleneck):
+    X = unit_rows(80)
+    model = quick(6, architecture=Dense((), tied=True), bottleneck=bottleneck).fit(X)
+    one, many = passports(model, X[:1]), passports(model, X)
+    assert one.activity.sparse and many.activity.sparse
+    speaks = model.transform(X[:1])[0] != 0
+    assert speaks.any() and not speaks.all()
+    assert_array_equal(one.rate, speaks)
+    assert_array_equal(one.dead, ~speaks)
+
+
+def test_on_is_the_side_of_more_rows_not_of_larger_values():
+    found = activity.activity(np.array([[-1.0, 0.5], [-1.0, 0.0], [-1.0, 0.0], [10.0, -0.2], [0.0, 0.0]]))
+    on, off = activity.on_and_off(found)
+    assert on.tolist() == [-1.0, 0.5] and off.tolist() == [0.0, 0.0]
+
+
 def test_what_is_no_model_and_what_are_no_labels_are_refused(known):
     model, X, y = known
     with pytest.raises(ValueError, match="call fit first"):
@@ -258,6 +277,23 @@ def test_what_is_no_model_and_what_are_no_labels_are_refused(known):
         passports(model, X, np.where(y == 0, np.nan, y))
     with pytest.raises(ValueError, match="missing labels"):
         passports(model, X, np.array([None, *y[1:].tolist()], object))
+    with pytest.raises(ValueError, match="infinite; leave"):
+        passports(model, X, np.where(y == 0, np.inf, y))
+
+
+@pytest.mark.parametrize(
+    "label", [np.datetime64("NaT", "ns"), np.datetime64("NaT", "D"), np.timedelta64("NaT"), pd.NaT, pd.NA, None, np.nan]
+)
+def test_missing_labels_of_every_type_are_refused(label):
+    kind = label.dtype if isinstance(label, (np.datetime64, np.timedelta64)) else object
+    with pytest.raises(ValueError, match="missing labels; leave those rows of X and y out"):
+        checked(np.array([label, label], dtype=kind), 2)
+
+
+def test_labels_that_read_alike_are_one_only_where_they_are_the_same():
+    assert checked(np.array(["1", "1", "b"], dtype=object), 3).tolist() == ["1", "1", "b"]
+    with pytest.raises(ValueError, match="y holds 1 and '1', which read alike; give labels of one type"):
+        checked(np.array([1, "1", 1], dtype=object), 3)
 
 
 def test_rows_that_cannot_be_pointed_to_are_refused(known):

@@ -157,6 +157,11 @@ def test_what_was_read_is_an_estimator_like_any_other(tmp_path):
         ({"activation_fn_str": "tanh-relu"}, "activation_fn='tanh-relu' is not known here; convert one with 'relu'"),
         ({"architecture": "gated", "activation_fn": "topk"}, "activation_fn='topk' is not known here"),
         ({"architecture": "topk"}, "k=None does not say how many units are active"),
+        *[
+            ({"architecture": "topk", "k": k}, f"k={k!r} does not say how many units are active; write a whole number")
+            for k in (4.7, "four", "4", True, 0, -1, {}, float("nan"), float("inf"))
+        ],
+        ({"architecture": "topk", "k": 10}, "k=10 of 9 units cannot be active; write a whole number from 1 to 9"),
         ([], "is damaged"),
     ],
 )
@@ -170,6 +175,26 @@ def test_tensors_that_do_not_fit_each_other_are_named(tmp_path, name):
     broken = tensors() | {name: tensors(units=10, columns=7)[name]}
     with pytest.raises(ValueError, match="has the shape"):
         load_dictionary(written(tmp_path, broken, {"architecture": "standard"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "called"), [("W_enc", "encoder"), ("b_enc", "bias"), ("W_dec", "atoms"), ("b_dec", "centre")]
+)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_tensors_that_hold_no_numbers_are_named(tmp_path, name, called, value):
+    t = tensors()
+    t[name].view(-1)[:2] = value
+    with pytest.raises(
+        ValueError, match=rf"{called} has 2 values of \d+ that are NaN or infinite.*write the file again"
+    ):
+        load_dictionary(written(tmp_path, t, {"architecture": "standard"}))
+
+
+def test_a_number_of_units_may_be_written_with_a_point(tmp_path):
+    t = tensors()
+    t["W_dec"] /= t["W_dec"].norm(dim=1, keepdim=True)
+    found = load_dictionary(written(tmp_path, t, {"architecture": "topk", "k": 4.0}))
+    assert found.bottleneck.k == 4
 
 
 @pytest.mark.parametrize(

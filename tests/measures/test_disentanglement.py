@@ -29,6 +29,33 @@ def test_order_sign_scale_and_dead_units_do_not_matter(seed):
     assert mig(codes, factors * 7 - 2) == pytest.approx(mig(codes, factors))
 
 
+@given(st.integers(0, 9999), st.sampled_from([3, 20, 21, 41, 100]), st.sampled_from([-1.0, 1 / 3, -0.7, 1e-9, -3e7]))
+def test_levels_on_the_edges_of_bins_do_not_fall_by_rounding_or_a_mirror(seed, count, scale):
+    rng = np.random.default_rng(seed)
+    v = rng.choice(count, p=rng.dirichlet(np.full(count, 0.5)), size=400)
+    factors = np.stack([v % 3, rng.integers(0, 2, 400)], axis=1)
+    codes = np.stack([v, rng.permutation(v)], axis=1).astype(float)
+    for away in (0.0, 1.7):
+        found = mutual_information(scale * codes + scale * away, factors)
+        np.testing.assert_allclose(found, mutual_information(codes, factors), atol=1e-9)
+
+
+def test_a_unit_of_few_values_has_a_bin_for_each():
+    v = np.arange(20).repeat(3)
+    odd = (1.5**v)[:, None]  # which equal bins would mostly put into the first
+    np.testing.assert_allclose(mutual_information(odd, v[:, None]), np.log(20))
+    assert mig(odd, v[:, None]) == pytest.approx(1)
+
+
+def test_values_on_an_edge_count_both_ways():
+    v = np.arange(5)
+    both = mutual_information(v[:, None], v[:, None], bins=4)  # 0 1 2 34 or 01 2 3 4: 2 of 5 in one bin
+    np.testing.assert_allclose(both, np.log(5) - 0.4 * np.log(2))
+    middle = mutual_information(np.array([[0.0], [1.0], [5.0], [10.0]]), np.array([[0], [0], [1], [1]]), bins=2)
+    lower = np.log(2) - 0.75 * (-(1 / 3) * np.log(1 / 3) - (2 / 3) * np.log(2 / 3))
+    np.testing.assert_allclose(middle, (np.log(2) + lower) / 2)
+
+
 def test_information_is_that_of_counts():
     v = np.array([0, 0, 1, 1])
     np.testing.assert_allclose(mutual_information(v[:, None], v[:, None]), np.log(2))
@@ -125,6 +152,11 @@ def test_refusals(measure, codes, factors, says):
         (lambda: modularity(GRID, GRID[:, :1]), "one factor has no others to be told apart from"),
         (lambda: modularity(np.ones((16, 2)), GRID), "no unit says anything about a factor; look for dead units"),
         (lambda: sap(GRID, GRID, categorical=(2,)), "factor 2 does not exist; they are 0 to 1"),
+        (
+            lambda: dci(GRID[:8], GRID[:8]),
+            r"6 of 8 rows to learn from are too few for the default forest, .*; give more",
+        ),
+        (lambda: dci(np.ones((40, 2)), GRID.repeat(3, axis=0)[:40]), "found no unit that tells levels apart; look for"),
         (lambda: concentrations(-np.eye(2)), "importances are negative or all zero; give"),
     ],
 )

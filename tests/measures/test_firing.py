@@ -60,7 +60,7 @@ def test_refusals():
         firing_rates(np.ones(3))
     with pytest.raises(ValueError, match=r"codes of shape \(0, 4\) are empty.*give some"):
         dead_fraction(np.ones((0, 4)))
-    with pytest.raises(ValueError, match="codes have NaN, which neither fires nor is silent; leave"):
+    with pytest.raises(ValueError, match="codes have a number that is not finite, first in row 0"):
         l0_quantiles(np.full((2, 2), np.nan))
     found = ExplainedVariance()
     found.add(np.ones((2, 3)), np.ones((2, 3)))

@@ -309,6 +309,14 @@ def test_the_groups_of_a_matryoshka_and_the_whole_are_one_sum():
     assert nested.power > 0
 
 
+def test_groups_of_few_units_count_no_more_than_their_share():
+    """An eighth and less of four units is one unit: one group, which counts as the square of a quarter."""
+    few = objective_of(Rectified(), Nested(4.0, power=2.0), units=4)
+    assert Nested().sizes(4) == [1, 2]
+    one, two = (value(objective_of(Rectified(), Nested(shares=(s,)), units=4), "nested") for s in (0.25, 0.5))
+    assert torch.allclose(value(few, "nested"), one / 16 + two / 4)
+
+
 @pytest.mark.parametrize("shares", [(), (0.5, 0.5), (0.0, 0.5), (0.5, 1.5)])
 def test_shares_that_do_not_rise_are_refused(shares):
     with pytest.raises(ValueError, match="do not rise from above 0 to at most 1; give them in order"):

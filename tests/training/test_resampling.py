@@ -87,6 +87,20 @@ class Stop(Callback):
             raise KeyError
 
 
+@pytest.mark.parametrize(("rows", "seen"), [(100, 100), (101, 100), (150, 100), (200, 200), (1000, 200)])
+def test_no_more_rows_are_looked_at_than_were_asked_for(rows, seen, monkeypatch):
+    loop, looked = loop_of(dying(Rectified()), Trainer(epochs=10, precision="float64", validation=0.0)), []
+    look = Resampling._look
+
+    def watched(task, batch):
+        looked.append(len(batch.x))
+        return look(task, batch)
+
+    monkeypatch.setattr(Resampling, "_look", staticmethod(watched))
+    Resampling(every=2, rows=rows).epoch_start(loop)
+    assert looked == [seen]
+
+
 def test_a_resumed_fit_draws_the_same(tmp_path):
     trainer = Trainer(epochs=9, precision="float64", validation=0.0, checkpoint_seconds=0.0)
 
@@ -110,6 +124,8 @@ def test_what_cannot_be_resampled_is_refused():
         Resampling(every=2).epoch_start(loop)
     with pytest.raises(ValueError, match="every=0 is no number of epochs; give a whole number from 1 up"):
         Resampling(0)
+    with pytest.raises(ValueError, match="rows=0 are none to look at; give a whole number from 1 up"):
+        Resampling(rows=0)
 
 
 def test_a_fit_of_the_recipe_takes_it():

@@ -125,7 +125,7 @@ def divided(given: Data, task: str, seed: int) -> tuple[Data, Data, list[int]]:
     """Return rows for the fit, rows for the audit, of every class a share, and the numbers of these from 1 up.
 
     Raises:
-        ValueError: nothing is left for the audit.
+        ValueError: too little is left for the audit.
     """
     import numpy as np
 
@@ -134,14 +134,20 @@ def divided(given: Data, task: str, seed: int) -> tuple[Data, Data, list[int]]:
     share = min(SHARE, MOST / len(given))
     of_each = [order[labels[order] == label] for label in np.unique(labels)]
     held = np.sort(np.concatenate([of_it[: int(share * len(of_it))] for of_it in of_each]))
-    if not len(held):
+    if len(held) < 2:
         few = f"{len(given)} rows" + (f" in {len(of_each)} classes" if task == "classify" else "")
-        raise ValueError(f"{given.source!r}: of {few} none can be kept for the audit; give others: --test DATA")
+        raise ValueError(f"{given.source!r}: of {few} no two can be kept for the audit; give others: --test DATA")
     return rows.some(given, np.setdiff1d(order, held)), rows.some(given, held), (held + 1).tolist()
 
 
 def numbered(held: Data) -> tuple[Data, list[int]]:
-    """Return rows for the audit that come by themselves, and their numbers from 1 up."""
+    """Return rows for the audit that come by themselves, and their numbers from 1 up.
+
+    Raises:
+        ValueError: too few for a score.
+    """
+    if len(held) < 2:
+        raise ValueError(f"{held.source!r} has {len(held)} rows, and an audit needs 2 or more; give more by --test")
     return held, list(range(1, len(held) + 1))
 
 

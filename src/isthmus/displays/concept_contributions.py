@@ -168,7 +168,9 @@ class ConceptContributionsDisplay:
             said = f"{head} {told.logits[place, 0]:.4g}"
             return said if really is None or np.ndim(really) else f"{said}, it is {really:.4g}"
         said = f"{head} {shortened(named, letters)}"
-        if told.against:
+        if told.itself(place):
+            said += ", the class to explain against"
+        elif told.against:
             said += f" rather than {shortened(other, letters)} by {told.logits[place]:.3g}"
         else:
             said += f" with logit {told.logits[place, told.predicted[place]]:.3g}"

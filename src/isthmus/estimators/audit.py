@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.utils.validation import column_or_1d
 
 from isthmus.estimators.audit_baselines import (
     BLACK_BOX,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
 ROWS, GAP, POINT = 2000, 0.95, 0.01
+# In fewer rows a row more or less is several points, so that scores without concepts say nothing of them.
+FEWEST = 30
 PERMUTED, LINEAR, CONSTANT = "concepts permuted", "relevances at their mean", "concepts at their mean"
 
 
@@ -38,10 +41,12 @@ class Audit:
         measure: what scores are, ``accuracy`` or ``R2``.
         score: that of the model.
         rows: on how many rows.
-        baselines: scores of others, fitted to the same rows: always the most frequent class, or the mean; a linear
-            model on the input and on the concepts; and, where models were refitted, the same net trained for nothing
-            but the prediction (``black box``) and the same net on concepts that were never trained.
-        leakage: the model's score with its concepts taken from other rows, with relevances or concepts at their mean.
+        baselines: scores of others on these rows, fitted to ``train`` or the other half: always the class that is most
+            frequent there, or the mean of each target; a linear model on the input and on the concepts; and, where
+            models were refitted, the same net trained for nothing but the prediction (``black box``) and the same net
+            on concepts that were never trained.
+        leakage: the model's score with the concepts of each row taken from another one, with relevances or concepts at
+            their mean. The verdict says nothing of them in fewer than 30 rows.
         conciseness: how many concepts make up 95 % of what speaks for the prediction, mean over rows; of a regressor of
             the lengths of what they add, in either direction, without the constant concept, mean over targets too.
         faithfulness: correlation of contributions with the fall of the probability when a concept is set to zero, mean
@@ -110,6 +115,8 @@ def of_score(audit: Audit) -> Iterator[str]:
         yield f"explaining costs {gap:.1f} points" if gap > 0 else "explaining costs nothing in this score"
     if own <= base[CHANCE] + POINT:
         yield "warning: it does no better than no model at all"
+    elif audit.rows < FEWEST:
+        yield f"{audit.rows} rows are too few to tell whether concepts decide; give {FEWEST} or more"
     elif leak[PERMUTED] > own - POINT or leak[CONSTANT] > own - POINT:
         remedy = ", or let them read the code" if audit.reads == "inputs" else ""
         yield f"warning: concepts are decoration, relevances decide alone; raise robustness{remedy}"
@@ -117,7 +124,7 @@ def of_score(audit: Audit) -> Iterator[str]:
         yield "warning: relevances know much of the answer without the concepts; raise robustness"
     if RANDOM in base and base[RANDOM] > own - POINT:
         yield "warning: concepts that were never trained do as well"
-    if leak[LINEAR] > own - POINT:
+    if audit.rows >= FEWEST and leak[LINEAR] > own - POINT:
         yield "nearly one linear model on the concepts: the same weights hold for every row"
 
 
@@ -134,9 +141,12 @@ def of_explanations(audit: Audit) -> Iterator[str]:
 
 
 def audited(model: SelfExplainingEstimator, X: Any, y: Any, train: Any, refits: int, eps: float) -> Audit:
-    """Audit a model on rows and labels."""
-    X, y = gather(X), np.asarray(gather(y))
-    fit, test = halves(X, y) if train is None else ((gather(train[0]), np.asarray(gather(train[1]))), (X, y))
+    """Audit a model on rows and labels.
+
+    Raises:
+        ValueError: labels that do not belong to the rows or the model, or too few of both.
+    """
+    fit, test = divided(model, paired(model, X, y, "X and y"), train)
     score = Scores(model, test[1])
     told = model.explain(test[0], probes=0)
     shown = model.explain(some(test[0], ROWS), eps=eps)
@@ -157,9 +167,51 @@ def audited(model: SelfExplainingEstimator, X: Any, y: Any, train: Any, refits: 
     )
 
 
-def halves(X: Any, y: Array) -> tuple[tuple[Any, Array], tuple[Any, Array]]:
-    """Return two halves of rows and labels, drawn alike in every call."""
-    first, second = np.array_split(np.random.default_rng(0).permutation(len(y)), 2)
+def paired(model: SelfExplainingEstimator, X: Any, y: Any, what: str) -> tuple[Any, Array]:
+    """Return rows and their labels, (rows,), or targets; a column of labels counts as in the fit.
+
+    Raises:
+        ValueError: there are no labels, or not as many as rows.
+    """
+    if y is None:
+        raise ValueError("an audit compares predictions with what is true, which y=None does not say; give y")
+    X, y = gather(X), np.asarray(gather(y))
+    y = column_or_1d(y, warn=True) if hasattr(model, "classes_") else y
+    if not y.ndim or len(X) != len(y):
+        raise ValueError(f"{what} have {len(X)} rows and {y.shape[0] if y.ndim else 'no'} labels; give one per row")
+    return X, y
+
+
+def divided(
+    model: SelfExplainingEstimator, given: tuple[Any, Array], train: Any
+) -> tuple[tuple[Any, Array], tuple[Any, Array]]:
+    """Return rows that baselines are fitted to, and rows that are looked at, with their labels.
+
+    Raises:
+        ValueError: ``train`` is no pair, or there are too few rows for a score.
+    """
+    if train is None:
+        fit, test = halves(*given, classes=hasattr(model, "classes_"))
+    elif isinstance(train, (tuple, list)) and len(train) == 2:
+        fit, test = paired(model, train[0], train[1], "X and y of train"), given
+    else:
+        raise ValueError("train is rows and their labels; give a pair (X, y)")
+    if not len(fit[1]) and train is not None:
+        raise ValueError("train has no rows, and baselines are fitted to them; give those of the fit")
+    if len(test[1]) < 2:
+        enough = "4, as one half is for the baselines, or train=" if train is None else "2"
+        raise ValueError(f"an audit of so few rows ({len(given[1])}) has no score to speak of; give at least {enough}")
+    return fit, test
+
+
+def halves(X: Any, y: Array, *, classes: bool) -> tuple[tuple[Any, Array], tuple[Any, Array]]:
+    """Return two halves of rows and labels, drawn alike in every call, with a half of each class in both."""
+    order = np.random.default_rng(0).permutation(len(y))
+    if classes:
+        _, place, counts = np.unique(y[order], return_inverse=True, return_counts=True)
+        # Rare classes first: the only row of one is for the baselines, which could not be fitted without it.
+        order = order[np.lexsort((place, counts[place]))]
+    first, second = order[::2], order[1::2]
     return (rows_at(X, first), y[first]), (rows_at(X, second), y[second])
 
 
@@ -176,7 +228,9 @@ def spread(values: Array) -> tuple[float, float]:
 def leakages(told: ConceptExplanation, score: Scores) -> dict[str, float]:
     """Return scores where concepts or relevances are not those of the row."""
     h, theta = told.concepts, told.relevances
-    other = np.random.default_rng(0).permutation(len(h))
+    order = np.random.default_rng(0).permutation(len(h))
+    other = np.empty_like(order)
+    other[order] = np.roll(order, 1)  # a permutation alone would leave some rows their own concepts
     return {
         PERMUTED: score((h[other][:, :, None] * theta).sum(1)),
         LINEAR: score((h[:, :, None] * theta.mean(0)).sum(1)),

@@ -27,9 +27,17 @@ class Scores:
     """Accuracy of logits, or R2 of predictions, against the labels of the audit."""
 
     def __init__(self, model: SelfExplainingEstimator, y: Array) -> None:
-        """Hold the labels."""
+        """Hold the labels.
+
+        Raises:
+            ValueError: labels or a number of targets that the model does not know.
+        """
         self.regression = not hasattr(model, "classes_")
-        self.y = y if self.regression else model._numbered(y, "y of the audit")
+        if self.regression and (own := y.reshape(len(y), -1).shape[1]) != model.task_.outputs:
+            raise ValueError(
+                f"y has {own} targets, and the model predicts {model.task_.outputs}; give those of the fit"
+            )
+        self.labels, self.y = y, y if self.regression else model._numbered(y, "y of the audit")
 
     def __call__(self, logits: Array) -> float:
         """Return the score."""
@@ -39,6 +47,20 @@ class Scores:
             return float(r2_score(self.y.reshape(len(self.y), -1), logits))
         return float((logits.argmax(1) == self.y).mean())
 
+    def of_answers(self, answers: Array) -> float:
+        """Return the score of labels, or of targets, that something else predicts, one for each row."""
+        if self.regression:
+            return self(answers.reshape(len(answers), -1))
+        return float((answers == self.labels).mean())
+
+    def of_none(self, known: Array) -> float:
+        """Return the score of always the most frequent class of known labels, or always the mean of known targets."""
+        if self.regression:
+            mean = known.reshape(len(known), -1).mean(0)
+            return self.of_answers(np.tile(mean, (len(self.y), 1)))
+        names, counts = np.unique(known, return_counts=True)
+        return self.of_answers(np.full(len(self.labels), names[counts.argmax()]))
+
 
 def some(X: Any, most: int) -> Any:
     """Return at most so many rows, drawn alike in every call."""
@@ -47,22 +69,25 @@ def some(X: Any, most: int) -> Any:
 
 
 def linear(model: SelfExplainingEstimator, score: Scores, fit: tuple[Any, Array], X: Any) -> dict[str, float]:
-    """Return scores of linear models on the input and on the concepts."""
+    """Return scores of no model at all, and of linear models on the input and on the concepts.
+
+    Raises:
+        ValueError: the rows to fit them to are of one class.
+    """
     from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     rows, y = limited(*fit)
+    if not score.regression and len(np.unique(y)) < 2:
+        told = f"baselines are fitted to {len(y)} rows, which are all of class {y[0]}"
+        raise ValueError(f"{told}; give rows of two classes or more, as train= or in X")
     views = {INPUT: inputs_of, CONCEPTS: lambda m, x: m.autoencoder_.transform(x)}
-    found = {CHANCE: 0.0 if score.regression else float(np.bincount(score.y).max() / len(score.y))}
+    found = {CHANCE: score.of_none(y)}
     for name, view in views.items():
         chosen = RidgeCV(np.logspace(-3, 3, 7)) if score.regression else LogisticRegression(max_iter=1000, tol=1e-3)
         fitted = make_pipeline(StandardScaler(), chosen).fit(view(model, rows), y)
-        answer = fitted.predict(view(model, X))
-        if score.regression:
-            found[name] = score(answer.reshape(len(answer), -1))
-        else:
-            found[name] = float((answer == model.classes_[score.y]).mean())
+        found[name] = score.of_answers(fitted.predict(view(model, X)))
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ import numpy as np
 
 from isthmus.atrow import called
 from isthmus.estimators.inputs import Array
+from isthmus.estimators.naming import CONSTANT, DEFAULT
 from isthmus.explain.words import brief, plain
 
 if TYPE_CHECKING:
@@ -57,6 +60,10 @@ class ConceptExplanation:
         """Whether contributions are those to the gap between two classes."""
         return self.contributions.ndim == 2
 
+    def itself(self, row: int) -> bool:
+        """Tell whether the class to explain against is the predicted one, so that nothing speaks for either."""
+        return self.against and bool(self.predicted[row] == self.counter[row])
+
     def gap(self) -> ConceptExplanation:
         """Return what speaks for each class predicted rather than ``counter``; of targets the explanation itself."""
         if self.against or not self.classes:
@@ -74,6 +81,8 @@ class ConceptExplanation:
     def total(self, row: int = 0) -> str:
         """Say what the contributions of a row add up to: a gap between classes, a logit, or a target."""
         named = self.outputs[self.predicted[row]]
+        if self.itself(row):
+            return f"{named} is predicted, the class to explain against: there is no gap to explain"
         if self.against:
             return f"{named} rather than {self.outputs[self.counter[row]]} by {self.logits[row]:.3g}"
         if self.classes:
@@ -83,13 +92,15 @@ class ConceptExplanation:
         )
 
     def reasons(self, row: int = 0, most: int = 3, output: int | None = None) -> list[str]:
-        """Return the concepts that add most, in either direction, largest first.
+        """Return the concepts that add most, in either direction, largest first; none to the gap of a class to itself.
 
         Args:
             row: whose prediction.
             most: how many.
             output: the output that they add to; the gap, else the one predicted, if None.
         """
+        if self.itself(row):
+            return []
         parts = self.of(row, output)
         order = np.argsort(-np.abs(parts), kind="stable")[:most]
         told = []
@@ -116,14 +127,25 @@ def explained(model: SelfExplainingEstimator, x: Array, against: Any, probes: in
     """Explain the predictions for rows, which are ``x`` as variables.
 
     Raises:
-        ValueError: probes that are no number of neighbours, or what ``places`` refuses.
+        ValueError: probes that are no number of neighbours, eps that is no distance, or what ``places`` refuses.
     """
+    refuse_distance(eps)
     if isinstance(probes, bool) or not isinstance(probes, (int, np.integer)) or probes < 0:
         raise ValueError(f"probes={probes!r} is no number of neighbours; give a whole number from 0 up")
     concepts, relevances = model._taken_apart(x)
     told = apart(model, concepts, relevances, against)
     steady = stability(model, x, concepts, relevances, probes, eps)
     return replace(told, prototypes=prototypes(model), stability=steady)
+
+
+def refuse_distance(eps: Any) -> None:
+    """Refuse neighbours at no distance, or at any.
+
+    Raises:
+        ValueError: eps is not a finite number above 0.
+    """
+    if isinstance(eps, bool) or not isinstance(eps, numbers.Real) or not 0 < float(eps) < math.inf:
+        raise ValueError(f"eps={eps!r} is no distance of neighbours; give a finite number above 0, such as 0.1")
 
 
 def apart(model: SelfExplainingEstimator, concepts: Array, relevances: Array, against: Any) -> ConceptExplanation:
@@ -189,7 +211,7 @@ def concept_names(model: SelfExplainingEstimator) -> tuple[str, ...]:
     units, given = model.autoencoder_.objective_.model.code_shape[0], model.autoencoder_.concept_names_
     # Of a code map every place is a concept, and names are those of units.
     known = given if model.n_concepts_ == units else {}
-    return (*(known.get(i, f"concept {i}") for i in range(model.n_concepts_)), "constant")
+    return (*(known.get(i, f"{DEFAULT} {i}") for i in range(model.n_concepts_)), CONSTANT)
 
 
 def prototypes(model: SelfExplainingEstimator) -> Array:

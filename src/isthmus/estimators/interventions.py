@@ -122,9 +122,24 @@ def intervened(model: SelfExplainingEstimator, x: Array, given: Mapping[Any, Any
     """Set concepts of rows, which are ``x`` as variables."""
     concepts, relevances = model._taken_apart(x)
     after = concepts.copy()
-    for name, value in given.items():
-        after[:, place(model, name)] = values(name, value, after.dtype, len(x))
+    for unit, (name, value) in once(model, given).items():
+        after[:, unit] = values(name, value, after.dtype, len(x))
     return Intervention(**outcome(model, concepts, relevances, after))
+
+
+def once(model: SelfExplainingEstimator, given: Mapping[Any, Any]) -> dict[int, tuple[Any, Any]]:
+    """Return what was given by the places of concepts, with what they were called.
+
+    Raises:
+        ValueError: there is no such concept, or one is given twice, by number and name.
+    """
+    found: dict[int, tuple[Any, Any]] = {}
+    for name, value in given.items():
+        unit = place(model, name)
+        if unit in found:
+            raise ValueError(f"concept {unit} is set twice, as {found[unit][0]!r} and as {name!r}; give it once")
+        found[unit] = name, value
+    return found
 
 
 def values(name: Any, value: Any, dtype: Any, rows: int) -> Array:

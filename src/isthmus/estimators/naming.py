@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 LONGEST = 60
+# What explanations call concepts without a name, and the one that is always 1.
+DEFAULT, CONSTANT = "concept", "constant"
 
 
 class Named:
@@ -30,7 +33,7 @@ class Named:
             name: one line of up to 60 characters.
 
         Raises:
-            ValueError: a unit that the code does not have, no name, or one that another unit has.
+            ValueError: a unit that the code does not have, no name, or one that another unit has or has by default.
 
         >>> from isthmus import data, recipes
         >>> model = recipes.pca(4).fit(data.read("digits", limit=60).X)
@@ -43,18 +46,20 @@ class Named:
             raise ValueError(f"unit={unit!r} is not in the code, whose units are 0 to {units - 1}; correct unit")
         names = {other: known for other, known in self.concept_names_.items() if other != unit}
         if name is not None:
-            names[int(unit)] = _usable(name, names)
+            names[int(unit)] = _usable(name, names, int(unit))
         self._names = names
         return self
 
 
-def _usable(name: str, taken: dict[int, str]) -> str:
-    """Return a name without blanks around it."""
+def _usable(name: str, taken: dict[int, str], own: int) -> str:
+    """Return a name without blanks around it, for the unit ``own``."""
     told = name.strip() if isinstance(name, str) else ""
     if not told or len(told) > LONGEST or not told.isprintable():
         raise ValueError(
             f"name={name!r} is no name; give one line of 1 to {LONGEST} characters, or None to take it away"
         )
+    if told == CONSTANT or (re.fullmatch(rf"{DEFAULT} \d+", told) and told != f"{DEFAULT} {own}"):
+        raise ValueError(f"explanations call something else {told!r} where it has no name; choose another name")
     for unit, known in taken.items():
         if known == told:
             raise ValueError(f"unit {unit} is called {told!r} already; choose another name, or rename that unit first")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted
+from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted, column_or_1d
 
 from isthmus.estimators.assembly import Parts
 from isthmus.estimators.autoencoder import Autoencoder
@@ -166,6 +166,9 @@ class ClassifierOnCode(ClassifierMixin, OnCode):
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         y = _check_y(gather(y), estimator=self)
         check_consistent_length(x, y)
+        if y.dtype.kind in "mM":
+            # Files of models have no dates, and everything that tells of classes would write them in its own way.
+            raise ValueError("labels of y are dates or durations; give them as text: numpy.asarray(y).astype(str)")
         try:
             check_classification_targets(y)
             self.classes_, numbers = np.unique(y, return_inverse=True)
@@ -176,11 +179,12 @@ class ClassifierOnCode(ClassifierMixin, OnCode):
         return numbers.astype(np.int64)
 
     def _numbered(self, y: Array, what: str) -> Array:
-        """Return labels of other rows as whole numbers.
+        """Return labels of other rows as whole numbers; a column of them counts as in the fit.
 
         Raises:
             ValueError: a label that the fit did not see.
         """
+        y = column_or_1d(y, warn=True)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"{what} holds the label {unknown[0]}, which y of the fit lacks; leave those rows out")

@@ -165,6 +165,9 @@ class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
         Args:
             X: rows.
             concepts: a value, or one per row, by the number or name of the concept.
+
+        Raises:
+            ValueError: no such concept, one that is given twice, or values that do not fit.
         """
         return replace(intervened(self, self._checked(X), concepts), labels=labels_of(X))
 

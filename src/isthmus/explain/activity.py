@@ -22,8 +22,9 @@ FARTHEST, HALF = 0.995, 0.5
 class Activity:
     r"""What every unit does in every row.
 
-    A code is *sparse* where at least one unit is exactly zero in a hundredth of the rows or more, not counting units
-    that are zero in every row unless all are, as a dead unit says nothing of the others. A unit of a sparse code is
+    A code is *sparse* where its bottleneck selects units, or lets them be silent and one is in some row. Others are
+    where at least one unit is exactly zero in a hundredth of the rows or more, not counting units that are zero in
+    every row unless all are, as a dead unit says nothing of the others. A unit of a sparse code is
     active where :math:`h \ne 0`, and its typical value t is 0. In other codes every unit always says something: t is
     the median, and a row is active where :math:`|h - t|` is more than half of the 99.5 % quantile of :math:`|h - t|`
     (16 % of the rows, were the unit a Gaussian one; more than 0.5 for a logistic unit that is off).
@@ -63,11 +64,10 @@ class Activity:
         return side
 
 
-def activity(codes: Array) -> Activity:
-    """Look at codes, (rows, units) or (rows, units, *places)."""
+def activity(codes: Array, provided: frozenset[str] = frozenset()) -> Activity:
+    """Look at codes, (rows, units) or (rows, units, *places), of a bottleneck that provides these words, if known."""
     flat = codes.reshape(*codes.shape[:2], -1).astype(np.float64)
-    zeros = (flat == 0).mean(axis=(0, 2))
-    sparse = bool((zeros[zeros < 1] >= ZEROS).any() or (zeros == 1).all())
+    sparse = is_sparse((flat == 0).mean(axis=(0, 2)), provided)
     typical = np.zeros(flat.shape[1]) if sparse else np.median(flat, axis=(0, 2))
     place = np.abs(flat - typical[:, None]).argmax(axis=2)
     values = np.take_along_axis(flat, place[:, :, None], axis=2)[:, :, 0]
@@ -75,6 +75,16 @@ def activity(codes: Array) -> Activity:
         return Activity(values, typical, values != 0, sparse)
     far = np.abs(values - typical)
     return Activity(values, typical, far > HALF * np.quantile(far, FARTHEST, axis=0), sparse)
+
+
+def is_sparse(zeros: Array, provided: frozenset[str]) -> bool:
+    """Tell whether a code is sparse, by its bottleneck and the share of exact zeros of each unit, (units,).
+
+    Rows alone may mislead: in one row every unit is always or never zero.
+    """
+    if "selection" in provided or ("silent units" in provided and zeros.any()):
+        return True
+    return bool((zeros[zeros < 1] >= ZEROS).any() or (zeros == 1).all())
 
 
 def dead(found: Activity, density: bool) -> Array:
@@ -147,9 +157,12 @@ def on_and_off(found: Activity) -> tuple[Array, Array]:
         return np.where(high > low, high, low + 1.0), low
     on = np.ones(len(found.typical))
     for unit, values in enumerate(found.values.T):
-        side = 1.0 if values.sum() >= 0 else -1.0
-        if (side * values > 0).any():
-            on[unit] = np.median(values[side * values > 0])
+        more = (
+            np.sign(values).sum() or values.sum()
+        )  # rows count, not how far one goes, but where both sides have as many
+        spoken = values[values > 0] if more >= 0 else values[values < 0]
+        if len(spoken):
+            on[unit] = np.median(spoken)
     return on, np.zeros_like(on)
 
 

@@ -62,7 +62,7 @@ def passports(
     (12, (12, 64), (7, 64))
     """
     codes = codes_of(model, X)
-    found = activity(codes)
+    found = activity(codes, model.parts_.bottleneck.provides)
     labels = None if y is None else checked(y, len(codes))
     writer = Writer(model, codes.reshape(*codes.shape[:2], -1), found)
     on, off = on_and_off(found)
@@ -143,7 +143,7 @@ def _units(writer: Writer, shape: tuple[int, ...]) -> str:
 def _other(model: Autoencoder, X: Any, directions: Array) -> tuple[Array, Activity]:
     """Return atoms and activity of another fit."""
     codes = codes_of(model, X)
-    found = activity(codes)
+    found = activity(codes, model.parts_.bottleneck.provides)
     made = Writer(model, codes.reshape(*codes.shape[:2], -1), found).directions(*on_and_off(found))
     if made.shape[1] != directions.shape[1]:
         raise ValueError(

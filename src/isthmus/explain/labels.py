@@ -9,6 +9,7 @@ import numpy as np
 
 from isthmus.explain.activity import Activity, Array
 from isthmus.measures import q_values
+from isthmus.measures.checks import missing
 
 FDR = 0.05
 Z = 1.959964
@@ -77,21 +78,38 @@ def checked(y: Any, rows: int) -> Array:
     """Return labels, (rows,).
 
     Raises:
-        ValueError: not one label per row, labels that are missing, or numbers that are no labels.
+        ValueError: not one label per row, labels that are missing, numbers that are no labels, or different labels that
+            read alike, as 1 and "1".
     """
     labels = np.asarray(y)
     if labels.shape != (rows,):
         raise ValueError(f"y has the shape {labels.shape}, X has {rows} rows; give one label per row")
-    if labels.dtype.kind in "fO" and any(label is None or label != label for label in labels.tolist()):
+    if missing(labels).any():
         raise ValueError("y has missing labels; leave those rows of X and y out")
-    labels = np.array([str(label) for label in labels]) if labels.dtype.kind == "O" else labels
+    labels = written(labels) if labels.dtype.kind == "O" else labels
     distinct = np.unique(labels)
+    if labels.dtype.kind == "f" and not np.isfinite(distinct).all():
+        raise ValueError("y has labels that are infinite; leave those rows of X and y out")
     if len(distinct) > MOST or (labels.dtype.kind == "f" and not (distinct == distinct.round()).all()):
         raise ValueError(
             f"y holds {len(distinct):,} different values, which are no labels; cut numbers into classes first: "
             "numpy.digitize(y, numpy.quantile(y, [0.25, 0.5, 0.75]))"
         )
     return labels
+
+
+def written(labels: Array) -> Array:
+    """Return labels of any types as text.
+
+    Raises:
+        ValueError: two that differ are the same text.
+    """
+    known: dict[str, Any] = {}
+    texts = [str(label) for label in labels]
+    for text, label in zip(texts, labels, strict=True):
+        if known.setdefault(text, label) != label:
+            raise ValueError(f"y holds {known[text]!r} and {label!r}, which read alike; give labels of one type")
+    return np.array(texts)
 
 
 def lifts(found: Activity, labels: Array) -> list[list[Lift]]:

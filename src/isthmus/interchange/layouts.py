@@ -167,7 +167,10 @@ def _write_dictionary_learning(w: Weights) -> tuple[Tensors, Settings]:
 
 
 def _k(value: Any) -> int:
-    if value is None or int(value) < 1:
+    if isinstance(value, Tensor) and value.numel() == 1:
+        value = value.item()
+    # Files hold a number of units as 4.0 too.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (value >= 1 and value % 1 == 0):
         raise ValueError(f"k={value!r} does not say how many units are active; write a whole number from 1 up")
     return int(value)
 

@@ -52,10 +52,10 @@ class Weights:
     shift: Tensor | None = None
 
     def __post_init__(self) -> None:
-        """Refuse tensors that do not fit each other.
+        """Refuse tensors that do not fit each other, or hold what is no number.
 
         Raises:
-            ValueError: with the name and both shapes.
+            ValueError: with the name and both shapes, or the number of values that are not finite.
         """
         units, width = self.encoder.shape if self.encoder.dim() == 2 else (0, 0)
         wanted = {"encoder": (units, width), "bias": (units,), "atoms": (units, width), "centre": (width,)}
@@ -66,6 +66,14 @@ class Weights:
                 raise ValueError(
                     f"{name} has the shape {tuple(found.shape)}, which does not fit {shape} of the encoder"
                 )
+
+            if found is not None and (bad := int((~found.isfinite()).sum())):
+                raise ValueError(
+                    f"{name} has {bad:,} values of {found.numel():,} that are NaN or infinite, so that rows could not "
+                    "come back; write the file again from weights that are finite"
+                )
+        if self.kind == "topk" and not 1 <= self.k <= units:
+            raise ValueError(f"k={self.k} of {units} units cannot be active; write a whole number from 1 to {units}")
 
     def read_without_centre(self) -> Weights:
         """Return the same where the encoder reads x itself: W x + b is W (x - c) + (b + W c)."""

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from isthmus.measures.reconstruction import Array
+from isthmus.measures.checks import Array, coded
 
 
 def by_unit(codes: Array) -> Array:
     """Return codes as (rows * places, units) in float64.
 
     Raises:
-        ValueError: There is no axis of units.
+        ValueError: There is no axis of units, no row or no unit, or a number is not finite.
     """
-    if codes.ndim < 2:
-        raise ValueError(f"codes of shape {codes.shape} have no units; give (rows, units) or (rows, units, *places)")
+    codes = coded(codes)
     return np.moveaxis(codes, 1, -1).reshape(-1, codes.shape[1]).astype(np.float64)
 
 

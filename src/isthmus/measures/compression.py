@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from isthmus.measures.reconstruction import Array
+from isthmus.measures.checks import Array, numeric
 
 BITS = (32, 16, 8, 4)
 
@@ -95,6 +95,7 @@ def quantise(codes: Array, bits: int) -> Quantised:
     """
     if bits not in BITS:
         raise ValueError(f"codes cannot be stored in {bits} bits; use one of {', '.join(map(str, BITS))}")
+    codes = numeric(codes, "codes")
     if codes.ndim < 2 or codes.size == 0:
         raise ValueError(f"codes of shape {codes.shape} hold nothing to store; give (rows, units)")
     if not np.abs(codes).max() <= np.finfo(np.float32).max:

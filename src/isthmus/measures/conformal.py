@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from isthmus.atrow import RowError
-from isthmus.measures.reconstruction import Array
+from isthmus.measures.checks import Array, numeric
 
 
 def p_values(scores: Array, calibration: Array) -> Array:
@@ -168,7 +168,7 @@ def _held(calibration: Array, name: str) -> Array:
 
 def _checked(values: Array, name: str) -> Array:
     """Return one number per row, in float64, in which those of any other precision compare exactly."""
-    checked = np.asarray(values, np.float64)
+    checked = numeric(values, name).astype(np.float64)
     if checked.ndim != 1:
         raise ValueError(f"{name} of shape {checked.shape} must have one number per row; give an array of (rows,)")
     missing = np.flatnonzero(np.isnan(checked))

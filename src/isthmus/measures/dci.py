@@ -11,6 +11,9 @@ from isthmus.measures.checks import table
 from isthmus.measures.disentanglement import code_and_levels
 from isthmus.measures.reconstruction import Array
 
+# The fewest rows in a leaf of the default forest.
+LEAF = 5
+
 
 @dataclass(frozen=True, eq=False)
 class DCI:
@@ -51,7 +54,7 @@ def dci(codes: Array, factors: Any, *, classifier: Any = None, left_out: float =
         random_state: Seed of the split and the forests.
 
     Raises:
-        ValueError: Rows differ in number, or a factor has one level.
+        ValueError: Rows differ in number, a factor has one level, or rows are too few for the forest.
 
     >>> v = np.stack(np.meshgrid(np.arange(4), np.arange(4)), axis=-1).reshape(-1, 2).repeat(20, axis=0)
     >>> found = dci(v, v)
@@ -63,12 +66,19 @@ def dci(codes: Array, factors: Any, *, classifier: Any = None, left_out: float =
     from sklearn.model_selection import train_test_split
 
     found, levels = code_and_levels(codes, factors)
-    if classifier is None:
-        classifier = RandomForestClassifier(50, min_samples_leaf=5, max_features=None, random_state=random_state)
+    forest = RandomForestClassifier(50, min_samples_leaf=LEAF, max_features=None, random_state=random_state)
     train, test, v_train, v_test = train_test_split(found, levels, test_size=left_out, random_state=random_state)
+    if classifier is None and len(train) < 2 * LEAF:
+        raise ValueError(
+            f"{len(train)} of {len(found)} rows to learn from are too few for the default forest, whose leaves hold "
+            f"{LEAF} rows each; give more rows, or a classifier= for few"
+        )
+    classifier = forest if classifier is None else classifier
     fitted = [clone(classifier).fit(train, column) for column in v_train.T]
     importances = np.stack([one.feature_importances_ for one in fitted], axis=1)
     right = [float((one.predict(test) == column).mean()) for one, column in zip(fitted, v_test.T, strict=True)]
+    if not importances.any():
+        raise ValueError("classifiers found no unit that tells levels apart; look for dead units, or give more rows")
     return DCI(*concentrations(importances), float(np.mean(right)), importances)
 
 

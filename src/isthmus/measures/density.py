@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from isthmus.importing import unnoticed
-from isthmus.measures.reconstruction import Array
+from isthmus.measures.checks import Array, numeric
 
 _CANDIDATES = (1, 2, 4, 8, 16)
 _ROWS = 10_000
@@ -89,6 +89,7 @@ def fit_code_density(codes: Array, random_state: int | np.random.Generator) -> C
     >>> len(fit_code_density(codes, random_state=0).weights)
     2
     """
+    codes = numeric(codes, "codes")
     if codes.ndim < 2 or codes.size == 0 or not np.isfinite(codes).all():
         raise ValueError(f"codes of shape {codes.shape} must be at least one row of finite numbers; fit again")
     rng = np.random.default_rng(random_state)

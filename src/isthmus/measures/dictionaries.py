@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.measures.checks import alike, centre, table
+from isthmus.measures.checks import alike, both, centre, table
 from isthmus.measures.reconstruction import Array
 
 _CHUNK = 4096
@@ -94,15 +94,13 @@ def shrinkage(X: Array, reconstruction: Array) -> float:
     shrinkage too (Wright & Sharkey, 2024, Addressing feature suppression in sparse autoencoders).
 
     Raises:
-        ValueError: Shapes differ, or every row is zero.
+        ValueError: Shapes differ, a number is not finite, or every row is zero.
 
     >>> shrinkage(np.ones((3, 2)), np.full((3, 2), 0.5))
     0.5
     """
-    if X.shape != reconstruction.shape:
-        raise ValueError(f"rows of shape {X.shape} came back as {reconstruction.shape}; compare the same rows")
     before, after = (
-        np.linalg.norm(side.reshape(len(side), -1).astype(np.float64), axis=1) for side in (X, reconstruction)
+        np.linalg.norm(side.reshape(len(side), -1).astype(np.float64), axis=1) for side in both(X, reconstruction)
     )
     if not before.any():
         raise ValueError("every row is zero, so that no length can shrink; give rows that are not")
@@ -145,25 +143,29 @@ def detection(codes: Array, features: Array, tolerance: float = 0.0) -> Detectio
     """
     found, true = table(codes, "codes"), table(features, "features", "features")
     alike(found, true, "codes and features")
-    both, fires, present = _counts(found, true, tolerance)
-    f1 = 2 * both / np.maximum(fires[:, None] + present, 1)
+    together, fires, present = _counts(found, true, tolerance)
+    f1 = 2 * together / np.maximum(fires[:, None] + present, 1)
     best = f1.argmax(axis=1)
     units = np.arange(len(best))
-    hits = both[units, best]
+    hits = together[units, best]
     precision, recall = hits / np.maximum(fires, 1), hits / np.maximum(present[best], 1)
     return Detection(np.where(hits > 0, best, -1), precision, recall, f1[units, best])
 
 
 def _counts(found: Array, true: Array, tolerance: float) -> tuple[Array, Array, Array]:
     """Return how often units and features speak together, (units, features), and each alone."""
-    both, fires, present = np.zeros((found.shape[1], true.shape[1])), np.zeros(found.shape[1]), np.zeros(true.shape[1])
+    together, fires, present = (
+        np.zeros((found.shape[1], true.shape[1])),
+        np.zeros(found.shape[1]),
+        np.zeros(true.shape[1]),
+    )
     for start in range(0, len(found), _CHUNK):
         rows = slice(start, start + _CHUNK)
         speaks, there = (np.abs(found[rows]) > tolerance).astype(np.float32), (true[rows] != 0).astype(np.float32)
         # Counts of a chunk are exact in float32, which multiplies faster.
-        both += speaks.T @ there
+        together += speaks.T @ there
         fires, present = fires + speaks.sum(axis=0), present + there.sum(axis=0)
-    return both, fires, present
+    return together, fires, present
 
 
 def unit_length(rows: Array) -> Array:

@@ -32,7 +32,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from isthmus.measures.reconstruction import Array
+from isthmus.measures.checks import Array, some
 
 _ROWS, _QUERIES, _SHARE, _AGREEMENT, _MOST = 2000, 500, 0.1, 0.96, 0.75
 
@@ -48,7 +48,7 @@ def intrinsic_dimension(X: Array, *, random_state: int = 0) -> int:
         The dimension, at most the number of entries of a row.
 
     Raises:
-        ValueError: There is no row.
+        ValueError: There is no row, or a number is not finite.
 
     >>> rng = np.random.default_rng(0)
     >>> X = np.tanh(rng.normal(size=(800, 3)) @ rng.normal(size=(3, 20)) / 2) + 0.01 * rng.normal(size=(800, 20))
@@ -57,6 +57,7 @@ def intrinsic_dimension(X: Array, *, random_state: int = 0) -> int:
     """
     if len(X) == 0:
         raise ValueError("the dimension of no rows is unknown; give some")
+    X = some(X, "rows")
     rng = np.random.default_rng(random_state)
     drawn = X[rng.permutation(len(X))[:_ROWS]]
     # Rows that repeat have neighbours at distance zero, which tell nothing.

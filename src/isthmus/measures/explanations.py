@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from isthmus.measures.checks import finite, table
+from isthmus.measures.checks import finite, some, table
 from isthmus.measures.reconstruction import Array
 
 Score = Callable[[Array], Array]
@@ -27,18 +27,19 @@ def additive_score(contributions: Array, classes: Array, *, probability: bool = 
         probability: The score is the softmax over classes, and no longer a sum.
 
     Raises:
-        ValueError: Shapes do not fit together.
+        ValueError: Shapes do not fit together, a number is not finite, or a class does not exist.
 
     >>> c = np.array([[[1.0, 0.0], [2.0, 5.0]]])
     >>> additive_score(c, np.array([0]))(np.array([[True, False]]))
     array([1.])
     """
-    c, which = np.asarray(contributions, dtype=np.float64), np.asarray(classes)
+    c, which = some(contributions, "contributions").astype(np.float64), finite(classes, "classes")
     if c.ndim != 3 or which.shape != c.shape[:1]:
         raise ValueError(
             f"contributions {c.shape} and classes {which.shape} are not (rows, concepts, classes), (rows,)"
         )
-    finite(c, "contributions")
+    if bad := [k for k in which.tolist() if not (0 <= k < c.shape[2] and k % 1 == 0)]:
+        raise ValueError(f"class {bad[0]} does not exist; give whole numbers from 0 to {c.shape[2] - 1}")
     chosen = which.astype(np.int64)[:, None]
 
     def score(kept: Array) -> Array:
@@ -63,11 +64,13 @@ def removal_drops(score: Score, rows: int, concepts: int) -> Array:
         (rows, concepts), in units of the score.
 
     Raises:
-        ValueError: The score is not one finite number per row.
+        ValueError: There is no row or no concept, or the score is not one finite number per row.
 
     >>> removal_drops(lambda kept: kept @ [1.0, 3.0], 1, 2)
     array([[1., 3.]])
     """
+    if rows < 1 or concepts < 1:
+        raise ValueError(f"{rows} rows of {concepts} concepts leave nothing to remove; give at least one of both")
     kept = np.ones((rows, concepts), dtype=bool)
     whole, drops = _scored(score, kept), np.empty((rows, concepts))
     for i in range(concepts):
@@ -169,10 +172,12 @@ def completeness_error(contributions: Array, outputs: Array) -> Array:
     >>> completeness_error(np.array([[1.0, 2.0]]), np.array([3.5]))
     array([0.5])
     """
-    c, f = np.asarray(contributions, dtype=np.float64), np.asarray(outputs, dtype=np.float64)
+    c, f = (
+        some(side, name).astype(np.float64) for side, name in ((contributions, "contributions"), (outputs, "outputs"))
+    )
     if c.ndim < 2 or c.shape[:1] + c.shape[2:] != f.shape:
         raise ValueError(f"contributions {c.shape} add up over axis 1, which does not give outputs {f.shape}")
-    apart = np.abs(finite(c, "contributions").sum(axis=1) - finite(f, "outputs"))
+    apart = np.abs(c.sum(axis=1) - f)
     return np.asarray(apart.reshape(len(f), -1).max(axis=1))
 
 
@@ -196,10 +201,11 @@ def infidelity(relevances: Array, concepts: Array, output: Callable[[Array], Arr
     array([0.])
     """
     theta, h = table(relevances, "relevances", "concepts"), table(concepts, "concepts", "concepts")
+    moves = some(moves, "moves")
     if theta.shape != h.shape or moves.ndim != 3 or moves.shape[1:] != h.shape:
         raise ValueError(f"relevances {theta.shape}, concepts {h.shape} and moves {moves.shape} do not fit together")
     start = _scored(output, h)
-    errors = [(move * theta).sum(axis=1) - (start - _scored(output, h - move)) for move in finite(moves, "moves")]
+    errors = [(move * theta).sum(axis=1) - (start - _scored(output, h - move)) for move in moves]
     return np.asarray(np.square(errors).mean(axis=0))
 
 

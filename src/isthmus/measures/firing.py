@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from isthmus.measures.reconstruction import Array
+from isthmus.measures.checks import Array, coded
 
 _CHUNK = 4096
 
@@ -19,12 +19,12 @@ def firing_rates(codes: Array, tolerance: float = 0.0) -> Array:
     r"""Return the share of rows in which each unit fires, :math:`\rho_j = mean_i [|h_{ij}| > tolerance]`, (units,).
 
     Raises:
-        ValueError: There is no row or no axis of units.
+        ValueError: There is no row, no unit or no axis of units, or a number is not finite.
 
     >>> firing_rates(np.array([[0.0, 1.0], [2.0, 3.0]]))
     array([0.5, 1. ])
     """
-    codes = _codes(codes)
+    codes = coded(codes)
     counts = np.zeros(codes.shape[1])
     for start in range(0, len(codes), _CHUNK):
         fires = np.abs(codes[start : start + _CHUNK]) > tolerance
@@ -61,24 +61,13 @@ def l0_quantiles(codes: Array, q: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0),
     give one row nothing and another twice its share.
 
     Raises:
-        ValueError: There is no row or no axis of units.
+        ValueError: There is no row, no unit or no axis of units, or a number is not finite.
 
     >>> l0_quantiles(np.array([[0.0, 1.0], [2.0, 3.0]]), (0.0, 1.0))
     array([1., 2.])
     """
-    codes = _codes(codes)
+    codes = coded(codes)
     flat = codes.reshape(len(codes), -1)
     pieces = [flat[start : start + _CHUNK] for start in range(0, len(flat), _CHUNK)]
     counts = np.concatenate([(np.abs(piece) > tolerance).sum(axis=1) for piece in pieces])
     return np.asarray(np.quantile(counts, q))
-
-
-def _codes(codes: Array) -> Array:
-    codes = np.asarray(codes)
-    if codes.ndim < 2:
-        raise ValueError(f"codes of shape {codes.shape} have no units; give (rows, units) or (rows, units, *places)")
-    if not codes.size:
-        raise ValueError(f"codes of shape {codes.shape} are empty, so no rate can be told; give some rows and units")
-    if np.isnan(codes).any():
-        raise ValueError("codes have NaN, which neither fires nor is silent; leave such rows out")
-    return codes

@@ -77,7 +77,7 @@ def _distances(x: Array, i: int) -> Array:
 
 
 def _flat(values: Array, name: str) -> Array:
-    found = np.asarray(values, dtype=np.float64)
+    found = np.asarray(values)
     if found.ndim < 2 or not found.size:
         raise ValueError(f"{name} of shape {found.shape} are not (rows, numbers); give some of each")
-    return finite(found, name).reshape(len(found), -1)
+    return finite(found, name).astype(np.float64).reshape(len(found), -1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.measures.checks import alike, one_vs_rest, table
+from isthmus.measures.checks import alike, labelled, one_vs_rest, table
 from isthmus.measures.reconstruction import Array
 
 
@@ -113,7 +113,7 @@ def label_entropy(codes: Array, labels: Any, top: int = 50) -> Array:
         top: How many rows per unit.
 
     Raises:
-        ValueError: Rows differ in number, or ``top`` counts nothing.
+        ValueError: Rows differ in number, a number is not finite, a label is missing, or ``top`` counts nothing.
 
     >>> label_entropy(np.array([[3.0, 1.0], [2.0, 0.0], [0.0, 1.0]]), ["a", "a", "b"], top=2).round(3)
     array([0.   , 0.693])
@@ -153,7 +153,7 @@ def matched_accuracy(codes: Array, labels: Any) -> float:
         labels: One per row.
 
     Raises:
-        ValueError: Rows differ in number, or a number is not finite.
+        ValueError: Rows differ in number, a number is not finite, or a label is missing.
 
     >>> matched_accuracy(np.array([[0.0, 1.0], [0.2, 0.9], [2.0, 0.0]]), ["a", "a", "b"])
     1.0
@@ -173,5 +173,5 @@ def _numbered(labels: Any, codes: Array) -> tuple[Array, int]:
     if given.ndim != 1:
         raise ValueError(f"labels of shape {given.shape} are not one per row; give (rows,)")
     alike(codes, given, "codes and labels")
-    names, numbers = np.unique(given, return_inverse=True)
+    names, numbers = np.unique(labelled(given, "labels"), return_inverse=True)
     return numbers, len(names)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from isthmus.measures.checks import Array as Array
+from isthmus.measures.checks import both, finite, some
 
 _CHUNK = 4096
 # Columns at once of a covariance.
@@ -27,13 +27,12 @@ def squared_error(X: Array, reconstruction: Array) -> Array:
         One error per row, (rows,), in squared units of X.
 
     Raises:
-        ValueError: The shapes differ.
+        ValueError: The shapes differ, there is no row, or a number is not finite.
 
     >>> squared_error(np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros((2, 2)))
     array([ 5., 25.])
     """
-    if X.shape != reconstruction.shape:
-        raise ValueError(f"rows of shape {X.shape} came back as {reconstruction.shape}; compare the same rows")
+    X, reconstruction = both(X, reconstruction)
     errors = np.empty(len(X))
     for start in range(0, len(X), _CHUNK):
         rows = slice(start, start + _CHUNK)
@@ -47,10 +46,14 @@ def explained_variance(X: Array, reconstruction: Array) -> float:
     1 is perfect, 0 is as good as the rows' mean; NaN where the rows do not vary, so that there is nothing to explain. A
     mean of ratios per batch or per column would weigh quiet parts of the data too much.
 
+    Raises:
+        ValueError: The shapes differ, there is no row, or a number is not finite.
+
     >>> X = np.array([[0.0, 0.0], [2.0, 2.0]])
     >>> explained_variance(X, X), explained_variance(X, np.ones((2, 2)))
     (1.0, 0.0)
     """
+    X, reconstruction = both(X, reconstruction)
     total = _variation(X)
     return float(1 - squared_error(X, reconstruction).sum() / total) if total > 0 else float("nan")
 
@@ -64,7 +67,12 @@ def _variation(X: Array) -> float:
 
 
 def mean_error(X_train: Array, X_test: Array) -> float:
-    """Return the mean over test rows of the summed squared error when every row comes back as the training mean."""
+    """Return the mean over test rows of the summed squared error when every row comes back as the training mean.
+
+    Raises:
+        ValueError: Rows of both differ in shape, there is no row, or a number is not finite.
+    """
+    X_train, X_test = _two(X_train, X_test)
     centre = _flat(X_train).mean(axis=0, dtype=np.float64)
     return float(np.concatenate([_squares(chunk - centre) for chunk in _chunks(X_test)]).mean())
 
@@ -99,8 +107,13 @@ def principal_axes(X: Array, weight: Array | None = None) -> PrincipalAxes:
     """Return the exact principal axes in float64, by whichever way is shorter; ``weight`` counts rows so many times.
 
     Many rows: the eigenvectors of the covariance. Few rows: the singular vectors of the centred rows.
+
+    Raises:
+        ValueError: There is no row, or a number is not finite.
     """
-    rows = _flat(X)
+    rows = _flat(some(X, "rows"))
+    if weight is not None:
+        weight = finite(weight, "weights")
     if len(rows) > 2 * rows.shape[1]:
         return axes_of(*covariance(X, weight))
     share, centre = _shares(rows, weight)
@@ -156,16 +169,28 @@ def pca_error(X_train: Array, X_test: Array, k: int) -> float:
     The yardstick of any code of k units. On MNIST with k = 30 it is 13.866 (Hinton & Salakhutdinov, 2006, Reducing the
     dimensionality of data with neural networks, print 13.87).
 
+    Raises:
+        ValueError: Rows of both differ in shape, there is no row, a number is not finite, or k is no number of axes.
+
     >>> plane = np.random.default_rng(0).normal(size=(50, 2)) @ np.ones((2, 5))
     >>> round(pca_error(plane, plane, 1), 9)
     0.0
     """
+    X_train, X_test = _two(X_train, X_test)
     return float(principal_axes(X_train).errors(X_test, k).mean())
 
 
 def _without(centred: Array, axes: Array) -> Array:
     """Subtract the part along ``axes``; the rest itself is squared later, as differences of squares lose digits."""
     return np.asarray(centred - (centred @ axes.T) @ axes)
+
+
+def _two(X_train: Array, X_test: Array) -> tuple[Array, Array]:
+    """Return rows to learn from and rows to measure, of one shape."""
+    learnt, measured = some(X_train, "training rows"), some(X_test, "test rows")
+    if learnt.shape[1:] != measured.shape[1:]:
+        raise ValueError(f"training rows {learnt.shape} and test rows {measured.shape} differ in shape; give the same")
+    return learnt, measured
 
 
 def _flat(X: Array) -> Array:

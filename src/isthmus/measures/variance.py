@@ -32,11 +32,11 @@ class ExplainedVariance:
         """Count some rows, (rows, *shape), and the same rows as they came back.
 
         Raises:
-            ValueError: The shapes differ from each other, or from those of earlier batches.
+            ValueError: The shapes differ from each other or from those of earlier batches, or a number is not finite.
         """
-        residual = float(squared_error(X, reconstruction).sum())
-        if not len(X):
+        if X.shape == reconstruction.shape and not len(X):
             return
+        residual = float(squared_error(X, reconstruction).sum())
         flat = X.reshape(len(X), -1).astype(np.float64)
         mean = flat.mean(axis=0)
         if self.rows and mean.shape != self._mean.shape:

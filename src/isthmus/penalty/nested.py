@@ -21,8 +21,8 @@ class Nested(Penalty):
     General concepts come first and special ones later, without a special one taking over rows of a general one
     (Bussmann et al., 2025, "Learning Multi-Level Features with Matryoshka Sparse Autoencoders"). The reconstruction of
     all units is a term already, so with as many shares below one as the weight says, the loss is the sum over all
-    groups, of which the whole has weight one. Half the squared error is the reconstruction of Normal(), less its
-    constant.
+    groups, of which the whole has weight one; shares that are the same number of units are one group, and one term of
+    that sum. Half the squared error is the reconstruction of Normal(), less its constant.
 
     A group that is too small for the concepts mixes them, the more the less room they have (Chanin et al., 2025,
     "Feature Hedging: Correlated Features Break Narrow Sparse Autoencoders", who let inner groups count less).
@@ -65,4 +65,5 @@ class Nested(Penalty):
         for begin, end in pairwise((0, *sizes)):
             output = output + spoken(p, p.code[:, begin:end], atoms[begin:end])
             total = total + (end / len(atoms)) ** power * half_square(p, clean(p) - output)
-        return total / len(sizes)
+        # By the shares that were given: where few units have fewer groups, each still counts by its own share.
+        return total / len(self.shares)

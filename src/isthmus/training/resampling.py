@@ -30,7 +30,7 @@ class Resampling(Callback):
     Args:
         every: epochs between two looks.
         until: share of the fit's epochs after which units are left alone, so that the last ones can settle.
-        rows: how many rows are looked at.
+        rows: how many rows are looked at, at most.
 
     >>> from isthmus import Trainer, recipes
     >>> X = torch.randn(300, 8, generator=torch.Generator().manual_seed(0)).numpy()
@@ -45,6 +45,8 @@ class Resampling(Callback):
         """Remember the settings; ``revived`` counts units by epoch."""
         if every < 1:
             raise ValueError(f"Resampling: every={every!r} is no number of epochs; give a whole number from 1 up")
+        if rows < 1:
+            raise ValueError(f"Resampling: rows={rows!r} are none to look at; give a whole number from 1 up")
         self.every, self.until, self.rows = every, until, rows
         self.revived: dict[int, int] = {}
 
@@ -54,7 +56,7 @@ class Resampling(Callback):
         if not loop.epoch or loop.epoch % self.every or loop.epoch > self.until * loop.trainer.epochs:
             return
         task, noise = loop.task.unsupervised(), loop.noise.branch(RESAMPLING).at(loop.epoch)
-        batch = next(iter(loop.rows.batches(noise, max(1, len(loop.rows) // self.rows))))
+        batch = next(iter(loop.rows.batches(noise, -(-len(loop.rows) // self.rows))))
         dead, loss, x = self._look(task.eval(), batch)
         self.revived[loop.epoch] = int(dead.sum())
         if dead.any():
