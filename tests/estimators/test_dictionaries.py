@@ -7,6 +7,7 @@ from sklearn.base import clone
 
 from isthmus import Autoencoder, Trainer, fit_many, load, recipes
 from isthmus.bottleneck import Bottleneck
+from isthmus.estimators import SizeWarning
 from isthmus.grammar import parse
 from isthmus.parts import L0, L1, BatchTopK, Dictionary, JumpReLU, Lp, Normal, Ramp, Rectified, TargetL0
 from isthmus.penalty import Penalty
@@ -126,3 +127,16 @@ def test_partial_fits_find_the_coefficient_without_held_out_rows():
     for _ in range(60):
         model.partial_fit(TRAIN[:500])
     assert abs(counted(model, TRAIN[:500]) / 4 - 1) < 0.1, counted(model, TRAIN[:500])
+
+
+def test_batch_top_k_starts_with_as_many_active_units_as_it_is_to_have():
+    x = np.random.default_rng(0).normal(size=(400, 30))
+    found = recipes.dictionary(64, l0=5, trainer=Trainer(epochs=0), random_state=0).fit(x)
+    assert abs((found.transform(x) > 0).sum(1).mean() - 5) < 0.5
+
+
+def test_weights_that_were_never_trained_do_not_meet_a_target():
+    x, _ = superposition(100, columns=300, active=5)
+    with pytest.warns(SizeWarning, match="a factor of .* from its target"):
+        found = recipes.dictionary(64, l0=5, by="jump_relu", random_state=0).fit(x)
+    assert found.best_epoch_ > 1

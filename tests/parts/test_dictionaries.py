@@ -443,6 +443,10 @@ def test_the_target_is_met_and_known(bottleneck, inner, others):
 def test_the_best_weights_are_those_that_meet_the_target():
     objective = objective_of(Rectified(), TargetL0(L1(), l0=4))
     found = {"loss": 9.0, "target_l0": 2.0, "reconstruction": 7.0}
-    assert objective.verdict(found | {"l0": 4.03}) == [0.0, 7.0]
+    untrained = objective.verdict(found | {"l0": 4.0})
+    memory = objective.memories["target_l0"]
+    memory.steps.fill_(100)
+    memory.count.fill_(4)
+    assert objective.verdict(found | {"l0": 4.03}) == [0.0, 7.0] < objective.verdict(found | {"l0": 8.0}) < untrained
     far, near = (objective.verdict(found | {"l0": count}) for count in (8.0, 4.5))
     assert near < far and objective.verdict(found | {"l0": 4.0}) < near

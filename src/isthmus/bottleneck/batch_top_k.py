@@ -13,8 +13,11 @@ from torch.nn import functional as F
 from isthmus.bottleneck import Bottleneck
 from isthmus.component import Memory, count
 from isthmus.posterior import Dirac, Few, Gradients, Posterior
-from isthmus.records import Pass, Shape, Spec, Terms
+from isthmus.records import Batch, Pass, Shape, Spec, Terms
 from isthmus.selected import Selected, largest_of_all
+
+# Rows by which the threshold starts.
+ROWS = 4096
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,6 +50,14 @@ class BatchTopK(Bottleneck):
                 f"{self!r} selects more units than the {code[0]} of the code; lower k or raise n_components"
             )
         return Memory(buffers={name: torch.zeros(()) for name in ("threshold", "rows", "correction")})
+
+    def start(self, objective: Any, sample: Batch) -> None:
+        """Set the threshold to what as many features exceed as are to be active: without one half of them would be."""
+        model = objective.model
+        with torch.no_grad():
+            features = model.encoder(model.stem(sample.spaced(ROWS)), None)
+            values = F.relu(features).flatten()
+            model.memory.threshold.copy_(values.topk(min(len(values), self._kept(features) + 1)).values[-1])
 
     def threshold(self, memory: Any) -> Tensor:
         """Return what separates active units from silent ones in use."""

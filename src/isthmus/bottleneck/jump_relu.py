@@ -97,7 +97,9 @@ class JumpReLU(Bottleneck):
             features = model.encoder(model.stem(sample.spaced(ROWS)), None)
             values = features.movedim(1, -1).flatten(0, -2).sort(0).values
             at = min(len(values) - 1, int((1 - self.rate) * len(values)))
-            model.memory.tenth.copy_(values[at].clamp_min(0) / 10)
+            # Between two rows: on one of them rounding would say whether it is above.
+            between = (values[at] + values[min(at + 1, len(values) - 1)]) / 2
+            model.memory.tenth.copy_(between.clamp_min(0) / 10)
 
     def __call__(self, features: Tensor, memory: Any) -> Posterior:
         """Return a point mass at the features above their thresholds."""

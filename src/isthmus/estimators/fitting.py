@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from isthmus.estimators.assembly import SizeWarning
 from isthmus.estimators.beginning import begin_fit, rows_of_fit
 from isthmus.estimators.parameters import seed_of
 from isthmus.training import distributed
@@ -14,6 +17,9 @@ from isthmus.training.checkpoint import seed_in
 from isthmus.training.loop import Loop
 from isthmus.training.threads import threads_for
 from isthmus.training.workers import Workers
+
+# Epochs from which on a target should be reached, and by how much it is missed, as a logarithm, to be told.
+ENOUGH, FAR = 50, 0.1
 
 
 def fit(
@@ -43,6 +49,23 @@ def fit(
         else:
             loop = model.trainer_.fit(*work, group=group, **settings)
         model._ended(loop, x, weight)
+    _warn_of_missed(model.objective_, loop)
+
+
+def _warn_of_missed(objective: Any, loop: Loop) -> None:
+    """Say so where a penalty has not reached its target, although it had time to."""
+    if loop.epoch < ENOUGH or not 0 < loop.best_epoch <= len(loop.history):
+        return
+    found = loop.history[loop.best_epoch - 1]["measured"] or {}
+    for name, penalty in objective.penalties.items():
+        missed = penalty.missed(objective.memory_of(name), found) if found else None
+        if missed is not None and missed > FAR:
+            warnings.warn(
+                f"{penalty!r} is a factor of {math.exp(missed):.1f} from its target on held-out rows; "
+                "give more rows or epochs, or choose another mechanism",
+                SizeWarning,
+                stacklevel=4,
+            )
 
 
 def _seed(model: Any, save_to: Path | None) -> int:

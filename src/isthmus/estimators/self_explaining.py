@@ -37,7 +37,7 @@ class SelfExplainingClassifier(ClassifierOnCode, SelfExplainingEstimator):
             autoencoder's.
         reads: what relevances see: the ``inputs``, or the ``code``, so that nothing passes by the concepts.
         robustness: the paper's lambda: weight of the squared norm per row, by values of X in their own units, or in
-            standard deviations where columns are scaled one by one.
+            standard deviations where columns are scaled one by one; by the code where relevances read the code.
         conciseness: weight of the sum of relevances' lengths (a group lasso): how strongly few concepts are to decide.
         fidelity: weight of the autoencoder's objective beside the cross-entropy.
         trainer: how everything is trained; None is Trainer().
