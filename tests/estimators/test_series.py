@@ -189,3 +189,25 @@ def test_series_of_another_kind_are_refused_later(fitted):
         fitted.anomaly_score(fresh(SIZE - 1))
     with pytest.raises(ValueError, match="1 features, but the fit had 2"):
         fitted.anomaly_score(fresh()[:, 0])
+
+
+def test_a_level_that_the_fit_never_had_is_anomalous_and_not_expected(fitted, tmp_path):
+    x = fresh()
+    there = x + [0.0, 500.0]
+    assert (fitted.predict(there) == -1).all() and (fitted.predict(x) == -1).mean() < 0.2
+    told = fitted.explain(there)
+    assert (told.contributions[:, 1] > 0.9 * told.score).all()
+    assert (np.asarray(told.expected, dtype=float)[:, 1] < 20).all()
+    again = load(fitted.save(tmp_path / "watch"))
+    assert (again.anomaly_score(there) == fitted.anomaly_score(there)).all()
+    # A level may drift within what is near the fit.
+    assert np.allclose(fitted.anomaly_score(x + [0.0, 2.0]), fitted.anomaly_score(x), atol=1e-4)
+
+
+def test_a_channel_that_never_varied_and_does_now_is_anomalous():
+    x = np.c_[waves()[:, 0], np.ones(LENGTH)]
+    there = x.copy()
+    there[300:400, 1] = 1000
+    found = detector(contamination=0).fit(x)
+    assert (found.predict(there)[300:400] == -1).all()
+    assert float(found.explain(there).expected[350, 1]) == pytest.approx(1.0, abs=0.1)

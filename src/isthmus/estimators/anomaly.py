@@ -64,7 +64,7 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
             contributions in that shape.
         window: points of a window, where X is a series in order of time, (time,) or (time, channels), a frame of
             numbers too. Rows are then points of time: every answer has one number for each. A point that is missing
-            adds nothing.
+            adds nothing. A level is odd where the fit has none near it; within that, shapes and jumps are.
         stride: points between two windows that are scored; None is a sixteenth of the window. Fits see every window.
         architecture, trainer: of every member; None is a net of two hidden layers and 400 steps, 250 where anomalies
             may be among the rows.

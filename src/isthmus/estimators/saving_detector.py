@@ -110,6 +110,8 @@ def _tensors(detector: AnomalyDetector) -> dict[str, Tensor]:
     }
     if isinstance(detector.reading_, Pictures):
         arrays["centre"] = detector.reading_.centre
+    if isinstance(detector.reading_, Series) and detector.reading_.ranges is not None:
+        arrays["ranges"] = detector.reading_.ranges
     found = {name: tensor(np.ascontiguousarray(array)) for name, array in arrays.items()}
     for prefix, net in _modules(members).items():
         found |= {f"{prefix}{name}": weight for name, weight in net.state_dict().items()}
@@ -159,7 +161,8 @@ def _reading_from_dict(saved: Mapping[str, Any], tensors: Mapping[str, Tensor]) 
         return Pictures(tensors["centre"].numpy(), saved["factor"], tuple(saved["shape"]))
     codec = TableCodec.from_dict(saved["codec"])
     if saved["type"] == "series":
-        return Series(codec, Windows(**saved["windows"]))
+        ranges = tensors["ranges"].numpy() if "ranges" in tensors else None
+        return Series(codec, Windows(**saved["windows"]), ranges)
     return Reading(codec, plain=saved["plain"])
 
 
