@@ -301,6 +301,14 @@ def test_columns_that_name_rows_are_told_of(column, told, recwarn):
     assert len(recwarn) == told
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_counters_are_told_of_where_some_rows_calibrate(told, recwarn):
+    n = 1200
+    orders = np.arange(n) + 7 if told else np.random.default_rng(0).integers(0, n, n)
+    AnomalyDetector(trainer=FEW, random_state=0).fit(pd.DataFrame({"order": orders, "y": np.sin(np.arange(n))}))
+    assert [f"another value in each of {n:,} rows" in str(w.message) for w in recwarn] == [True] * told
+
+
 def test_a_constant_that_changes_is_strange():
     X = np.column_stack([plane(200), np.full(200, 7.0)])
     detector = AnomalyDetector(contamination=0, random_state=0, **SMALL).fit(X)

@@ -36,6 +36,16 @@ def facts_of(frame: Frame, schema: Schema | None = None) -> dict[str, Facts]:
     return found
 
 
+def warn_of_names(name: str, rows: int) -> None:
+    """Warn of a column that tells rows apart and nothing else."""
+    warnings.warn(
+        f"column {name!r} has another value in each of {rows:,} rows, as names and counters of rows have: nothing can "
+        "be learnt from it, and rows to come are odd in it; drop it, or declare its kind (schema) to keep it in "
+        "silence",
+        stacklevel=3,
+    )
+
+
 def joined(a: Mapping[str, Facts], b: Mapping[str, Facts]) -> dict[str, Facts]:
     """Return the facts of the rows of both.
 
@@ -98,12 +108,7 @@ class TableCodec:
         said = declared(list(facts), schema)
         kinds = {name: said.get(name) or chosen(known) for name, known in facts.items()}
         for name in (name for name, known in facts.items() if name not in said and known.names_rows):
-            warnings.warn(
-                f"column {name!r} has another value in each of {facts[name].rows:,} rows, as names and counters of "
-                "rows have: nothing can be learnt from it, and rows to come are odd in it; drop it, or declare its "
-                "kind (schema) to keep it in silence",
-                stacklevel=2,
-            )
+            warn_of_names(name, facts[name].rows)
         codecs = tuple(kinds[name].codec(name, known) for name, known in facts.items())
         return cls(codecs, tuple(name_of(kind) for kind in kinds.values()), template)
 
