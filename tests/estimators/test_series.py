@@ -193,7 +193,7 @@ def test_series_of_another_kind_are_refused_later(fitted):
 
 def test_a_level_that_the_fit_never_had_is_anomalous_and_not_expected(fitted, tmp_path):
     x = fresh()
-    there = x + [0.0, 500.0]
+    there = x + np.array([0.0, 500.0])
     assert (fitted.predict(there) == -1).all() and (fitted.predict(x) == -1).mean() < 0.2
     told = fitted.explain(there)
     assert (told.contributions[:, 1] > 0.9 * told.score).all()
@@ -201,7 +201,7 @@ def test_a_level_that_the_fit_never_had_is_anomalous_and_not_expected(fitted, tm
     again = load(fitted.save(tmp_path / "watch"))
     assert (again.anomaly_score(there) == fitted.anomaly_score(there)).all()
     # A level may drift within what is near the fit.
-    assert np.allclose(fitted.anomaly_score(x + [0.0, 2.0]), fitted.anomaly_score(x), atol=1e-4)
+    assert np.allclose(fitted.anomaly_score(x + np.array([0.0, 2.0])), fitted.anomaly_score(x), atol=1e-4)
 
 
 def test_a_channel_that_never_varied_and_does_now_is_anomalous():
