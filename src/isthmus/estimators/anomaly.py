@@ -190,7 +190,7 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         chosen = self.trainer is None and "epochs" not in training
         if chosen and any(column.kind != "number" and column.levels != 1 for column in spec.columns):
             # It says how strange levels are, any of which may be hidden: there is more to learn than for denoisers.
-            filler = replace(filler, trainer=replace(trainer, epochs=3 * trainer.epochs))
+            filler = replace(filler, trainer=replace(trainer, epochs=2 * trainer.epochs))
         return Recipe(denoiser, filler, levels, 0 if clean else 2, self.reading_.floor)
 
     def default_trainer(self, rows: int) -> Trainer:
