@@ -10,15 +10,13 @@ import numpy as np
 
 from isthmus import export
 from isthmus.data.arrays import Scaling
-from isthmus.estimators import plan
 from isthmus.estimators.explanation import hidden_expectations, ranges
 from isthmus.estimators.inputs import Array, refuse_holes, row_shape, validated
 from isthmus.estimators.members import Members
 from isthmus.estimators.reading import Reading
-from isthmus.noise import Noise
 from isthmus.records import Column, Spec
 
-TILES, MEASURED = 4, 1024
+TILES = 4
 
 
 class Pictures(Reading):
@@ -114,13 +112,6 @@ class Pictures(Reading):
         """Return what is expected of entries where their tile is hidden, since those beside one give it away."""
         asked = np.stack([wanted[:, tile].any(1) for tile in self.tiles], 1)
         return ranges(members, hidden_expectations(members, x, self.tiles, asked))
-
-    def remember(self, members: Members, x: Array, split: plan.Split, noise: Noise) -> tuple[Array, Array]:
-        """Measure on rows held out how far off hidden tiles are, too."""
-        some = x[split.held[0]][:MEASURED]
-        off = some - self.expected(members, some, np.ones(some.shape, bool))[0]
-        members.deviations = np.sqrt(np.square(off).mean(0))
-        return super().remember(members, x, split, noise)
 
     def values(self, X: Any) -> Array:
         """Return the entries of rows."""

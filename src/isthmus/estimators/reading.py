@@ -14,7 +14,7 @@ from isthmus.data.frames import framed, is_missing
 from isthmus.data.schema import declared
 from isthmus.data.spelled import recognised
 from isthmus.estimators import plan
-from isthmus.estimators.explanation import hidden_expectations, nearest, ranges
+from isthmus.estimators.explanation import deviations, errors, hidden_expectations, nearest, ranges
 from isthmus.estimators.forms import keep_columns, numeric, schema_of
 from isthmus.estimators.inputs import Array, validated
 from isthmus.estimators.members import FLOOR, Members
@@ -97,6 +97,10 @@ class Reading:
     def cut(self, x: Array, split: plan.Split) -> tuple[Array, list[Array], list[Array]]:
         """Return the rows that members are fitted to, and by member those of the fit and those held out of it."""
         return x, split.fits, split.held
+
+    def doubt(self, members: Members, rows: Array, held: Sequence[Array]) -> None:
+        """Measure on rows held out of the fit how far off expectations are, for their ranges."""
+        members.deviations = deviations(errors(members, rows, self.hidden, held), members.ends)
 
     def remember(self, members: Members, x: Array, split: plan.Split, noise: Noise) -> tuple[Array, Array]:
         """Return the numbers and variables of some rows that are like most, for neighbours."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from isthmus.data.frames import framed
 from isthmus.data.schema import declared
 from isthmus.data.windows import Windows
 from isthmus.estimators import plan
-from isthmus.estimators.explanation import CENTRAL, nearest
+from isthmus.estimators.explanation import CENTRAL, deviations, nearest
 from isthmus.estimators.forms import schema_of
 from isthmus.estimators.inputs import Array
 from isthmus.estimators.members import Members
@@ -98,16 +98,17 @@ class Series(Reading):
         fits = [_some(own, least) for own in fits]
         return self._read(x, starts), fits, [_some(own, HELD) for own in held]
 
-    def remember(self, members: Members, x: Array, split: plan.Split, noise: Noise) -> tuple[Array, Array]:
-        """Measure in a block held out how far off expected values are, and return the middles and windows of some.
+    def doubt(self, members: Members, rows: Array, held: Sequence[Array]) -> None:
+        """Measure in a block held out of the fit how far off expectations are, as they are asked of windows."""
+        block, size = rows[held[0]][:HELD], self.windows.size
+        off = deviations(block - self._hidden(members, block), members.ends[:, ::size])
+        members.deviations = np.repeat(off, size)
 
-        These are the windows among which those most like others are looked for: those that do not overlap
-        and are like most.
+    def remember(self, members: Members, x: Array, split: plan.Split, noise: Noise) -> tuple[Array, Array]:
+        """Return the middles and windows of some, among which those most like others are looked for.
+
+        They do not overlap and are like most.
         """
-        block = x[split.held[0]][:HELD]
-        off = np.square(block - self._hidden(members, block))
-        there = np.maximum((~np.isnan(off)).sum(0), 1)
-        members.deviations = np.repeat(np.sqrt(np.nansum(off, 0) / there), self.windows.size)
         starts = _some(Windows(self.windows.size, self.windows.size).starts(len(x)), 2 * plan.REMEMBERED)
         rows = self._read(x, starts)
         low = plan.ordinary(members, rows)
