@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 from isthmus import AnomalyDetector, Trainer
-from isthmus.estimators import explanation
+from isthmus.estimators import explanation, neighbours
+from isthmus.estimators.neighbours import nearest
 from isthmus.parts import Adam, Cosine
+from isthmus.records import Column
 
 SOME = Trainer(epochs=40, batch_size=128, optimiser=Adam(Cosine(3e-3)), validation=0.0, patience=0)
 
@@ -69,3 +71,42 @@ def test_a_column_without_errors_to_measure_may_lie_anywhere_in_the_range_of_the
     off = np.array([[0.1, np.nan], [np.nan, np.nan], [-0.3, np.nan]])
     found = explanation.CENTRAL * explanation.deviations(off, np.array([[-1.0, -2.0], [1.0, 3.0]]))
     assert found.tolist() == pytest.approx([0.3, 5.0])
+
+
+def test_levels_are_alike_or_not_whatever_their_places_in_the_alphabet():
+    rng = np.random.default_rng(0)
+    level = rng.choice([f"c{i:02d}" for i in range(26)], 400)
+    frame = pd.DataFrame({"x": rng.normal(size=400), "y": rng.normal(size=400), "k": level})
+    detector = AnomalyDetector(contamination=0, trainer=Trainer(epochs=1), random_state=0).fit(frame)
+    known = frame.iloc[detector.known_]
+    nearest = np.hypot(known.x, known.y).argsort(kind="stable")[:3]
+    for odd in (None, "never seen"):
+        near = detector.explain(pd.DataFrame({"x": [0.0], "y": [0.0], "k": [odd]})).neighbours[0]
+        assert sorted(near) == sorted(detector.known_[nearest])
+    own = detector.explain(frame.iloc[detector.known_[:5]]).neighbours
+    assert own[:, 0].tolist() == detector.known_[:5].tolist()
+
+
+def test_neighbours_are_measured_by_kinds_and_by_what_both_rows_have():
+    nan = np.nan
+    variables = [Column("n"), Column("k", "category", 5), Column("c", "count"), Column("a", "angle")]
+    far = np.array([[9.0, 0, 0, 0], [9.0, 0, 100, 0], [9.0, 0, 200, 0]])
+
+    def first(row, *known):
+        rows = np.vstack([known, far])
+        return int(nearest(np.array([row]), rows, np.arange(len(rows)), variables)[0, 0])
+
+    assert first([0, 3, 100, 0], [0, 4, 100, 0], [0, 0, 101, 0.0], [1.5, 3, 100, 0]) == 0  # another level is one apart
+    assert first([0, 1, 100, 3.1], [0, 1, 100, 2.5], [0, 1, 100, -3.1]) == 1  # angles close in a circle
+    assert first([0, 1, nan, 0], [nan, 1, 100, 0.3], [0.5, 1, 0, 0.3]) == 0  # what is missing is no zero
+    assert first([0, 1, 100, 0], [0.9, 1, 100, 0], [0, 1, 120, 0]) == 1  # counts in their standard units
+    assert first([nan, nan, nan, nan], [0, 1, 100, 0]) == 0
+
+
+def test_neighbours_of_very_wide_rows_are_found_part_by_part(monkeypatch):
+    rng = np.random.default_rng(0)
+    known, rows = rng.normal(size=(40, 30)), rng.normal(size=(5, 30))
+    whole = nearest(rows, known, np.arange(40))
+    monkeypatch.setattr(neighbours, "CELLS", 40 * 4)
+    assert np.array_equal(nearest(rows, known, np.arange(40)), whole)
+    assert np.array_equal(whole[:, 0], np.square(rows[:, None] - known).sum(2).argmin(1))

@@ -16,7 +16,7 @@ from isthmus.explain.words import brief
 if TYPE_CHECKING:
     from isthmus.estimators.anomaly import AnomalyDetector
 
-NEIGHBOURS, CENTRAL, INSIDE = 3, 1.645, 0.9
+CENTRAL, INSIDE = 1.645, 0.9
 # Rows of which errors are measured, of one column and of all columns together, and the columns that are hidden alone.
 MEASURED, PASSES, ALONE = 1000, 2**15, 512
 
@@ -189,13 +189,3 @@ def deviations(off: Array, ends: Array) -> Array:
     span = ends[1] - ends[0]
     found = np.where(count > 0, off[rank - 1, np.arange(off.shape[1])], np.where(np.isfinite(span), span, 0.0))
     return np.asarray(found / CENTRAL)
-
-
-def nearest(x: Array, known: Array, numbers: Array) -> Array:
-    """Return the numbers of the known rows that are nearest, (rows, 3), by the root of summed squares of variables."""
-    found = np.empty((len(x), min(NEIGHBOURS, len(known))), dtype=int)
-    there = np.nan_to_num(known)
-    for row, values in enumerate(np.nan_to_num(x)):
-        distance = np.square(there - values).sum(1)
-        found[row] = numbers[np.argsort(distance, kind="stable")[: found.shape[1]]]
-    return found

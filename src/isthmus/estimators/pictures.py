@@ -13,6 +13,7 @@ from isthmus.data.arrays import Scaling
 from isthmus.estimators.explanation import hidden_expectations, ranges
 from isthmus.estimators.inputs import Array, refuse_holes, row_shape, validated
 from isthmus.estimators.members import Members
+from isthmus.estimators.neighbours import nearest
 from isthmus.estimators.reading import Reading
 from isthmus.records import Column, Spec
 
@@ -112,6 +113,10 @@ class Pictures(Reading):
         """Return what is expected of entries where their tile is hidden, since those beside one give it away."""
         asked = np.stack([wanted[:, tile].any(1) for tile in self.tiles], 1)
         return ranges(members, hidden_expectations(members, x, self.tiles, asked))
+
+    def nearest(self, x: Array, known: Array, numbers: Array) -> Array:
+        """Return the numbers of the known rows most like each row, entry by entry."""
+        return nearest(x, known, numbers)
 
     def values(self, X: Any) -> Array:
         """Return the entries of rows."""

@@ -14,10 +14,11 @@ from isthmus.data.frames import framed, is_missing
 from isthmus.data.schema import declared
 from isthmus.data.spelled import recognised
 from isthmus.estimators import plan
-from isthmus.estimators.explanation import deviations, errors, hidden_expectations, nearest, ranges
+from isthmus.estimators.explanation import deviations, errors, hidden_expectations, ranges
 from isthmus.estimators.forms import keep_columns, numeric, schema_of
 from isthmus.estimators.inputs import Array, validated
 from isthmus.estimators.members import FLOOR, Members
+from isthmus.estimators.neighbours import nearest
 from isthmus.noise import Noise
 from isthmus.records import Spec
 
@@ -123,7 +124,7 @@ class Reading:
 
     def nearest(self, x: Array, known: Array, numbers: Array) -> Array:
         """Return the numbers of the known rows most like each row."""
-        return nearest(x, known, numbers)
+        return nearest(x, known, numbers, self.codec.variables, self.slices)
 
     def values(self, X: Any) -> Array:
         """Return the cells of a table as objects, (rows, columns); None where one is missing."""

@@ -14,10 +14,11 @@ from isthmus.data.frames import framed
 from isthmus.data.schema import declared
 from isthmus.data.windows import Windows
 from isthmus.estimators import plan
-from isthmus.estimators.explanation import CENTRAL, deviations, nearest
+from isthmus.estimators.explanation import CENTRAL, deviations
 from isthmus.estimators.forms import schema_of
 from isthmus.estimators.inputs import Array
 from isthmus.estimators.members import Members
+from isthmus.estimators.neighbours import nearest
 from isthmus.estimators.reading import Reading
 from isthmus.noise import Noise
 from isthmus.records import Column, Spec
