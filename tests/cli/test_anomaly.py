@@ -125,6 +125,21 @@ def test_rows_of_the_fit_are_told_from_new_ones(orders, model, shell, tmp_path):
         assert done.code == 0 and page["anomalies"]["of_fit"] is of_fit
 
 
+@pytest.mark.parametrize("rows", [120, 1000])
+def test_a_log_that_has_grown_since_the_fit_is_not_called_its_rows(rows, shell, tmp_path):
+    X = np.random.default_rng(3).normal(size=(rows + 40, 3))
+    (tmp_path / "fit.csv").write_text("a,b,c\n" + "".join("{},{},{}\n".format(*row) for row in X[:rows]))
+    (tmp_path / "more.csv").write_text("a,b,c\n" + "".join("{},{},{}\n".format(*row) for row in X))
+    assert shell("fit", tmp_path / "fit.csv", "-o", tmp_path / "m", *NET, "--quiet").code == 0
+    assert "these are the rows of the fit" in shell("score", tmp_path / "m", tmp_path / "fit.csv").out
+    grown = shell("score", tmp_path / "m", tmp_path / "more.csv").out
+    assert f"; the first {rows:,} rows are those of the fit, which its members have seen" in grown
+    for path, of_fit in (("fit.csv", True), ("more.csv", False)):
+        assert shell("report", tmp_path / "m", tmp_path / path, "-o", tmp_path / "p.html", "--size", "small").code == 0
+        page = json.loads(blobs_in((tmp_path / "p.html").read_text(encoding="utf-8"))["page"])
+        assert page["anomalies"]["of_fit"] is of_fit
+
+
 def test_the_strangest_rows_are_shown_with_reasons(orders, model, shell):
     lines = shell("score", model, orders).out.splitlines()
     assert lines[0].startswith("120 rows, ")
