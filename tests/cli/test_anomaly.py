@@ -160,8 +160,18 @@ def test_discoveries_are_those_of_the_whole_file(orders, model, shell, tmp_path,
     expected = load(model).detect(data.read(some, label="group").table, fdr=0.7)
     assert data.read(out, types={}).table["anomaly"].to_pylist() == expected.tolist() and expected.any()
     assert f"{expected.sum()} anomal" in done.out and [p.name for p in tmp_path.iterdir()] == [out.name]
+    assert "of which about 70 % may be false: that no more are on average is proven for fits to 1,000 rows" in done.out
     few = shell("score", model, orders, "--fdr", "0.01").out
     assert "with 120 calibration rows no p-value is below 0.0083, so that only 100 or more" in few
+
+
+def test_a_limit_of_false_discoveries_is_told_where_it_is_proven(shell, tmp_path):
+    X = np.random.default_rng(3).normal(size=(1000, 3))
+    X[5] = 30
+    (tmp_path / "x.csv").write_text("a,b,c\n" + "".join("{},{},{}\n".format(*row) for row in X))
+    for options, words in (((), "at most 60 % are false on average"), (("--window", "8"), "about 60 % may be false")):
+        assert shell("fit", tmp_path / "x.csv", "-o", tmp_path / "m", *NET, "--quiet", *options).code == 0
+        assert f"of which {words}" in shell("score", tmp_path / "m", tmp_path / "x.csv", "--fdr", "0.6").out
 
 
 def test_an_interruption_leaves_the_older_file(orders, model, shell, tmp_path, monkeypatch):

@@ -106,13 +106,23 @@ class Tally:
     def _told_of_discoveries(self, detector: AnomalyDetector, fdr: float) -> str:
         """Say how many anomalies are false; where there are none, how many would have to be found together."""
         if self.anomalies:
-            return f", of which at most {100 * fdr:.3g} % are false on average"
+            return f", of which {_false_ones(detector, fdr)}"
         calibration = sum(map(len, detector.calibration_))
         together = math.ceil(self.rows / (fdr * (calibration + 1)) - 1e-9)
         if together < 2:
             return ""
         few = f"with {calibration:,} calibration rows no p-value is below {1 / (calibration + 1):.2g}"
         return f"; {few}, so that only {together:,} or more could be found together: fit to more rows, or raise --fdr"
+
+
+def _false_ones(detector: AnomalyDetector, fdr: float) -> str:
+    """Say how many of some anomalies are false, and where that is no proven limit."""
+    share = f"{100 * fdr:.3g} %"
+    if not detector.reading_.by_row:
+        return f"about {share} may be false: points of a series are like their neighbours, so that this is no limit"
+    if len(detector.calibration_) > 1:
+        return f"about {share} may be false: that no more are on average is proven for fits to 1,000 rows or more"
+    return f"at most {share} are false on average"
 
 
 def _scored(
