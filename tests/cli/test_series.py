@@ -90,6 +90,16 @@ def test_an_array_of_one_axis_is_a_series(shell, tmp_path):
     assert done.code == 0 and "\nrow 201: score" in done.out, done.err
 
 
+def test_truth_values_are_a_channel(shell, tmp_path):
+    lines = [f"{np.sin(i / 5) + 0.01 * (i % 7):.3f},{'true' if i % 5 else 'false'}" for i in range(200)]
+    (tmp_path / "x.csv").write_text("\n".join(["heat,open", *lines]))
+    assert shell("fit", tmp_path / "x.csv", "-o", tmp_path / "watch", "--window", "8", *SHORT).code == 0
+    (tmp_path / "open.csv").write_text("\n".join(["heat,open", *(line.split(",")[0] + ",true" for line in lines)]))
+    for name in ("x", "open"):
+        done = shell("score", tmp_path / "watch", tmp_path / f"{name}.csv")
+        assert done.code == 0 and "200 rows" in done.out, done.err
+
+
 def test_what_is_no_series_is_refused(shell, tmp_path):
     def told(path, *options):
         done = shell("fit", path, "-o", tmp_path / "watch", *options, *SHORT)
