@@ -237,6 +237,27 @@ def test_a_bad_row_is_named_by_its_number_in_the_file(model, orders, shell, tmp_
         assert done.code == 2 and words in done.err, done.err
 
 
+def test_dates_with_a_time_zone_are_no_others(shell, tmp_path):
+    from pyarrow import parquet
+
+    hours = np.datetime64("2024-01-01T00:00", "us") + np.random.default_rng(0).integers(0, 9000, 120) * 3_600_000_000
+    for zone in (None, "Europe/Berlin"):
+        table = pa.table({"when": pa.array(hours, pa.timestamp("us", zone)), "x": np.arange(120.0) % 7})
+        parquet.write_table(table, tmp_path / f"{'zoned' if zone else 'local'}.parquet")
+    lines = ["when,x", *(f"{str(hour)[:19]}+01:00,{i % 7}" for i, hour in enumerate(hours))]
+    (tmp_path / "offsets.csv").write_text("\n".join(lines) + "\n")
+    for own, other, words in (
+        ("local", "zoned", "was dates without a time zone in the fit and has one (Europe/Berlin) now"),
+        ("zoned", "local", "was dates with a time zone (Europe/Berlin) in the fit and has none now"),
+    ):
+        assert shell("fit", tmp_path / f"{own}.parquet", "-o", tmp_path / own, *NET, "--quiet").code == 0
+        assert shell("score", tmp_path / own, tmp_path / f"{own}.parquet").code == 0
+        done = shell("score", tmp_path / own, tmp_path / f"{other}.parquet")
+        assert done.code == 2 and words in done.err, done.err
+    assert shell("score", tmp_path / "zoned", tmp_path / "offsets.csv").code == 0
+    assert "has one (UTC) now" in shell("score", tmp_path / "local", tmp_path / "offsets.csv").err
+
+
 def test_discoveries_need_a_detector(shell, tmp_path):
     (tmp_path / "t.csv").write_text("\n".join(f"{i},{i * i}" for i in range(40)))
     shell(

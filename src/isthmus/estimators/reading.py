@@ -9,6 +9,7 @@ import numpy as np
 
 from isthmus import export
 from isthmus.data.codec import TableCodec, facts_of
+from isthmus.data.columns import Codec
 from isthmus.data.columns.number import Number
 from isthmus.data.frames import framed, is_missing
 from isthmus.data.schema import declared
@@ -134,7 +135,7 @@ class Reading:
         """Return variables as cells, (rows, columns); of ``ranges`` only what can lie between two of its kind."""
         found = []
         for codec, place, ordered in zip(self.codec.columns, self.codec.slices, self.ordered, strict=True):
-            found.append([None] * len(U) if ranges and not ordered else _listed(codec.decode(U[:, place])))
+            found.append([None] * len(U) if ranges and not ordered else _listed(_local(codec, U[:, place])))
         return _objects(found)
 
 
@@ -162,6 +163,16 @@ def _objects(columns: Sequence[Sequence[Any]]) -> Array:
     for i, column in enumerate(columns):
         table[:, i] = column
     return table
+
+
+def _local(codec: Codec, U: Array) -> Any:
+    """Return the values of a column's variables: dates in its time zone, where it has one."""
+    values, zone = codec.decode(U), getattr(codec, "zone", None)
+    if not zone:
+        return values
+    import pyarrow as pa
+
+    return pa.array(values).cast(pa.timestamp("us", zone))
 
 
 def _listed(values: Any) -> list[Any]:
