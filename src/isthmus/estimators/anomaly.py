@@ -145,7 +145,7 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         self.members_ = Members(self._recipe(spec, len(fits[0]), training), spec, split.noises)
         loops = self.members_.fit(rows, fits, held, callback)
         self.histories_ = [loop.history for loop in loops]
-        self.reading_.doubt(self.members_, x, split.held)
+        self.reading_.doubt(self.members_, x, split)
         self._calibrate(x, split)
         self.known_, self.known_rows_ = self.reading_.remember(self.members_, x, split, noise)
         self._references = self._referred(X, noise)

@@ -161,20 +161,21 @@ def hidden_expectations(
     return expected
 
 
-def errors(members: Members, x: Array, places: Sequence[Any], held: Sequence[Array]) -> Array:
-    """Return how far expectations are off in rows that were held out, (rows, variables); NaN where a cell is missing.
+def errors(members: Members, x: Array, places: Sequence[Any], asked: Sequence[tuple[Sequence[int], Array]]) -> Array:
+    """Return how far expectations are off in rows that were not fitted, (rows, variables); NaN where a cell is missing.
 
-    They are asked as :func:`hidden_expectations` asks, each member of rows that it has not seen. Where columns are very
-    many, some that lie far apart are hidden together, and fewer rows are asked, so that the cost is bounded.
+    They are asked as :func:`hidden_expectations` asks. ``asked`` has members beside the numbers of rows of x that none
+    of them has seen. Where columns are very many, some that lie far apart are hidden together, and fewer rows are
+    asked, so that the cost is bounded.
     """
     groups = [places[i::ALONE] for i in range(min(ALONE, len(places)))]
     apart = [np.concatenate([np.arange(x.shape[1])[own] for own in group]) for group in groups]
     most = min(MEASURED, PASSES // len(apart)) // len(members.filling) + 1
     found = []
-    for m, own in enumerate(held[: len(members.filling)]):
+    for which, own in asked:
         rows = x[own[np.linspace(0, len(own) - 1, min(most, len(own))).astype(int)]]
         everything = np.ones((len(rows), len(apart)), bool)
-        found.append(rows - ranges(members, hidden_expectations(members, rows, apart, everything, (m,)))[0])
+        found.append(rows - ranges(members, hidden_expectations(members, rows, apart, everything, which))[0])
     return np.concatenate(found)
 
 

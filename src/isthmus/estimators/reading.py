@@ -100,9 +100,12 @@ class Reading:
         """Return the rows that members are fitted to, and by member those of the fit and those held out of it."""
         return x, split.fits, split.held
 
-    def doubt(self, members: Members, rows: Array, held: Sequence[Array]) -> None:
-        """Measure on rows held out of the fit how far off expectations are, for their ranges."""
-        members.deviations = deviations(errors(members, rows, self.hidden, held), members.ends)
+    def doubt(self, members: Members, x: Array, split: plan.Split) -> None:
+        """Measure on rows that no member has seen, or each member on its own, how far off expectations are."""
+        every = range(len(members.filling))
+        alone = [((m,), own) for m, own in zip(every, split.held, strict=False)]
+        asked = alone if split.calibration is None else [(every, split.calibration)]
+        members.deviations = deviations(errors(members, x, self.hidden, asked), members.ends)
 
     def remember(self, members: Members, x: Array, split: plan.Split, noise: Noise) -> tuple[Array, Array]:
         """Return the numbers and variables of some rows that are like most, for neighbours."""

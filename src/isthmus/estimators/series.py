@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -101,9 +101,9 @@ class Series(Reading):
         fits = [_some(own, least) for own in fits]
         return self._read(x, starts), fits, [_some(own, HELD) for own in held]
 
-    def doubt(self, members: Members, rows: Array, held: Sequence[Array]) -> None:
+    def doubt(self, members: Members, x: Array, split: plan.Split) -> None:
         """Measure in a block held out of the fit how far off expectations are, as they are asked of windows."""
-        block, size = rows[held[0]][:HELD], self.windows.size
+        block, size = x[split.held[0]][:HELD], self.windows.size
         off = deviations(block - self._hidden(members, block), members.ends[:, ::size])
         members.deviations = np.repeat(off, size)
 
