@@ -169,8 +169,7 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         split = plan.split(plan.counted(X), self.calibration, self.members, noise)
         # Rows that calibrate leave no trace in what scores them, not even as a level that would be new else.
         known = plan.without(X, split.calibration)
-        aside = None if split.calibration is None else rows_at(X, split.calibration)
-        self.reading_ = pictures_of(self, known) or reading_of(self, known, aside)
+        self.reading_ = pictures_of(self, known) or reading_of(self, known, X)
         return self.reading_.begin(self, X), split
 
     def _recipe(self, spec: Spec, rows: int, training: Mapping[str, Any]) -> Recipe:

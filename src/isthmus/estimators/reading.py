@@ -144,8 +144,8 @@ class Reading:
         return _objects(found)
 
 
-def reading_of(detector: Any, X: Any, aside: Any = None) -> Reading:
-    """Return how a table or an array of numbers is read; ``aside`` are rows that leave no trace but in warnings.
+def reading_of(detector: Any, X: Any, every: Any) -> Reading:
+    """Return how a table or an array of numbers is read; of ``every`` row, others leave no trace but in warnings.
 
     Raises:
         ValueError: no rows, text in an array without a schema, or a column that its kind cannot hold.
@@ -156,9 +156,9 @@ def reading_of(detector: Any, X: Any, aside: Any = None) -> Reading:
     schema = recognised(frame, schema) if not plain else schema
     facts = facts_of(frame, schema)
     kinds: dict[Any, Any] = dict(declared(frame.names, schema))
-    if aside is not None and frame.named:
+    if frame.named and every is not X:
         with suppress(ValueError):  # what cannot be read is refused with all rows, which have their own numbers
-            _warn_of_counters({name: known for name, known in facts.items() if name not in kinds}, aside)
+            _warn_of_counters({name: known for name, known in facts.items() if name not in kinds}, every)
     if not frame.named:  # whether zeros and ones of an array are levels, nobody said
         of_numbers = {name: known.levels for name, known in facts.items() if known.type == "number"}
         several = {name: Number() for name, levels in of_numbers.items() if levels is None or len(levels) > 1}
@@ -166,13 +166,12 @@ def reading_of(detector: Any, X: Any, aside: Any = None) -> Reading:
     return Reading(TableCodec.of(facts, frame.template(), kinds), plain=plain)
 
 
-def _warn_of_counters(facts: Mapping[str, Facts], aside: Any) -> None:
-    """Warn of columns that count the rows of a fit, where rows aside have left gaps in the others' numbers."""
-    gaps = {name: known for name, known in facts.items() if known.step == 1 and not known.names_rows}
-    among = [name for name, known in gaps.items() if known.type == "number" and known.high - known.low < 2 * known.rows]
-    for name, values in framed(aside).columns() if among else ():
-        rest = Facts.of(name, values) if name in among else None
-        if rest is not None and rest.type == "number" and (whole := gaps[name].joined(rest)).names_rows:
+def _warn_of_counters(facts: Mapping[str, Facts], every: Any) -> None:
+    """Warn of columns that count the rows of a fit, where rows that were left out are gaps in the others' numbers."""
+    gaps = {name: known for name, known in facts.items() if known.type == "number" and known.step == 1}
+    among = {name for name, known in gaps.items() if not known.names_rows and known.high - known.low < 2 * known.rows}
+    for name, values in framed(every).columns() if among else ():
+        if name in among and (whole := Facts.of(name, values)).names_rows:
             warn_of_names(name, whole.rows)
 
 
