@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 
 from isthmus.atrow import RowError, labelled
 from isthmus.data.columns.facts import refuse_words
-from isthmus.data.frames import one_array
+from isthmus.data.frames import one_array, refuse_nothing
 from isthmus.data.streams import Stream
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -137,10 +137,10 @@ def row_shape(X: Any) -> tuple[int, ...]:
 
 
 def refuse_text(X: Any, remedy: str = ENCODE) -> None:
-    """Refuse columns of a data frame or array that hold no numbers, by name.
+    """Refuse columns of a data frame or array that hold no numbers, by name; and a frame in which there is nothing.
 
     Raises:
-        ValueError: text, dates, categories or complex numbers.
+        ValueError: text, dates, categories or complex numbers; a frame without rows or columns.
     """
     if not isinstance(X, np.ndarray):
         _refuse_words_of_frame(X, remedy)
@@ -155,6 +155,7 @@ def _refuse_words_of_frame(X: Any, remedy: str) -> None:
 
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
+        refuse_nothing(len(frame), len(frame.columns))  # first: what columns hold is no reason where there is no row
         for name, dtype in zip(frame.columns, frame.schema.values(), strict=True):
             if not (dtype.is_numeric() or dtype == nw.Boolean):
                 told = f"could not convert column {name!r} to numbers: it holds {dtype}"
