@@ -234,7 +234,7 @@ def refuse_disorder(X: Any) -> None:
     Raises:
         ValueError: with the first point that is earlier than the one before.
     """
-    index = getattr(X, "index", None)
+    index: Any = getattr(X, "index", None)
     if type(index).__name__ not in TIMES:
         return
     known = np.flatnonzero(index.notna())
