@@ -1,5 +1,7 @@
 """What is answered over HTTP is what the estimators answer themselves."""
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -72,6 +74,20 @@ def test_detectors(served, fitted, loaded, name):
     near([[column["adds"] for column in row["columns"]] for row in whole], told.contributions)
     assert [row["neighbours"] for row in whole] == told.neighbours.tolist()
     assert [row["reasons"] for row in whole] == found["reasons"]
+
+
+def test_dates_of_an_explanation_are_in_one_form(served, fitted):
+    rows = as_json(some(fitted["odd"][1], 20))
+    told = asked(served, "explain", "odd", rows)["explanations"]
+    forms = {"day": r"\d{4}-\d\d-\d\d", "when": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"}
+    cells = [(row, own) for row, answer in zip(rows, told, strict=True) for own in answer["columns"]]
+    dates = [(row, own) for row, own in cells if own["column"] in forms]
+    for row, own in dates:
+        assert own["value"] == row[own["column"]]
+        assert all(re.fullmatch(forms[own["column"]], own[key]) for key in ("expected", "low", "high")), own
+    assert len(dates) == 40
+    (late,) = asked(served, "explain", "odd", [rows[0] | {"day": "2020-05-05 13:00:00"}])["explanations"]
+    assert "2020-05-05 13:00:00" in [own["value"] for own in late["columns"]]  # what was given, whole
 
 
 @pytest.mark.parametrize("name", ["classes", "three", "target"])

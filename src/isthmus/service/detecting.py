@@ -105,7 +105,7 @@ class ServedDetector(Served):
         parts = (found.contributions, found.values, found.expected, found.low, found.high)
         answers = []
         for row in range(len(rows)):
-            cells = zip(self.columns.names, *(map(plain, part[row]) for part in parts), strict=True)
+            cells = zip(self.columns.names, *(self._written(part[row]) for part in parts), strict=True)
             keys = ("column", "adds", "value", "expected", "low", "high")
             answers.append(
                 {
@@ -117,6 +117,10 @@ class ServedDetector(Served):
                 }
             )
         return {"explanations": answers}
+
+    def _written(self, cells: Array) -> list[Any]:
+        """Return a number or a cell of every column as JSON has it."""
+        return [plain(own.spelled(cell)) for own, cell in zip(self.columns.fields, cells, strict=True)]
 
     def tensors(self, rows: Rows, *, wanted: tuple[str, ...]) -> Answer:
         if self.graph is not None:
@@ -149,7 +153,7 @@ class ServedDetector(Served):
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: dates as text, nothing for NaN."""
+    """Return a value as JSON has it: nothing for NaN."""
     if isinstance(value, (float, np.floating)):
         return float(value) if np.isfinite(value) else None
     if value is None or isinstance(value, (bool, int, str)):
