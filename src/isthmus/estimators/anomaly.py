@@ -277,6 +277,9 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         """Tell of every row whether it is an anomaly, (rows,), so that at most a share ``fdr`` of those told is not.
 
         By the procedure of Benjamini & Hochberg (1995) on p-values, over the rows that are asked about together.
+
+        Raises:
+            ValueError: ``fdr`` is no number between 0 and 1, or rows that are not like those of the fit.
         """
         return benjamini_hochberg(self.p_values(X), fdr)
 

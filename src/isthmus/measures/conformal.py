@@ -10,6 +10,7 @@ The promise is an average over draws of the calibration rows. With one set of n 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 
@@ -179,5 +180,6 @@ def _checked(values: Array, name: str) -> Array:
 
 
 def _refuse_rate(rate: float, name: str) -> None:
-    if not 0 < rate < 1:
-        raise ValueError(f"{name}={rate:g} is no rate of errors; give a number between 0 and 1, say 0.05")
+    if not isinstance(rate, Real) or not 0 < rate < 1:
+        given = f"{float(rate):g}" if isinstance(rate, Real) else repr(rate)
+        raise ValueError(f"{name}={given} is no rate of errors; give a number between 0 and 1, say 0.05")
