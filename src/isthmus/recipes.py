@@ -220,9 +220,12 @@ def dictionary(
                 trainer=Trainer(optimiser=Adam(learning_rate=Cosine(start=0.0032)), validation=0.2, patience=0))
 
     Raises:
-        ValueError: an unknown mechanism, or more active units than there are.
+        ValueError: an unknown mechanism, no number of active units, or more than there are.
     """
     l0 = max(1, n_components // 8) if l0 is None else l0
+    # The first three keep so many units, the others meet an average.
+    if not isinstance(l0, int) and (by in MECHANISMS[:3] or not isinstance(l0, float)):
+        raise ValueError(f"l0={l0!r} is not a whole number of active units; give an integer")
     if not 1 <= l0 <= n_components:
         raise ValueError(f"l0={l0} of {n_components} units cannot be active; give l0 from 1 to n_components")
     if trainer is None:
