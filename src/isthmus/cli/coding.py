@@ -104,7 +104,9 @@ def _refuse_codes(fitted: Autoencoder, data: str) -> None:
     """
     names, fit = remembered.columns(data), {*map(str, getattr(fitted, "feature_names_in_", ()))}
     if names and set(names) == {*map(str, fitted.get_feature_names_out())} != fit:
-        raise ValueError(f"{data!r} has columns of codes, {names[0]!r} and so on, and not those of the fit; add --codes")
+        raise ValueError(
+            f"{data!r} has columns of codes, {names[0]!r} and so on, and not those of the fit; add --codes"
+        )
 
 
 def _fitted(model: Path, data: str, reading: Reading) -> tuple[Autoencoder, Reading, dict[str, Any] | None]:

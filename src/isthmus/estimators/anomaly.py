@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -168,7 +169,8 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
         split = plan.split(plan.counted(X), self.calibration, self.members, noise)
         # Rows that calibrate leave no trace in what scores them, not even as a level that would be new else.
         known = plan.without(X, split.calibration)
-        aside = None if split.calibration is None else rows_at(X, split.calibration)
+        # They are taken where X has been read: what cannot be is refused first.
+        aside = None if split.calibration is None else partial(rows_at, X, split.calibration)
         self.reading_ = pictures_of(self, known) or reading_of(self, known, aside)
         return self.reading_.begin(self, X), split
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -135,8 +135,8 @@ class Reading:
         return _objects(found)
 
 
-def reading_of(detector: Any, X: Any, aside: Any = None) -> Reading:
-    """Return how a table or an array of numbers is read; ``aside`` are rows that leave no trace but in warnings.
+def reading_of(detector: Any, X: Any, aside: Callable[[], Any] | None = None) -> Reading:
+    """Return how a table or an array of numbers is read; ``aside`` gives rows that leave no trace but in warnings.
 
     Raises:
         ValueError: no rows, text in an array without a schema, or a column that its kind cannot hold.
@@ -149,7 +149,7 @@ def reading_of(detector: Any, X: Any, aside: Any = None) -> Reading:
     kinds: dict[Any, Any] = dict(declared(frame.names, schema))
     if aside is not None and frame.named:
         with suppress(ValueError):  # what cannot be read is refused with all rows, which have their own numbers
-            _warn_of_counters({name: known for name, known in facts.items() if name not in kinds}, aside)
+            _warn_of_counters({name: known for name, known in facts.items() if name not in kinds}, aside())
     if not frame.named:  # whether zeros and ones of an array are levels, nobody said
         of_numbers = {name: known.levels for name, known in facts.items() if known.type == "number"}
         several = {name: Number() for name, levels in of_numbers.items() if levels is None or len(levels) > 1}

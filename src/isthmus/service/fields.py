@@ -189,7 +189,6 @@ class Field:
             return self._dates(found)
         return [None if cell is None else int(cell) for cell in found] if self.told.get("whole") else found
 
-
     def spelled(self, cell: Any) -> Any:
         """Return one of :meth:`objects`, or of a reading, as JSON has it: dates in one form, to the column's step.
 
