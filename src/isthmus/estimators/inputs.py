@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -19,6 +20,8 @@ from isthmus.data.streams import Stream
 
 Array = np.ndarray[Any, np.dtype[Any]]
 BLOCK = 4096
+# The least height and width of what may be a picture whose channels come last.
+SIDE = 8
 
 ENCODE = "read X as a table (schema='auto'), drop the column or encode it first (sklearn.preprocessing.OneHotEncoder)"
 FILL = "read X as a table (schema='auto'), which may have holes, drop those rows or fill them (SimpleImputer)"
@@ -134,6 +137,16 @@ def row_weights(sample_weight: Any, X: Array) -> Array | None:
 def row_shape(X: Any) -> tuple[int, ...]:
     """Return the shape of one row as the caller gave it."""
     return tuple(X.shape[1:])
+
+
+def hint_of_channels(given: tuple[int, ...]) -> None:
+    """Warn where pictures of this shape look like (height, width, channels), which PIL and Keras have."""
+    if len(given) == 3 and given[2] in (1, 3) and min(given[:2]) >= SIDE:
+        warnings.warn(
+            f"rows of X have the shape {given}, read as {given[0]} channels of {given[1]} x {given[2]}; where they are "
+            f"(height, width, channels), give np.moveaxis(X, -1, 1), else say so by shape={given}",
+            stacklevel=3,
+        )
 
 
 def refuse_text(X: Any, remedy: str = ENCODE) -> None:
