@@ -127,6 +127,21 @@ def test_rows_of_the_fit_are_told_from_new_ones(orders, model, shell, tmp_path):
         assert done.code == 0 and page["anomalies"]["of_fit"] is of_fit
 
 
+@pytest.mark.parametrize("rows", [120, 1000])
+def test_a_log_that_has_grown_since_the_fit_is_not_called_its_rows(rows, shell, tmp_path):
+    X = np.random.default_rng(3).normal(size=(rows + 40, 3))
+    (tmp_path / "fit.csv").write_text("a,b,c\n" + "".join("{},{},{}\n".format(*row) for row in X[:rows]))
+    (tmp_path / "more.csv").write_text("a,b,c\n" + "".join("{},{},{}\n".format(*row) for row in X))
+    assert shell("fit", tmp_path / "fit.csv", "-o", tmp_path / "m", *NET, "--quiet").code == 0
+    assert "these are the rows of the fit" in shell("score", tmp_path / "m", tmp_path / "fit.csv").out
+    grown = shell("score", tmp_path / "m", tmp_path / "more.csv").out
+    assert f"; the first {rows:,} rows are those of the fit, which its members have seen" in grown
+    for path, of_fit in (("fit.csv", True), ("more.csv", False)):
+        assert shell("report", tmp_path / "m", tmp_path / path, "-o", tmp_path / "p.html", "--size", "small").code == 0
+        page = json.loads(blobs_in((tmp_path / "p.html").read_text(encoding="utf-8"))["page"])
+        assert page["anomalies"]["of_fit"] is of_fit
+
+
 def test_the_strangest_rows_are_shown_with_reasons(orders, model, shell):
     lines = shell("score", model, orders).out.splitlines()
     assert lines[0].startswith("120 rows, ")
@@ -147,8 +162,18 @@ def test_discoveries_are_those_of_the_whole_file(orders, model, shell, tmp_path,
     expected = load(model).detect(data.read(some, label="group").table, fdr=0.7)
     assert data.read(out, types={}).table["anomaly"].to_pylist() == expected.tolist() and expected.any()
     assert f"{expected.sum()} anomal" in done.out and [p.name for p in tmp_path.iterdir()] == [out.name]
+    assert "of which about 70 % may be false: that no more are on average is proven for fits to 1,000 rows" in done.out
     few = shell("score", model, orders, "--fdr", "0.01").out
     assert "with 120 calibration rows no p-value is below 0.0083, so that only 100 or more" in few
+
+
+def test_a_limit_of_false_discoveries_is_told_where_it_is_proven(shell, tmp_path):
+    X = np.random.default_rng(3).normal(size=(1000, 3))
+    X[5] = 30
+    (tmp_path / "x.csv").write_text("a,b,c\n" + "".join("{},{},{}\n".format(*row) for row in X))
+    for options, words in (((), "at most 60 % are false on average"), (("--window", "8"), "about 60 % may be false")):
+        assert shell("fit", tmp_path / "x.csv", "-o", tmp_path / "m", *NET, "--quiet", *options).code == 0
+        assert f"of which {words}" in shell("score", tmp_path / "m", tmp_path / "x.csv", "--fdr", "0.6").out
 
 
 def test_an_interruption_leaves_the_older_file(orders, model, shell, tmp_path, monkeypatch):
@@ -237,6 +262,27 @@ def test_a_bad_row_is_named_by_its_number_in_the_file(model, orders, shell, tmp_
         (tmp_path / "bad.csv").write_text("\n".join(bad) + "\n", encoding="utf-8")
         done = shell("score", model, tmp_path / "bad.csv", "-o", tmp_path / "scored.csv")
         assert done.code == 2 and words in done.err, done.err
+
+
+def test_dates_with_a_time_zone_are_no_others(shell, tmp_path):
+    from pyarrow import parquet
+
+    hours = np.datetime64("2024-01-01T00:00", "us") + np.random.default_rng(0).integers(0, 9000, 120) * 3_600_000_000
+    for zone in (None, "Europe/Berlin"):
+        table = pa.table({"when": pa.array(hours, pa.timestamp("us", zone)), "x": np.arange(120.0) % 7})
+        parquet.write_table(table, tmp_path / f"{'zoned' if zone else 'local'}.parquet")
+    lines = ["when,x", *(f"{str(hour)[:19]}+01:00,{i % 7}" for i, hour in enumerate(hours))]
+    (tmp_path / "offsets.csv").write_text("\n".join(lines) + "\n")
+    for own, other, words in (
+        ("local", "zoned", "was dates without a time zone in the fit and has one (Europe/Berlin) now"),
+        ("zoned", "local", "was dates with a time zone (Europe/Berlin) in the fit and has none now"),
+    ):
+        assert shell("fit", tmp_path / f"{own}.parquet", "-o", tmp_path / own, *NET, "--quiet").code == 0
+        assert shell("score", tmp_path / own, tmp_path / f"{own}.parquet").code == 0
+        done = shell("score", tmp_path / own, tmp_path / f"{other}.parquet")
+        assert done.code == 2 and words in done.err, done.err
+    assert shell("score", tmp_path / "zoned", tmp_path / "offsets.csv").code == 0
+    assert "has one (UTC) now" in shell("score", tmp_path / "local", tmp_path / "offsets.csv").err
 
 
 def test_discoveries_and_figures_need_a_detector(shell, tmp_path):

@@ -61,6 +61,17 @@ def test_a_fit_of_a_series_is_told_and_drawn(series, shell, tmp_path):
     assert (titles[0], titles[SPIKE], len(titles)) == ("2024-01-01 00:00:00", "2024-01-13 12:00:00", 400)
 
 
+def test_new_points_in_another_order_are_refused(series, shell, tmp_path):
+    for name, order in (("rev", range(399, -1, -1)), ("mixed", np.random.default_rng(0).permutation(400))):
+        path = written(tmp_path / f"{name}.csv", order=order)
+        for command in (("score",), ("score", "-o", tmp_path / "out.csv"), ("report", "-o", tmp_path / "p.html")):
+            done = shell(command[0], series / "watch", path, *command[1:])
+            assert done.code == 2, done.out
+            assert "is of an earlier 'time' than the one before; sort by it" in done.err
+    twice = written(tmp_path / "twice.csv", order=sorted([*range(400), 17, 18]))
+    assert shell("score", series / "watch", twice).code == 0  # some may be of one time
+
+
 def test_rows_that_look_like_a_series_get_a_hint(series, shell, tmp_path):
     hint = "rows are in order of 'time'; if they are points of a series, add --window 64"
     done = shell("fit", series / "series.csv", "-o", tmp_path / "m", *SHORT[:-1])
@@ -78,6 +89,16 @@ def test_an_array_of_one_axis_is_a_series(shell, tmp_path):
     assert shell("fit", tmp_path / "x.npy", "-o", tmp_path / "watch", "--window", "16", *SHORT).code == 0
     done = shell("score", tmp_path / "watch", tmp_path / "x.npy")
     assert done.code == 0 and "\nrow 201: score" in done.out, done.err
+
+
+def test_truth_values_are_a_channel(shell, tmp_path):
+    lines = [f"{np.sin(i / 5) + 0.01 * (i % 7):.3f},{'true' if i % 5 else 'false'}" for i in range(200)]
+    (tmp_path / "x.csv").write_text("\n".join(["heat,open", *lines]))
+    assert shell("fit", tmp_path / "x.csv", "-o", tmp_path / "watch", "--window", "8", *SHORT).code == 0
+    (tmp_path / "open.csv").write_text("\n".join(["heat,open", *(line.split(",")[0] + ",true" for line in lines)]))
+    for name in ("x", "open"):
+        done = shell("score", tmp_path / "watch", tmp_path / f"{name}.csv")
+        assert done.code == 0 and "200 rows" in done.out, done.err
 
 
 def test_what_is_no_series_is_refused(shell, tmp_path):

@@ -96,7 +96,7 @@ def test_windows_are_a_value():
 
 
 def test_refusals():
-    for size in (0, -1, 2.5, None, "8"):
+    for size in (0, -1, 2.5, None, "8", True):
         with pytest.raises(ValueError, match=f"size={size!r} is no number of points; give a whole number from 1 on"):
             Windows(size)
     with pytest.raises(ValueError, match="stride=0 is no number of points"):

@@ -13,6 +13,7 @@ from quick import TWO, convolutional, quick, rows, unit_rows
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from isthmus import AnomalyDetector, FineTunedClassifier, Trainer, recipes
+from isthmus.data import read, stream
 from isthmus.measures import pca_error, squared_error
 from isthmus.parts import Adam, Bernoulli, Conv, Dense
 
@@ -45,6 +46,21 @@ def test_pandas_comes_back_with_its_names_index_and_precision(model, name):
     pd.testing.assert_index_equal(back.index, frame.index)
     assert list(back.columns) == NAMES and list(back.dtypes) == list(frame.dtypes)
     assert_allclose(back, quick().fit(X).reconstruct(X), rtol=1e-4)
+
+
+def test_rows_of_single_precision_are_the_same_in_every_library(tmp_path):
+    array = (X * np.logspace(-1, 2, 8)).astype(np.float32)
+    frame = pd.DataFrame(array, columns=NAMES)
+    frame.to_parquet(tmp_path / "x.parquet")
+    wanted = quick(scaling="standard").fit(frame).transform(frame)
+    given = pl.from_pandas(frame), pa.Table.from_pandas(frame), read(tmp_path / "x.parquet").rows
+    for rows_of in (array, *given):
+        assert np.array_equal(quick(scaling="standard").fit(rows_of).transform(rows_of), wanted)
+    streamed = stream(tmp_path / "x.parquet")
+    assert np.array_equal(quick(scaling="standard").fit(streamed).transform(streamed), wanted)
+    mixed = frame.astype({"a": np.int32})  # which double precision holds
+    both = [quick().fit(made).transform(made) for made in (mixed, pl.from_pandas(mixed))]
+    assert np.array_equal(*both)
 
 
 @pytest.mark.parametrize("columns", [range(8), pd.MultiIndex.from_product([["u", "v"], list("abcd")])], ids=type)

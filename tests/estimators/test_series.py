@@ -165,15 +165,36 @@ def test_points_that_calibrate_leave_no_trace_in_the_units():
         ({"stride": 17}, waves(), "stride=17 skips points"),
         ({"window": None, "stride": 2}, waves(), "give window"),
         ({"window": "8"}, waves(), "size='8' is no number of points"),
+        ({"window": 1}, waves(), "window=1 is one point, which is read less its own mean, so that nothing is left"),
+        ({"window": True}, waves(), "size=True is no number of points"),
+        ({"stride": True}, waves(), "stride=True is no number of points"),
         ({"shape": (2, 1)}, waves(), "give one of them"),
         ({}, np.zeros((5, 40, 2)), "more axes"),
-        ({}, pd.DataFrame({"t": pd.date_range("2020", periods=99), "v": range(99)}), "'t'"),
+        (
+            {},
+            pd.DataFrame({"t": pd.date_range("2020", periods=99), "v": range(99)}),
+            "a series is read as numbers, and column 't' holds dates; points are told by their order: drop it",
+        ),
+        ({}, pd.DataFrame(waves(), columns=["a", "a"]), "two columns called 'a'"),
+        ({}, pd.DataFrame({"w": list("ab") * 50, "v": range(100)}), "column 'w' holds text or truth values; make nu"),
         ({}, np.where(np.arange(99) == 7, np.inf, 1.0), "inf"),
     ],
 )
 def test_what_is_no_series_is_refused(settings, X, told):
     with pytest.raises(ValueError, match=told):
         detector(**settings).fit(X)
+
+
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_truth_values_are_channels_of_zeros_and_ones(library):
+    wave = waves(200)[:, 0]
+    flags = np.random.default_rng(0).random(200) < 0.2
+    told = detector(trainer=Trainer(epochs=1)).fit(library({"v": wave, "flag": flags}))
+    plain = detector(trainer=Trainer(epochs=1)).fit(library({"v": wave, "flag": flags.astype(np.int8)}))
+    new = library({"v": wave[:50], "flag": ~flags[:50]})
+    same = library({"v": wave[:50], "flag": 1 - flags[:50].astype(np.int8)})
+    assert np.array_equal(told.explain(new).score, plain.anomaly_score(same))
+    assert set(told.explain(new).values[:, 1]) == {0, 1}
 
 
 def test_a_saved_detector_answers_alike(fitted, tmp_path):

@@ -185,6 +185,18 @@ def test_labels_that_are_numbers(tmp_path):
     assert list(load(model.save(tmp_path / "model")).sample(2).columns) == [3, 1, 2]
 
 
+@pytest.mark.parametrize("model", [Autoencoder(1, trainer=FAST), AnomalyDetector(trainer=FAST, members=2)])
+def test_sparse_columns_of_pandas_are_saved_too(model, tmp_path):
+    rng = np.random.default_rng(0)
+    sparse = pd.get_dummies(pd.DataFrame({"k": rng.choice(list("abc"), N), "v": rng.normal(size=N)}), sparse=True)
+    sparse["few"] = pd.arrays.SparseArray(np.where(rng.random(N) < 0.7, 0.0, rng.normal(size=N)), fill_value=0.0)
+    fitted = clone(model).fit(sparse)
+    back = load(fitted.save(tmp_path / "model"))
+    assert_array_equal(back.score_samples(sparse), fitted.score_samples(sparse))
+    if isinstance(model, Autoencoder):
+        assert back.reconstruct(sparse).equals(fitted.reconstruct(sparse))
+
+
 def test_complete_numbers_stay_what_they_were():
     table = X[["income", "kids"]]
     plain = Autoencoder(1, trainer=FAST, random_state=0)

@@ -102,21 +102,39 @@ class Tally:
             expected = detector.alarm_rate * self.rows
             alarms = f"{expected:,.0f}" if expected >= 10 else f"{expected:.2g}"
             told = f"{many}, {share}; {alarms} false alarms would be expected if all rows were normal"
-            known = 0 < len(detector.known_) == self.known
-            seen = "; these are the rows of the fit, which its members have seen: new ones may raise more"
-            return f"{told}{seen}" if known else told
+            return f"{told}{self._told_of_known(detector)}"
         return f"{many}, {share} above the threshold that {100 * detector.contamination:.3g} % of the fit's rows exceed"
+
+    def _told_of_known(self, detector: AnomalyDetector) -> str:
+        """Say where the rows are those of the fit, or begin with them, as a log that grows does."""
+        from isthmus.estimators.scoring import rows_of_fit
+
+        if not 0 < len(detector.known_) == self.known:
+            return ""
+        known = rows_of_fit(detector)
+        these = "these are the rows" if self.rows <= known else f"the first {known:,} rows are those"
+        return f"; {these} of the fit, which its members have seen: new ones may raise more"
 
     def _told_of_discoveries(self, detector: AnomalyDetector, fdr: float) -> str:
         """Say how many anomalies are false; where there are none, how many would have to be found together."""
         if self.anomalies:
-            return f", of which at most {100 * fdr:.3g} % are false on average"
+            return f", of which {_false_ones(detector, fdr)}"
         calibration = sum(map(len, detector.calibration_))
         together = math.ceil(self.rows / (fdr * (calibration + 1)) - 1e-9)
         if together < 2:
             return ""
         few = f"with {calibration:,} calibration rows no p-value is below {1 / (calibration + 1):.2g}"
         return f"; {few}, so that only {together:,} or more could be found together: fit to more rows, or raise --fdr"
+
+
+def _false_ones(detector: AnomalyDetector, fdr: float) -> str:
+    """Say how many of some anomalies are false, and where that is no proven limit."""
+    share = f"{100 * fdr:.3g} %"
+    if not detector.reading_.by_row:
+        return f"about {share} may be false: points of a series are like their neighbours, so that this is no limit"
+    if len(detector.calibration_) > 1:
+        return f"about {share} may be false: that no more are on average is proven for fits to 1,000 rows or more"
+    return f"at most {share} are false on average"
 
 
 def _scored(

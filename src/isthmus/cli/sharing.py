@@ -44,7 +44,7 @@ def push(
 
     fitted = rows.fitted_at(model)
     X, y, about = (None, None, {"name": "data"}) if data is None else read(fitted, data, reading)
-    about.pop("label", None)  # a card has no rows to colour
+    about = {name: told for name, told in about.items() if name not in ("label", "titles")}  # a card shows no rows
     settings: dict[str, Any] = {
         "license": license,
         "tags": tag,

@@ -62,9 +62,7 @@ def divided(given: Data) -> tuple[Data, str | None]:
     """
     time = times_of(given)
     if time is not None:
-        row = _backwards(given, time)
-        if row is not None:
-            raise ValueError(f"{given.source!r}: row {row} is of an earlier {time!r} than the one before; sort by it")
+        _refuse_disorder(given, time)
         given = without(given, time)
     if given.table is not None:
         _refuse_words(given)
@@ -87,6 +85,17 @@ def _refuse_words(given: Data) -> None:
         raise ValueError(
             f"{given.source!r}: a series is read as numbers, which {words[0]!r} is not; leave out: {drops}"
         )
+
+
+def _refuse_disorder(given: Data, time: str) -> None:
+    """Refuse points that are not in order of time; some may be of one time.
+
+    Raises:
+        ValueError: a row that is earlier than the one before.
+    """
+    row = _backwards(given, time)
+    if row is not None:
+        raise ValueError(f"{given.source!r}: row {row} is of an earlier {time!r} than the one before; sort by it")
 
 
 def _backwards(given: Data, time: str) -> int | None:
@@ -123,7 +132,11 @@ def timed(detector: Any, source: str, reading: Reading) -> tuple[Data, Any]:
 
 
 def points(detector: Any, source: str, reading: Reading) -> Data:
-    """Return the points of a series as a detector of such reads them: all at once, its column of times aside."""
+    """Return the points of a series as a detector of such reads them: all at once, its column of times aside.
+
+    Raises:
+        ValueError: points that are not in order of time.
+    """
     found = _one_axis(source, reading)
     if found is not None:
         return found
@@ -132,4 +145,7 @@ def points(detector: Any, source: str, reading: Reading) -> Data:
     if time is None or time not in reading.drop:
         return rows.read(source, reading, types=rows.types_of(detector))
     kept = replace(reading, drop=tuple(name for name in reading.drop if name != time))
-    return rows.read(source, kept, types=rows.types_of(detector))
+    read = rows.read(source, kept, types=rows.types_of(detector))
+    if time in (read.names or ()) and times_of(replace(read, table=read.table.select([time]), names=(time,))):
+        _refuse_disorder(read, time)
+    return read

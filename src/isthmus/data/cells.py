@@ -162,11 +162,15 @@ def conformed(table: Any, types: Mapping[str, Any]) -> Any:
     """Return columns in these types where that loses nothing: whole numbers as floats, days as times."""
     import pyarrow.types as is_
 
+    from isthmus.data.columns.zones import zone_of
+
     for i, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
         have, want = column.type, types.get(name)
         if want is None or want == have:
             continue
-        wider = (is_.is_floating(want) and is_.is_integer(have)) or (is_.is_timestamp(want) and is_.is_temporal(have))
+        wider = (is_.is_floating(want) and is_.is_integer(have)) or (
+            is_.is_timestamp(want) and is_.is_temporal(have) and bool(zone_of(want)) == bool(zone_of(have))
+        )
         if wider or is_.is_null(have):
             table = table.set_column(i, name, column.cast(want, safe=False))
     return table

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, cast
 
 import numpy as np
 
@@ -258,6 +258,8 @@ def _refuse_type(codec: Codec, kind: str, name: str, values: Any) -> None:
         words = {"number": "numbers", "level": "text", "date": "dates", "truth": "truth values"}
         remedy = "give it as it was, or fit again"
         raise ValueError(f"column {name!r} was {words[wanted[0]]} in the fit and is {words[found]} now; {remedy}")
+    if kind == "date" and found != "none":
+        cast("Any", codec).refuse_zone(values)
 
 
 def _listed(names: Sequence[str]) -> str:

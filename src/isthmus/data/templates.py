@@ -22,7 +22,7 @@ def packed(template: Any) -> dict[str, str]:
     frame = nw.from_native(template, eager_only=True)
     try:
         table = frame.to_arrow()
-    except pa.ArrowException:  # integers of 128 bits, categories of several types
+    except (pa.ArrowException, TypeError):  # integers of 128 bits, categories of several types; sparse columns
         table = frame.with_columns(*_simple(frame)).to_arrow()
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -39,6 +39,10 @@ def _simple(frame: Any) -> Iterator[Any]:
     import pyarrow as pa
 
     for column in frame.iter_columns():
+        native = column.to_native()
+        if hasattr(native, "sparse"):  # an accessor of pandas, which other columns lack
+            yield nw.from_native(native.sparse.to_dense(), series_only=True)
+            continue
         try:
             column.to_arrow().validate()
         except pa.ArrowException:

@@ -37,7 +37,7 @@ class Windows:
 
     def __post_init__(self) -> None:
         for name, value in (("size", self.size), ("stride", self.stride)):
-            if not isinstance(value, int | np.integer) or value < 1:
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name}={value!r} is no number of points; give a whole number from 1 on")
         if self.stride > self.size:
             raise ValueError(f"stride={self.stride} skips points between windows of size={self.size}; lower it to that")

@@ -269,7 +269,8 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
         """Return the table X with its missing cells filled by what the model expects, given the cells that are there.
 
         With ``return_std`` also how far each filled cell may be off: for numbers and dates (in seconds) the root mean
-        squared error at hidden cells of rows held out of the fit, for levels the chance of another one; 0 elsewhere.
+        squared error at hidden cells of rows held out of the fit (of its own where it held none out), for levels the
+        chance of another one; 0 elsewhere.
         """
         check_is_fitted(self, "objective_")
         return impute(self, X, return_std=return_std)

@@ -18,7 +18,9 @@ from isthmus.explain.words import brief
 if TYPE_CHECKING:
     from isthmus.estimators.anomaly import AnomalyDetector
 
-NEIGHBOURS, CENTRAL = 3, 1.645
+CENTRAL, INSIDE = 1.645, 0.9
+# Rows of which errors are measured, of one column and of all columns together, and the columns that are hidden alone.
+MEASURED, PASSES, ALONE = 1000, 2**15, 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,8 @@ class Explanation:
         columns: the names of the columns.
         values: (rows, columns): what is there, as objects.
         expected: (rows, columns): what the members expect there, given the other columns, as objects.
-        low, high: (rows, columns): ends of the range in which nine of ten values lie, as objects; None for levels.
+        low, high: (rows, columns): ends of the range in which nine of ten values lie, as rows held out of the fit tell,
+            as objects; None for levels.
         neighbours: (rows, 3): numbers of the training rows most like each, among those that are like most.
         p_value: (rows,).
         shape: the shape of one row: (columns,), or that of a picture.
@@ -145,34 +148,58 @@ def largest(contributions: Array, most: int) -> Array:
     return marked
 
 
-def hidden_expectations(members: Members, x: Array, places: Sequence[Any], wanted: Array) -> Array:
+def hidden_expectations(
+    members: Members, x: Array, places: Sequence[Any], wanted: Array, which: Sequence[int] | None = None
+) -> Array:
     """Return what members expect of every variable where its column is hidden, (rows, variables); NaN elsewhere.
 
     ``places`` are the variables of each column, and ``wanted``, (rows, columns), marks the cells of which that is
-    asked.
+    asked. ``which`` are the members that are asked, all where it is None.
     """
+    asked = range(len(members.filling)) if which is None else which
     expected = np.full_like(x, np.nan)
     number = np.array([column.kind == "number" for column in members.spec.columns])
-    for column, which in enumerate(places):
+    for column, own in enumerate(places):
         rows = np.flatnonzero(wanted[:, column])
         if not len(rows):
             continue
-        place = np.arange(x.shape[1])[which]
-        found = np.empty((len(members.filling), len(rows), len(place)))
-        for m, answers in enumerate(members.filling):
+        place = np.arange(x.shape[1])[own]
+        found = np.empty((len(asked), len(rows), len(place)))
+        for answer, m in zip(found, asked, strict=True):
             hidden = members.within(x[rows], m)
             hidden[:, place] = np.nan
-            found[m] = answers.reconstructions(hidden)[:, place]
+            answer[:] = members.filling[m].reconstructions(hidden)[:, place]
         # A mean of levels is none: the first member's word counts there.
         expected[np.ix_(rows, place)] = np.where(number[place], found.mean(0), found[0])
     return expected
 
 
-def nearest(x: Array, known: Array, numbers: Array) -> Array:
-    """Return the numbers of the known rows that are nearest, (rows, 3), by the root of summed squares of variables."""
-    found = np.empty((len(x), min(NEIGHBOURS, len(known))), dtype=int)
-    there = np.nan_to_num(known)
-    for row, values in enumerate(np.nan_to_num(x)):
-        distance = np.square(there - values).sum(1)
-        found[row] = numbers[np.argsort(distance, kind="stable")[: found.shape[1]]]
-    return found
+def errors(members: Members, x: Array, places: Sequence[Any], asked: Sequence[tuple[Sequence[int], Array]]) -> Array:
+    """Return how far expectations are off in rows that were not fitted, (rows, variables); NaN where a cell is missing.
+
+    They are asked as :func:`hidden_expectations` asks. ``asked`` has members beside the numbers of rows of x that none
+    of them has seen. Where columns are very many, some that lie far apart are hidden together, and fewer rows are
+    asked, so that the cost is bounded.
+    """
+    groups = [places[i::ALONE] for i in range(min(ALONE, len(places)))]
+    apart = [np.concatenate([np.arange(x.shape[1])[own] for own in group]) for group in groups]
+    most = min(MEASURED, PASSES // len(apart)) // len(members.filling) + 1
+    found = []
+    for which, own in asked:
+        rows = x[own[np.linspace(0, len(own) - 1, min(most, len(own))).astype(int)]]
+        everything = np.ones((len(rows), len(apart)), bool)
+        found.append(rows - ranges(members, hidden_expectations(members, rows, apart, everything, which))[0])
+    return np.concatenate(found)
+
+
+def deviations(off: Array, ends: Array) -> Array:
+    """Return what ``CENTRAL`` times is the distance within which 9 of 10 errors of each variable lie, (variables,).
+
+    Of n errors, (rows, variables), that is the one of rank 0.9 (n + 1), so that it holds for one to come: the largest
+    where they are few. Where there is none it is the range of the fit, whose ends are (2, variables).
+    """
+    off, count = np.sort(np.abs(off), axis=0), (~np.isnan(off)).sum(0)  # those of missing cells come last
+    rank = np.clip(np.ceil(INSIDE * (count + 1)).astype(int), 1, np.maximum(count, 1))
+    span = ends[1] - ends[0]
+    found = np.where(count > 0, off[rank - 1, np.arange(off.shape[1])], np.where(np.isfinite(span), span, 0.0))
+    return np.asarray(found / CENTRAL)

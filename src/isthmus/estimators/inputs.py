@@ -210,13 +210,31 @@ def validated(estimator: Any, X: Any, *, reset: bool, finite: bool = True) -> Ar
     if len(X.shape) > 2:
         X = np.asarray(X).reshape(len(X), -1) if len(X) else np.empty((0, 1))
     try:
-        X = validate_data(estimator, X, dtype=[np.float64, np.float32], reset=reset, ensure_all_finite=False)
+        X = validate_data(estimator, X, dtype=_precisions(X), reset=reset, ensure_all_finite=False)
     except ValueError as error:
         raise ValueError(f"{error}{_about_columns(estimator, given, str(error))}") from None
     if finite:
         with labelled(given):
             refuse_holes(X, getattr(estimator, "feature_names_in_", None), FILL if reset else WHOLE)
     return np.asarray(X)
+
+
+def _precisions(X: Any) -> list[Any]:
+    """Return the types in which numbers are kept, the first for those that are in none.
+
+    What columns of arrays and of pandas' frames make together scikit-learn sees; other frames would all be float64.
+    """
+    either: list[Any] = [np.float64, np.float32]
+    if isinstance(X, np.ndarray) or hasattr(X, "iloc"):
+        return either
+    import narwhals.stable.v2 as nw
+
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame):
+        return either
+    kinds = set(frame.schema.values())
+    single = nw.Float32 in kinds and kinds <= {nw.Float32, nw.Int8, nw.UInt8, nw.Int16, nw.UInt16, nw.Boolean}
+    return either[1:] if single else either
 
 
 def blocks(x: Array) -> Iterator[Array]:

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from isthmus.data.arrays import Scaling
 from isthmus.estimators.assembly import Parts
-from isthmus.estimators.imputation import MOST, deviations
 from isthmus.estimators.inference import Inference, batch_of, rows_of
 from isthmus.estimators.inputs import Array, tensor
 from isthmus.estimators.plain import Outputs, outputs_of
@@ -23,7 +22,7 @@ from isthmus.records import Corrupted, Spec
 from isthmus.training.callbacks import Callback
 
 BLOCK, NUMBERS, CACHED, FLOOR, KNEE, GROUPS = 8192, 2**24, 2**17, 0.05, 2.0, 16
-HIDE, PROBE, FILL = 10, 11, 12
+PROBE, FILL = 11, 12
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,6 @@ class Members:
         for m, own in enumerate(held):
             seen = np.maximum((~np.isnan(x[own])).sum(0), 1)
             self.scales[m] = sum(self.surprises(x[own[part]], (m,))[0].sum(1) for part in self._parts(len(own))) / seen
-        self.deviations = deviations(self.filling[0], x[held[0][:MOST]], self.noises[0].branch(HIDE))
         return loops
 
     @staticmethod

@@ -10,15 +10,14 @@ import numpy as np
 
 from isthmus import export
 from isthmus.data.arrays import Scaling
-from isthmus.estimators import plan
 from isthmus.estimators.explanation import hidden_expectations, ranges
 from isthmus.estimators.inputs import Array, hint_of_channels, refuse_holes, row_shape, validated
 from isthmus.estimators.members import Members
+from isthmus.estimators.neighbours import nearest
 from isthmus.estimators.reading import Reading
-from isthmus.noise import Noise
 from isthmus.records import Column, Spec
 
-TILES, MEASURED = 4, 1024
+TILES = 4
 
 
 class Pictures(Reading):
@@ -115,12 +114,9 @@ class Pictures(Reading):
         asked = np.stack([wanted[:, tile].any(1) for tile in self.tiles], 1)
         return ranges(members, hidden_expectations(members, x, self.tiles, asked))
 
-    def remember(self, members: Members, x: Array, split: plan.Split, noise: Noise) -> tuple[Array, Array]:
-        """Measure on rows held out how far off hidden tiles are, too."""
-        some = x[split.held[0]][:MEASURED]
-        off = some - self.expected(members, some, np.ones(some.shape, bool))[0]
-        members.deviations = np.sqrt(np.square(off).mean(0))
-        return super().remember(members, x, split, noise)
+    def nearest(self, x: Array, known: Array, numbers: Array) -> Array:
+        """Return the numbers of the known rows most like each row, entry by entry."""
+        return nearest(x, known, numbers)
 
     def values(self, X: Any) -> Array:
         """Return the entries of rows."""

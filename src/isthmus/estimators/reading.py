@@ -10,16 +10,18 @@ import numpy as np
 
 from isthmus import export
 from isthmus.data.codec import TableCodec, facts_of, warn_of_names
+from isthmus.data.columns import Codec
 from isthmus.data.columns.facts import Facts
 from isthmus.data.columns.number import Number
 from isthmus.data.frames import framed, is_missing
 from isthmus.data.schema import declared
 from isthmus.data.spelled import recognised
 from isthmus.estimators import plan
-from isthmus.estimators.explanation import hidden_expectations, nearest, ranges
+from isthmus.estimators.explanation import deviations, errors, hidden_expectations, ranges
 from isthmus.estimators.forms import keep_columns, numeric, schema_of
 from isthmus.estimators.inputs import Array, validated
 from isthmus.estimators.members import FLOOR, Members
+from isthmus.estimators.neighbours import nearest
 from isthmus.noise import Noise
 from isthmus.records import Spec
 
@@ -100,6 +102,13 @@ class Reading:
         """Return the rows that members are fitted to, and by member those of the fit and those held out of it."""
         return x, split.fits, split.held
 
+    def doubt(self, members: Members, x: Array, split: plan.Split) -> None:
+        """Measure on rows that no member has seen, or each member on its own, how far off expectations are."""
+        every = range(len(members.filling))
+        alone = [((m,), own) for m, own in zip(every, split.held, strict=False)]
+        asked = alone if split.calibration is None else [(every, split.calibration)]
+        members.deviations = deviations(errors(members, x, self.hidden, asked), members.ends)
+
     def remember(self, members: Members, x: Array, split: plan.Split, noise: Noise) -> tuple[Array, Array]:
         """Return the numbers and variables of some rows that are like most, for neighbours."""
         some = plan.known(x, members, noise)
@@ -121,7 +130,7 @@ class Reading:
 
     def nearest(self, x: Array, known: Array, numbers: Array) -> Array:
         """Return the numbers of the known rows most like each row."""
-        return nearest(x, known, numbers)
+        return nearest(x, known, numbers, self.codec.variables, self.slices)
 
     def values(self, X: Any) -> Array:
         """Return the cells of a table as objects, (rows, columns); None where one is missing."""
@@ -131,7 +140,7 @@ class Reading:
         """Return variables as cells, (rows, columns); of ``ranges`` only what can lie between two of its kind."""
         found = []
         for codec, place, ordered in zip(self.codec.columns, self.codec.slices, self.ordered, strict=True):
-            found.append([None] * len(U) if ranges and not ordered else _listed(codec.decode(U[:, place])))
+            found.append([None] * len(U) if ranges and not ordered else _listed(_local(codec, U[:, place])))
         return _objects(found)
 
 
@@ -172,6 +181,16 @@ def _objects(columns: Sequence[Sequence[Any]]) -> Array:
     for i, column in enumerate(columns):
         table[:, i] = column
     return table
+
+
+def _local(codec: Codec, U: Array) -> Any:
+    """Return the values of a column's variables: dates in its time zone, where it has one."""
+    values, zone = codec.decode(U), getattr(codec, "zone", None)
+    if not zone:
+        return values
+    import pyarrow as pa
+
+    return pa.array(values).cast(pa.timestamp("us", zone))
 
 
 def _listed(values: Any) -> list[Any]:

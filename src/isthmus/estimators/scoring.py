@@ -31,7 +31,7 @@ def detected(detector: AnomalyDetector, table: Any, *, per_column: bool) -> list
 def known_among(detector: AnomalyDetector, take: Callable[[Any], Any], size: int, before: int = 0) -> int:
     """Count the rows of the fit that a detector keeps and that are at their own places among some rows.
 
-    Where all that are kept are there, the rows are those of the fit.
+    Where all that are kept are there, the rows begin with those of the fit, which are :func:`rows_of_fit` in number.
 
     Args:
         detector: that keeps some.
@@ -47,6 +47,12 @@ def known_among(detector: AnomalyDetector, take: Callable[[Any], Any], size: int
         return 0
     rows = detector._read(take(kept[here]))
     return int(np.isclose(rows, detector.known_rows_[here], rtol=1e-6, atol=1e-9, equal_nan=True).all(1).sum())
+
+
+def rows_of_fit(detector: AnomalyDetector) -> int:
+    """Return to how many rows a detector was fitted: those that its members know, and those that calibrate apart."""
+    apart = len(detector.calibration_[0]) if len(detector.calibration_) == 1 else 0
+    return int(detector.members_.spec.rows) + apart
 
 
 def detected_schema(detector: AnomalyDetector, *, per_column: bool = False) -> Any:

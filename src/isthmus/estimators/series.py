@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -10,15 +10,17 @@ import numpy as np
 
 from isthmus.atrow import RowError, called
 from isthmus.data.codec import TableCodec, facts_of
+from isthmus.data.columns.facts import WORDS
 from isthmus.data.columns.number import Number
-from isthmus.data.frames import framed
+from isthmus.data.frames import framed, refuse_twice
 from isthmus.data.schema import declared
 from isthmus.data.windows import Windows
 from isthmus.estimators import plan
-from isthmus.estimators.explanation import CENTRAL, nearest
-from isthmus.estimators.forms import schema_of
+from isthmus.estimators.explanation import CENTRAL, deviations
+from isthmus.estimators.forms import keep_columns, schema_of
 from isthmus.estimators.inputs import Array
 from isthmus.estimators.members import KNEE, Members
+from isthmus.estimators.neighbours import nearest
 from isthmus.estimators.reading import Reading
 from isthmus.noise import Noise
 from isthmus.records import Column, Spec
@@ -61,7 +63,8 @@ class Series(Reading):
 
     def begin(self, detector: Any, X: Any) -> Array:
         """Return the channels of a fit, (time, channels)."""
-        return super().begin(detector, channels(X))
+        keep_columns(detector, self.codec, channels(X))
+        return self.codec.encode(in_numbers(X))
 
     def admit(self, detector: Any, X: Any) -> Array:
         """Return the channels of a series like that of the fit, (time, channels).
@@ -70,7 +73,7 @@ class Series(Reading):
             ValueError: other channels, points that are not in order of time, or fewer than a window has.
         """
         refuse_disorder(X)
-        x = self.codec.encode(channels(X))
+        x = self.codec.encode(in_numbers(X))
         self.windows.count(len(x))
         return x
 
@@ -82,7 +85,7 @@ class Series(Reading):
 
     def values(self, X: Any) -> Array:
         """Return the numbers of a series as objects, (time, channels)."""
-        return super().values(channels(X))
+        return super().values(in_numbers(X))
 
     def _rows(self, x: Array, starts: Array) -> Array:
         """Return windows as rows, channel after channel."""
@@ -114,16 +117,17 @@ class Series(Reading):
         fits = [_some(own, least) for own in fits]
         return self._read(x, starts), fits, [_some(own, HELD) for own in held]
 
-    def remember(self, members: Members, x: Array, split: plan.Split, noise: Noise) -> tuple[Array, Array]:
-        """Measure in a block held out how far off expected values are, and return the middles and windows of some.
+    def doubt(self, members: Members, x: Array, split: plan.Split) -> None:
+        """Measure in a block held out of the fit how far off expectations are, as they are asked of windows."""
+        block, size = x[split.held[0]][:HELD], self.windows.size
+        off = deviations(block - self._hidden(members, block), members.ends[:, ::size])
+        members.deviations = np.repeat(off, size)
 
-        These are the windows among which those most like others are looked for: those that do not overlap
-        and are like most.
+    def remember(self, members: Members, x: Array, split: plan.Split, noise: Noise) -> tuple[Array, Array]:
+        """Return the middles and windows of some, among which those most like others are looked for.
+
+        They do not overlap and are like most.
         """
-        block = x[split.held[0]][:HELD]
-        off = np.square(block - self._hidden(members, block))
-        there = np.maximum((~np.isnan(off)).sum(0), 1)
-        members.deviations = np.repeat(np.sqrt(np.nansum(off, 0) / there), self.windows.size)
         starts = _some(Windows(self.windows.size, self.windows.size).starts(len(x)), 2 * plan.REMEMBERED)
         rows = self._read(x, starts)
         low = plan.ordinary(members, rows)
@@ -201,20 +205,51 @@ def series_of(detector: Any, X: Any, noise: Noise) -> tuple[Series, plan.Split]:
     windows = Windows(size, 1 if detector.stride is None else detector.stride)
     if detector.stride is None:
         windows = replace(windows, stride=max(1, size // PER_WINDOW))
+    if size == 1:
+        raise ValueError(
+            "window=1 is one point, which is read less its own mean, so that nothing is left; give more, as window=64"
+        )
     if detector.shape is not None:
         raise ValueError(f"shape={detector.shape} is of rows, and window={size} of a series; give one of them")
     refuse_disorder(X)
-    x = channels(X)
+    x = in_numbers(X)
     split = plan.split_in_time(x.shape[0], size, detector.calibration, detector.members, noise)
     # Points that calibrate leave no trace in what scores them, not even in its units.
     frame = framed(plan.without(x, split.calibration))
     schema = declared(frame.names, schema_of(detector))
+    facts = facts_of(frame, schema)
+    _refuse_words({name: known.type for name, known in facts.items() if name not in schema})
     kinds = {name: schema.get(name, Number()) for name in frame.names}
-    codec = TableCodec.of(facts_of(frame, schema), frame.template(), kinds)
+    codec = TableCodec.of(facts, framed(channels(X)).template(), kinds)  # as files with such points are read
     for column in codec.variables:
         if column.kind != "number":
             raise ValueError(f"column {column.name!r} is a {column.kind}, and series are read as numbers; drop it")
     return Series(codec, windows), split
+
+
+def _refuse_words(types: Mapping[str, str]) -> None:
+    """Refuse channels of something else than numbers.
+
+    Raises:
+        ValueError: the first of them, with what it holds.
+    """
+    for name, held in types.items():
+        if held not in ("number", "none"):
+            remedy = "points are told by their order: drop it" if held == "date" else "make numbers of it, or drop it"
+            raise ValueError(f"a series is read as numbers, and column {name!r} holds {WORDS[held]}; {remedy}")
+
+
+def in_numbers(X: Any) -> Any:
+    """Return a series as a table of channels, truth values as 0 and 1."""
+    import narwhals.stable.v2 as nw
+
+    table = channels(X)
+    refuse_twice(table)
+    frame = nw.from_native(table, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame):
+        return table
+    truths = [column.cast(nw.Int8) for column in frame.iter_columns() if column.dtype == nw.Boolean]
+    return frame.with_columns(*truths).to_native() if truths else table
 
 
 def channels(X: Any) -> Any:

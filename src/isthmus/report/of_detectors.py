@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.estimators.scoring import known_among
+from isthmus.estimators.scoring import known_among, rows_of_fit
 from isthmus.estimators.series import Series
 from isthmus.report.contract import Anomalies, Beside, Curve, Measure, Part, Summary, Verdict
 from isthmus.report.packing import Array, Blobs
@@ -118,8 +118,9 @@ def _verdicts(model: Any, alarms: float) -> Any:
 
 
 def of_fit(found: Given) -> bool:
-    """Tell whether rows are those of the fit, of which a detector keeps some."""
-    return 0 < len(found.model.known_) == known_among(found.model, found.some, len(found))
+    """Tell whether rows are those of the fit, of which a detector keeps some, and no more."""
+    kept, rows = len(found.model.known_), len(found)
+    return 0 < kept == known_among(found.model, found.some, rows) and rows == rows_of_fit(found.model)
 
 
 def promise(model: Any) -> str:

@@ -16,6 +16,7 @@ from isthmus.atrow import RowError
 from isthmus.data.columns import Codec, Kind, each, typical
 from isthmus.data.columns.facts import DAY, Facts, plain, seconds
 from isthmus.data.columns.number import refuse_other
+from isthmus.data.columns.zones import shifts, zone_of
 from isthmus.data.record import Array
 from isthmus.records import Column
 
@@ -34,7 +35,8 @@ class Date(Kind):
 
     The year counts where the rows span two of them, the week where they span two, the day where they have hours. The
     number is scored as a measurement and every angle by the von Mises distribution, so that a Sunday night can be odd
-    where the date itself is not. What comes back is the time on the line.
+    where the date itself is not. What comes back is the time on the line. Where dates have a time zone, angles are
+    those of local time, and dates without one are refused; those of another zone are the same instants.
 
     Args:
         format: how text is read, as ``%d.%m.%Y %H:%M``; ISO 8601 where it is empty.
@@ -52,8 +54,9 @@ class Date(Kind):
         hours = facts.step < DAY
         cycles = [cycle for cycle, (period, _) in CYCLES.items() if cycle != "day" and span >= 2 * period]
         cycles += ["day"] if hours and span >= DAY / 2 else []
-        scale = facts.deviation or DAY
-        return DateCodec(name, facts.mean, scale, tuple(cycles), self.format, max(facts.step, 1e-6), facts.unit)
+        scale, step = facts.deviation or DAY, max(facts.step, 1e-6)
+        local = shifts(facts.zone) if facts.zone and cycles else ((), (0.0,))
+        return DateCodec(name, facts.mean, scale, tuple(cycles), self.format, step, facts.unit, facts.zone, *local)
 
     def facts(self, name: str, values: Any) -> Facts:
         """Look at dates, which text is read as."""
@@ -64,7 +67,11 @@ class Date(Kind):
 
 @dataclass(frozen=True, eq=False)
 class DateCodec(Codec):
-    """Dates to seconds, scaled, and angles."""
+    """Dates to seconds, scaled, and angles.
+
+    ``zone`` is empty where dates had none, and None of a model that was saved before that was kept: then angles are
+    those of UTC. Local time is ahead of UTC by the first of ``ahead``, and from each of ``turns`` on by the next.
+    """
 
     centre: float = 0.0
     factor: float = 1.0
@@ -72,6 +79,9 @@ class DateCodec(Codec):
     format: str = ""
     step: float = 1e-6
     unit: str = ""
+    zone: str | None = None
+    turns: tuple[float, ...] = ()
+    ahead: tuple[float, ...] = (0.0,)
 
     @property
     def variables(self) -> tuple[Column, ...]:
@@ -82,6 +92,7 @@ class DateCodec(Codec):
         """Scale, and find the place in each cycle."""
         time = seconds(parsed(self.name, values, self.format))
         out[:, 0] = (time - self.centre) / self.factor
+        time = time + np.asarray(self.ahead)[np.searchsorted(self.turns, time, side="right")]
         for i, cycle in enumerate(self.cycles, 1):
             period, start = CYCLES[cycle]
             out[:, i] = 2 * np.pi * (((time - start) / period) % 1.0) - np.pi
@@ -103,18 +114,27 @@ class DateCodec(Codec):
 
     @property
     def alike(self) -> Hashable:
-        """Dates of the same cycles are."""
-        return self.cycles
+        """Dates of the same cycles in the same zone are."""
+        return self.cycles, self.turns, self.ahead
 
     @classmethod
     def variables_of(cls, codecs: Sequence[Self], cells: Tensor) -> Tensor:
         """Scale seconds since 1970, and find the place in each cycle."""
-        found = [(cells - each(codecs, "centre")) / each(codecs, "factor")]
-        for cycle in codecs[0].cycles:
+        found, cycles = [(cells - each(codecs, "centre")) / each(codecs, "factor")], codecs[0].cycles
+        cells = codecs[0].local(cells) if cycles else cells
+        for cycle in cycles:
             period, start = CYCLES[cycle]
             turns = (cells - start) / period
             found.append(2 * np.pi * (turns - turns.floor()) - np.pi)
         return torch.stack(found, 2)
+
+    def local(self, cells: Tensor) -> Tensor:
+        """Return local time, in seconds, of seconds since 1970, in operations that graphs have."""
+        if not self.turns:
+            return cells + self.ahead[0]
+        turns, ahead = (torch.tensor(values, dtype=cells.dtype) for values in (self.turns, self.ahead))
+        passed = (cells.unsqueeze(-1) >= turns).to(cells.dtype)
+        return cells + ahead[0] + (passed * ahead.diff()).sum(-1)
 
     @classmethod
     def cells_of(cls, codecs: Sequence[Self], variables: Tensor) -> Tensor:
@@ -134,7 +154,23 @@ class DateCodec(Codec):
     def described(self) -> dict[str, Any]:
         """Say how dates are written, and that cells are seconds."""
         told = {"format": self.format or _plain(self.step), "step": self.step, "unit": "seconds since 1970-01-01"}
+        told |= {"zone": self.zone} if self.zone else {}
         return told | {"text": self.unit == "text", "typical": typical(self)}
+
+    def refuse_zone(self, values: Any) -> None:
+        """Refuse dates without a time zone where those of the fit had one, and the other way round.
+
+        Raises:
+            ValueError: always with the zone.
+        """
+        zone, before = zone_of(getattr(values, "type", None)), f"column {self.name!r} was dates"
+        if self.zone is None or bool(zone) == bool(self.zone):
+            return
+        if zone:
+            told, remedy = f"without a time zone in the fit and has one ({zone}) now", "give its local times without it"
+        else:
+            told, remedy = f"with a time zone ({self.zone}) in the fit and has none now", "say which zone it is in"
+        raise ValueError(f"{before} {told}; {remedy}, or fit again")
 
     def _written(self, times: Array) -> list[str | None]:
         """Return times as text: in the format that they are read in, else as far as they say something."""

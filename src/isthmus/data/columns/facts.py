@@ -9,6 +9,7 @@ import numpy as np
 
 from isthmus.atrow import RowError
 from isthmus.data.cells import MARKS
+from isthmus.data.columns.zones import zone_of
 from isthmus.data.record import Array
 
 LIMIT = 1000
@@ -38,6 +39,7 @@ class Facts:
         limit: how many levels are counted, 1,000 (of numbers two, which tell a binary column) if no kind asks for more.
         sketch: of numbers, where asked for.
         unit: what else a type says: ``D`` of dates without hours, ``text`` of dates that were read from text.
+        zone: the time zone of dates, empty where they have none.
 
     >>> import pyarrow as pa
     >>> both = Facts.of("x", pa.array([1, 2, None])).joined(Facts.of("x", pa.array([6])))
@@ -57,6 +59,7 @@ class Facts:
     limit: int = LIMIT
     sketch: Any = None
     unit: str = ""
+    zone: str = ""
 
     @classmethod
     def of(cls, name: str, values: Any, *, quantiles: bool = False, limit: int = 0) -> Self:
@@ -88,6 +91,7 @@ class Facts:
             limit or 2,
             _sketched(here) if quantiles else None,
             unit,
+            zone_of(getattr(values, "type", None)),
         )
 
     @classmethod
@@ -120,6 +124,8 @@ class Facts:
             return replace(known, rows=known.rows + empty.rows, missing=known.missing + empty.missing)
         if self.type != other.type:
             raise ValueError(f"holds {WORDS[self.type]} in some rows and {WORDS[other.type]} in others; make them one")
+        if bool(self.zone) != bool(other.zone):
+            raise ValueError("holds dates with a time zone in some rows and without in others; make them one")
         n, m = self.rows - self.missing, other.rows - other.missing
         away = other.mean - self.mean
         sketch = self.sketch
