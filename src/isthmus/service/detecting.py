@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC
 from typing import Any
 
 import numpy as np
@@ -73,7 +75,7 @@ class ServedDetector(Served):
         """Explain scores; with ``most`` so many columns of each row are enough, and no neighbours are looked for."""
         values = self.columns.values(rows.given, rows.cells)
         if self.graph is None:
-            return explained(self.model, self._x(rows), values, most)
+            return self._in_utc(explained(self.model, self._x(rows), values, most))
         told = self.graph(rows.cells, EXPLAINED)
         expected, low, high = (self.columns.objects(told[name]) for name in ("expected", "low", "high"))
         alike = np.empty((len(rows), 0), dtype=int)
@@ -91,6 +93,17 @@ class ServedDetector(Served):
             p_value=told["p_value"],
             shape=self.model.reading_.given,
         )
+
+    def _in_utc(self, found: Explanation) -> Explanation:
+        """Return an explanation whose dates are those of requests, which know no time zone but UTC."""
+        zoned = [i for i, own in enumerate(self.columns.fields) if getattr(own.codec, "zone", None)]
+        if not zoned:
+            return found
+        parts = {name: getattr(found, name).copy() for name in ("expected", "low", "high")}
+        for cells in parts.values():
+            for i in zoned:
+                cells[:, i] = [cell and cell.astimezone(UTC).replace(tzinfo=None) for cell in cells[:, i]]
+        return replace(found, **parts)
 
     def _scored(self, score: Array, p_value: Array) -> Answer:
         return {
