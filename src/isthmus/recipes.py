@@ -220,16 +220,19 @@ def dictionary(
                 trainer=Trainer(optimiser=Adam(learning_rate=Cosine(start=0.0032)), validation=0.2, patience=0))
 
     Raises:
-        ValueError: an unknown mechanism, or more active units than there are.
+        ValueError: an unknown mechanism, no number of active units, or more than there are.
     """
-    l0 = max(1, n_components // 8) if l0 is None else l0
-    if not 1 <= l0 <= n_components:
-        raise ValueError(f"l0={l0} of {n_components} units cannot be active; give l0 from 1 to n_components")
+    count: Any = max(1, n_components // 8) if l0 is None else l0
+    # The first three keep so many units, the others meet an average.
+    if not isinstance(count, int) and (by in MECHANISMS[:3] or not isinstance(count, float)):
+        raise ValueError(f"l0={count!r} is not a whole number of active units; give an integer")
+    if not 1 <= count <= n_components:
+        raise ValueError(f"l0={count} of {n_components} units cannot be active; give l0 from 1 to n_components")
     if trainer is None:
         rate = float(f"{2e-4 / (n_components / 2**14) ** 0.5:.2g}")
         # A fifth of the rows is held out: the number of active units is as exact as these can tell.
         trainer = Trainer(optimiser=Adam(Cosine(rate)), validation=0.2, patience=0)
-    bottleneck, penalties = _mechanism(by, n_components, l0, trainer.epochs)
+    bottleneck, penalties = _mechanism(by, n_components, count, trainer.epochs)
     return Autoencoder(
         n_components,
         architecture=Dictionary(),
@@ -241,7 +244,7 @@ def dictionary(
     )
 
 
-def _mechanism(by: str, units: int, l0: int, epochs: int) -> tuple[Bottleneck, tuple[Penalty, ...]]:
+def _mechanism(by: str, units: int, l0: Any, epochs: int) -> tuple[Bottleneck, tuple[Penalty, ...]]:
     """Return what makes a code sparse, and what it takes to meet a number of active units."""
     match by:
         case "top_k":

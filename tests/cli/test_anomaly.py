@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from isthmus import AnomalyDetector, data, load
 from isthmus.cli import composing, detecting, scoring
 from isthmus.cli.options import Training
 from isthmus.data import blockwise
+from isthmus.displays import ContributionsDisplay, folder
 
 NET = ("--architecture", "dense:hidden=(8)", "--epochs", "2", "--task", "anomaly", "--members", "2")
 pa = pytest.importorskip("pyarrow")
@@ -196,6 +198,31 @@ def test_pictures_are_scored_too(shell, tmp_path):
     X = data.read("digits", limit=12).X
     found = [float(row["score"]) for row in read(tmp_path / "s.csv")]
     np.testing.assert_allclose(found, load(folder).anomaly_score(X), rtol=1e-5)
+    assert all(
+        re.fullmatch(r"rows \d to \d, columns .* of the score", row["reason_1"]) for row in read(tmp_path / "s.csv")
+    )
+
+
+def test_the_strangest_rows_of_all_blocks_are_drawn(orders, model, shell, tmp_path, monkeypatch):
+    monkeypatch.setattr(blockwise.blocks, "__kwdefaults__", {**blockwise.blocks.__kwdefaults__, "rows": 32})
+    drawn = []
+    monkeypatch.setattr(ContributionsDisplay, "from_estimator", lambda *given, rows: drawn.append((given, rows)))
+    monkeypatch.setattr(folder, "write", lambda display, path: path)
+    for more in ((), ("-o", tmp_path / "s.csv"), ("-o", tmp_path / "s.csv", "--fdr", "0.1")):
+        done = shell("score", model, orders, "--figures", tmp_path / "drawn", *more)
+        assert done.code == 0 and "contributions.png: the strangest rows" in done.out, done.err
+    scores = np.array([float(row["score"]) for row in read(tmp_path / "s.csv")])
+    for (_, X), rows in drawn:
+        assert len(X) == len(rows) == 8 and set(rows) == {*(np.argsort(-scores)[:8] + 1)}
+    assert len(drawn) == 3
+
+
+def test_pictures_are_drawn_with_their_heat_maps(shell, tmp_path):
+    shell("fit", "digits", "-o", tmp_path / "model", *NET, "--limit", "60")
+    done = shell("score", tmp_path / "model", "digits", "--limit", "12", "--figures", tmp_path / "drawn")
+    assert done.code == 0 and [path.name for path in (tmp_path / "drawn").iterdir()] == ["contributions.png"], done.err
+    refused = shell("score", tmp_path / "model", "digits", "--figures", tmp_path / "drawn" / "contributions.png")
+    assert refused.code == 2 and "is a file; name a folder" in refused.err
 
 
 REFUSED = [
@@ -258,7 +285,7 @@ def test_dates_with_a_time_zone_are_no_others(shell, tmp_path):
     assert "has one (UTC) now" in shell("score", tmp_path / "local", tmp_path / "offsets.csv").err
 
 
-def test_discoveries_need_a_detector(shell, tmp_path):
+def test_discoveries_and_figures_need_a_detector(shell, tmp_path):
     (tmp_path / "t.csv").write_text("\n".join(f"{i},{i * i}" for i in range(40)))
     shell(
         "fit",
@@ -273,3 +300,5 @@ def test_discoveries_need_a_detector(shell, tmp_path):
     )
     done = shell("score", tmp_path / "m", tmp_path / "t.csv", "--fdr", "0.1")
     assert done.code == 2 and "isthmus fit --task anomaly" in done.err
+    done = shell("score", tmp_path / "m", tmp_path / "t.csv", "--figures", tmp_path / "drawn")
+    assert done.code == 2 and "is no anomaly detector" in done.err and not (tmp_path / "drawn").exists()

@@ -46,7 +46,8 @@ def test_points_are_scored_by_windows_and_keep_their_time(series, shell, tmp_pat
     worst = max(found, key=lambda row: float(row["score"]))
     assert worst["time"] == str(datetime(2024, 1, 1) + timedelta(hours=SPIKE))
     assert worst["reason_1"].startswith("heat is ")
-    shown = shell("score", series / "watch", series / "series.csv").out
+    shown = shell("score", series / "watch", series / "series.csv", "--figures", tmp_path).out
+    assert (tmp_path / "contributions.png").is_file()
     assert f"row {SPIKE + 1} ({worst['time']}): score " in shown
 
 

@@ -232,6 +232,7 @@ def test_a_cell_that_is_no_number_is_named_by_its_row_in_the_file(shell, tmp_pat
     given.write_text("\n".join(["x,n", *(f"{i}.5,{i}" for i in range(40)), "N/A?,3"]) + "\n")
     done = shell("fit", given, "-o", tmp_path / "m", *NET)
     assert done.code == 0 and done.err.count("of its 41 values are numbers, but row 41 holds 'N/A?'; correct it") == 1
+    assert "declare --schema 'x=category'" in done.err and "schema={" not in done.err
     done = shell("fit", given, "-o", tmp_path / "m", "--schema", "x=number", *NET)
     assert done.code == 2 and "1 of 41 values are no numbers, the first 'N/A?' in row 41;" in done.err
 

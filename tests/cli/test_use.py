@@ -41,6 +41,16 @@ def test_plain_codes_come_back_too(shell, model, digits, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "rows.npy"), load(model).reconstruct(digits), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_codes_that_are_taken_for_rows_are_told_by_their_columns(shell, table_model, wine, tmp_path, suffix):
+    codes, back = tmp_path / f"codes{suffix}", tmp_path / "back.csv"
+    assert shell("encode", table_model, wine, "--label", "grape", "-o", codes).code == 0
+    done = shell("reconstruct", table_model, codes, "-o", back)
+    assert done.code == 2 and "has columns of codes, 'autoencoder0' and so on" in done.err, done.err
+    assert done.err.strip().endswith("add --codes") and not back.exists()
+    assert shell("reconstruct", table_model, codes, "--codes", "-o", back).code == 0
+
+
 def test_pictures_come_back_as_a_folder(shell, model, digits, tmp_path):
     done = shell("reconstruct", model, "digits", *LIMIT, "-o", tmp_path / "pictures")
     assert done.code == 0, done.err

@@ -247,7 +247,7 @@ def test_all_levels_of_an_index_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ([[1, 2], [3]], r"column 'b' holds lists .*; give a column per value, or leave it out with --drop"),
+        ([[1, 2], [3]], r"column 'b' holds lists .*; give a column per value, or leave it out with drop="),
         (pa.array([np.nan, np.inf]), r"1 infinite values in column 'b' \(first in row 2\)"),
     ],
 )

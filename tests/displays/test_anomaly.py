@@ -62,6 +62,14 @@ def test_pictures_and_signals_have_a_map(given, shape, kind):
         np.testing.assert_allclose(np.ravel(drawn), shown.explanation.contributions[0])
 
 
+def test_the_scale_of_a_map_ends_at_the_most_that_a_place_adds_through_all_channels():
+    X = RNG.uniform(size=(40, 3, 3, 4))
+    shown = ContributionsDisplay.from_estimator(AnomalyDetector(**QUICK).fit(X), X, n_rows=3)
+    maps = shown.explanation.maps.sum(1)
+    np.testing.assert_allclose(shown.axes_[1, 1].images[0].get_array(), maps[1])
+    assert shown.axes_[1, 0].images[0].get_clim() == pytest.approx((0, maps.max()))
+
+
 def test_in_the_place_of_an_axes_and_as_files(table, tmp_path):
     detector, X = table
     figure, axes = plt.subplots(1, 2)

@@ -185,6 +185,9 @@ def test_discoveries_are_those_of_benjamini_and_hochberg(fitted):
     X = plane(200, seed=7)
     X[:20, 2] += 10
     assert_array_equal(fitted.detect(X, fdr=0.1), benjamini_hochberg(fitted.p_values(X), 0.1))
+    for fdr in ("a", 0, 1.5):
+        with pytest.raises(ValueError, match=f"fdr={fdr!r} is no rate of errors; give a number between 0 and 1"):
+            fitted.detect(X, fdr=fdr)
     assert fitted.detect(X, fdr=0.1)[:20].all() and fitted.detect(X, fdr=0.1)[20:].mean() < 0.1
 
 

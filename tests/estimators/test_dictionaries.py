@@ -117,6 +117,10 @@ def test_settings_are_refused_with_what_would_do():
     for l0 in (0, 65):
         with pytest.raises(ValueError, match=f"l0={l0} of 64 units cannot be active; give l0 from 1 to n_components"):
             recipes.dictionary(64, l0=l0)
+    for l0, by in ((2.5, "top_k"), (2.5, "batch_top_k"), (2.5, "matryoshka"), ("two", "jump_relu")):
+        with pytest.raises(ValueError, match=f"^l0={l0!r} is not a whole number of active units; give an integer"):
+            recipes.dictionary(64, l0=l0, by=by)
+    assert recipes.dictionary(64, l0=2.5, by="jump_relu").penalties[0].l0 == 2.5
 
 
 def test_partial_fits_find_the_coefficient_without_held_out_rows():

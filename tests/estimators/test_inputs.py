@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from quick import TWO, convolutional, quick, rows, unit_rows
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
-from isthmus import FineTunedClassifier, Trainer, recipes
+from isthmus import AnomalyDetector, FineTunedClassifier, Trainer, recipes
 from isthmus.data import read, stream
 from isthmus.measures import pca_error, squared_error
 from isthmus.parts import Adam, Bernoulli, Conv, Dense
@@ -169,6 +169,21 @@ def test_channels_of_a_signal_are_said_by_shape():
     x = unit_rows(20, 30).reshape(20, 2, 15)
     model = convolutional(shape=(2, 15)).fit(x)
     assert model.spec_.shape == (2, 15) and model.reconstruct(x).shape == x.shape
+
+
+@pytest.mark.parametrize("make", [quick, lambda **more: AnomalyDetector(trainer=Trainer(epochs=1), members=2, **more)])
+def test_pictures_whose_channels_come_last_are_hinted_at(make):
+    given = unit_rows(40, 9 * 8 * 3)
+    for channels in (3, 1):
+        last = given[:, : 72 * channels].reshape(40, 9, 8, channels)
+        told = (
+            rf"shape \(9, 8, {channels}\), read as 9 channels of 8 x {channels}; .*, give np.moveaxis\(X, -1, 1\), else"
+        )
+        with pytest.warns(UserWarning, match=told):
+            make().fit(last)
+        make(shape=(9, 8, channels)).fit(last)  # a warning would be an error
+        make().fit(np.moveaxis(last, -1, 1))
+    make().fit(given[:, :144].reshape(40, 9, 8, 2))
 
 
 def test_code_maps_are_flattened_and_restored():

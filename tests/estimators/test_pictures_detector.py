@@ -6,6 +6,7 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 from isthmus import AnomalyDetector, Trainer
+from isthmus.estimators.explanation import Explanation
 from isthmus.parts import Adam, Cosine
 
 SHORT = Trainer(epochs=40, batch_size=64, optimiser=Adam(Cosine(5e-3)), patience=0)
@@ -80,3 +81,37 @@ def test_other_shapes_and_holes_are_refused(sevens):
     X[3, 2, 1] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         sevens.anomaly_score(X)
+
+
+def test_reasons_of_pictures_are_regions_and_their_shares(sevens):
+    odd = parted(digits()[0])[1][:1].copy()
+    odd[0, 5:7, 0:2] = 16
+    found = sevens.explain(odd)
+    (first, *others), share = found.reasons(), found.maps[0, 5:7, 0:2].sum() / found.score[0]
+    assert first == f"rows 5 to 6, columns 0 to 1 (from 0): {100 * share:.0f} % of the score" and share > 0.5
+    assert len(others) == 2 and f"  {first}" in str(found).splitlines()
+
+
+def explanation(added):
+    """Return an explanation of one row that has such contributions."""
+    flat, nothing = added.reshape(1, -1), np.full((1, added.size), None)
+    names = tuple(map(str, range(added.size)))
+    cells = (nothing, nothing, nothing, nothing)
+    return Explanation(flat.sum(1), flat, names, *cells, np.empty((1, 0), int), np.ones(1), added.shape)
+
+
+def test_regions_do_not_share_places_and_count_all_channels():
+    added = np.zeros((3, 32, 32))
+    added[:, 8:12, 4:16] = 1  # a bar of three regions
+    added[1, 20, 30] = 0.1
+    told = explanation(added).reasons(most=5)
+    for k in range(3):
+        assert f"rows 8 to 11, columns {4 + 4 * k} to {7 + 4 * k} (from 0): 33 % of the score" in told
+    assert len(told) == 3  # the last one has 0.07 %
+
+
+def test_a_row_of_one_channel_has_regions_along_its_length():
+    added = np.zeros((1, 100))
+    added[0, 37:50] = 1
+    assert explanation(added).reasons(most=1) == ["columns 37 to 49 (from 0): 100 % of the score"]
+    assert explanation(np.zeros((4, 4))).reasons() == []

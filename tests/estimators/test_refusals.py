@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from quick import START, TWO, identical, quick, rows, unit_rows
 from sklearn.exceptions import NotFittedError
 
-from isthmus import Autoencoder, Trainer, recipes
+from isthmus import AnomalyDetector, Autoencoder, Trainer, recipes
 from isthmus.parts import (
     KL,
     L1,
@@ -76,7 +76,9 @@ DATA = {
     ),
     "complex numbers": (X + 1j, "Complex data not supported", "columns of their own"),
     "no rows": (X[:0], "0 sample(s)"),
+    "no rows of a frame": (FRAME[:0].assign(day="2024-01-01"), "0 sample(s) (a table without rows); give at least one"),
     "no columns": (X[:, :0], "0 feature(s)"),
+    "no columns of a frame": (FRAME[[]], "the table has no columns (0 feature(s)); give at least one"),
     "no rows of pictures": (X[:0].reshape(0, 2, 4), "0 sample(s)"),
     "one row": (X[:1], "1 sample", "give at least 2 rows"),
     "equal rows": (np.ones((40, 8)), "all 40 rows of X are equal", "check how X was read"),
@@ -107,6 +109,12 @@ def test_a_refused_fit_costs_nothing(name):
                 refuse(DATA[name][0])
             assert identical(model, before) and list(model.feature_names_in_) == NAMES
     assert_array_equal(model.transform(FRAME), before.transform(FRAME))
+
+
+@pytest.mark.parametrize("given", [X[:0], FRAME[:0], FRAME[:0].assign(day="2024-01-01")])
+@pytest.mark.parametrize("calibration", ["auto", "split", "cross"])
+def test_detectors_say_of_no_rows_that_there_are_none(given, calibration):
+    refused(lambda: AnomalyDetector(calibration=calibration).fit(given), "0 sample(s)")
 
 
 METHODS = ("transform", "reconstruct", "feature_errors", "score_samples", "score", "evaluate", "partial_fit")

@@ -212,6 +212,24 @@ def test_series_of_another_kind_are_refused_later(fitted):
         fitted.anomaly_score(fresh()[:, 0])
 
 
+@pytest.mark.parametrize("make", [pd.date_range, pd.period_range])
+def test_points_whose_index_is_not_in_order_of_time_are_refused(make):
+    index, soon = make("2024-01-01", periods=200, freq="h"), Trainer(epochs=1)
+    frame = pd.DataFrame(waves(200), columns=["a", "b"], index=index)
+    mixed = frame.iloc[[*range(100), 150, *range(100, 150), *range(151, 200)]]
+    told = "row labelled 2024-01-05 04:00(:00)? is of an earlier time than the one before; sort by it"
+    model = detector(trainer=soon).fit(frame)
+    for ask in (detector(trainer=soon).fit, model.anomaly_score, model.predict, model.explain, model.p_values):
+        with pytest.raises(ValueError, match=told):
+            ask(mixed)
+    with pytest.raises(ValueError, match=told):
+        detector(trainer=soon).fit(mixed["a"])
+    assert np.array_equal(model.predict(mixed.sort_index()), model.predict(frame))
+    twice = frame.set_axis(index.where(np.arange(200) != 50).where(np.arange(200) != 60, index[59]))
+    assert model.predict(twice).shape == (200,)  # a time that is missing or the same as another is in order
+    assert model.predict(frame.set_axis(np.arange(200)[::-1])).shape == (200,)  # numbers are no times
+
+
 def test_a_level_that_the_fit_never_had_is_anomalous_and_not_expected(fitted, tmp_path):
     x = fresh()
     there = x + np.array([0.0, 500.0])

@@ -198,5 +198,8 @@ def test_refusals():
             threshold(np.ones(3), rate)
         with pytest.raises(ValueError, match="fdr="):
             benjamini_hochberg(np.ones(3), rate)
+    for rate in ("a", None, True):
+        with pytest.raises(ValueError, match=f"fdr={rate!r} is no rate of errors|fdr=1 is no rate of errors"):
+            benjamini_hochberg(np.ones(3), rate)
     with pytest.raises(ValueError, match=r"p lies between 0\.5 and 2; give p-values"):
         q_values(np.array([0.5, 2.0]))

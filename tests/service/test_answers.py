@@ -1,9 +1,11 @@
 """What is answered over HTTP is what the estimators answer themselves."""
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pytest
-from serving import as_json, some
+from serving import as_json, client_of, detector, some
 
 from isthmus import load
 
@@ -72,6 +74,34 @@ def test_detectors(served, fitted, loaded, name):
     near([[column["adds"] for column in row["columns"]] for row in whole], told.contributions)
     assert [row["neighbours"] for row in whole] == told.neighbours.tolist()
     assert [row["reasons"] for row in whole] == found["reasons"]
+
+
+def test_dates_of_an_explanation_are_in_one_form(served, fitted):
+    rows = as_json(some(fitted["odd"][1], 20))
+    told = asked(served, "explain", "odd", rows)["explanations"]
+    forms = {"day": r"\d{4}-\d\d-\d\d", "when": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"}
+    cells = [(row, own) for row, answer in zip(rows, told, strict=True) for own in answer["columns"]]
+    dates = [(row, own) for row, own in cells if own["column"] in forms]
+    for row, own in dates:
+        assert own["value"] == row[own["column"]]
+        assert all(re.fullmatch(forms[own["column"]], own[key]) for key in ("expected", "low", "high")), own
+    assert len(dates) == 40
+    (late,) = asked(served, "explain", "odd", [rows[0] | {"day": "2020-05-05 13:00:00"}])["explanations"]
+    assert "2020-05-05 13:00:00" in [own["value"] for own in late["columns"]]  # what was given, whole
+
+
+def test_dates_with_a_time_zone_are_told_as_requests_have_them(tmp_path):
+    hours = np.datetime64("2024-01-01", "us") + np.random.default_rng(0).integers(0, 9000, 80) * 3_600_000_000
+    X = pa.table({"when": pa.array(hours, pa.timestamp("us", "Europe/Berlin")), "x": np.arange(80.0) % 7})
+    detector().fit(X).save(tmp_path / "zoned")
+    with client_of(tmp_path, "zoned") as (client, _):
+        rows = [{"when": "2024-06-14 22:00:00", "x": 1.0}]
+        (told,) = asked(client, "explain", "zoned", rows)["explanations"]
+    (when,) = [own for own in told["columns"] if own["column"] == "when"]
+    assert when["value"] == rows[0]["when"] and "+0" not in " ".join(told["reasons"])
+    expected = load(tmp_path / "zoned").explain(pa.table({"when": X["when"][:1], "x": [1.0]})).expected
+    assert all(re.fullmatch(r"[-\d]{10} [:\d]{8}", when[key]) for key in ("expected", "low", "high")), when
+    assert expected[0, 0].utcoffset() is not None
 
 
 @pytest.mark.parametrize("name", ["classes", "three", "target"])

@@ -41,6 +41,8 @@ IN_SHELL = (
     (re.compile(r"\bn_components=(\w)"), r"--units \1"),
     (re.compile(r"\bn_components\b"), "--units"),
     (re.compile(r"\bdrop it, or declare its kind \(schema\)"), "leave it out (--drop), or declare its kind (--schema)"),
+    (re.compile(r"\bschema=\{(['\"])(.+?)\1: '([^']*)'\}"), r"--schema '\2=\3'"),
+    (re.compile(r"\bout with drop="), "out with --drop"),
     (re.compile(r"\buse Overcomplete\(\)"), "use --bottleneck overcomplete"),
 )
 

@@ -85,6 +85,8 @@ def reconstruct(
         print(f"{out}: {len(values)} rows")
         return
     fitted, reading, types = _fitted(model, data, reading)
+    if not codes:
+        _refuse_codes(fitted, data)
 
     def answer(block: Data) -> Any:
         values = fitted.inverse_transform(block.flat) if codes else fitted.reconstruct(block.rows)
@@ -92,6 +94,19 @@ def reconstruct(
 
     found = answers.answered(data, reading, None if codes else types, "reconstructing", answer)
     print(f"{out}: {answers.write(out, found, getattr(fitted, 'feature_names_in_', None))} rows")
+
+
+def _refuse_codes(fitted: Autoencoder, data: str) -> None:
+    """Refuse files whose columns are those of codes, where rows are asked for.
+
+    Raises:
+        ValueError: always with the option that takes codes.
+    """
+    names, fit = remembered.columns(data), {*map(str, getattr(fitted, "feature_names_in_", ()))}
+    if names and set(names) == {*map(str, fitted.get_feature_names_out())} != fit:
+        raise ValueError(
+            f"{data!r} has columns of codes, {names[0]!r} and so on, and not those of the fit; add --codes"
+        )
 
 
 def _fitted(model: Path, data: str, reading: Reading) -> tuple[Autoencoder, Reading, dict[str, Any] | None]:

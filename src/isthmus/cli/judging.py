@@ -25,6 +25,7 @@ def score(
     out: OnOutput = None,
     per_column: Flag = False,
     fdr: Annotated[float | None, Parameter(show_default=False)] = None,
+    figures: Annotated[Path | None, Parameter(show_default=False)] = None,
     ray: Said = None,
     devices: Annotated[int | None, Parameter(show_default=False)] = None,
     reading: Reading = Reading(),  # noqa: B008
@@ -52,6 +53,8 @@ def score(
             of a model that predicts, what each concept adds.
         fdr: call rows of DATA anomalies so that at most this share of them is false, by Benjamini and Hochberg's
             procedure, instead of by the detector's threshold.
+        figures: folder where a detector draws the strangest rows with what adds to their scores (contributions.png):
+            pictures with a heat map of where they are odd, rows of a table with bars.
         ray: address of a Ray cluster that scores: auto for the one this machine belongs to, local for one that is
             started on this machine, or HOST:PORT. All its machines see the model, DATA and --out.
         devices: workers of the cluster that score at once; 2 where not given.
@@ -62,12 +65,18 @@ def score(
 
     folder = spreading.folder_for(data, out, ray, devices, fdr)
     if folder is not None:
+        if figures is not None:
+            raise ValueError(
+                "--figures draws rows of all DATA, which parts have apart; leave it out, or write one file"
+            )
         return spreading.score(model, data, folder, reading, per_column=per_column, ray=ray, devices=devices)
     fitted = rows.fitted_at(model)
     if isinstance(fitted, AnomalyDetector):
         from isthmus.cli import scoring
 
-        return scoring.score(fitted, data, out, reading, per_column=per_column, fdr=fdr)
+        return scoring.score(fitted, data, out, reading, per_column=per_column, fdr=fdr, figures=figures)
+    if figures is not None:
+        raise ValueError(f"--figures draws why rows are odd, which {model} does not tell: it is no anomaly detector")
     if rows.predicts(fitted) and fdr is None:
         from isthmus.cli import explaining
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.cli import answers, remembered, rows
 from isthmus.cli.options import Reading
+from isthmus.cli.strangest import Strangest
 
 if TYPE_CHECKING:
     from isthmus.data import Data
@@ -19,9 +20,16 @@ SHOWN, ROW = 10, "row"
 
 
 def score(
-    detector: AnomalyDetector, data: str, out: Path | None, reading: Reading, *, per_column: bool, fdr: float | None
+    detector: AnomalyDetector,
+    data: str,
+    out: Path | None,
+    reading: Reading,
+    *,
+    per_column: bool,
+    fdr: float | None,
+    figures: Path | None = None,
 ) -> None:
-    """Score the rows of a source, and write or show what was found.
+    """Score the rows of a source, write or show what was found, and draw the strangest rows where that is asked for.
 
     Raises:
         ValueError: a share of false discoveries that is none, or a file that holds no text.
@@ -29,15 +37,19 @@ def score(
     if fdr is not None and not 0 < fdr < 1:
         raise ValueError(f"--fdr {fdr:g} is no share; give a number between 0 and 1, as 0.05")
     refuse_wordless(out)
+    strangest = None if figures is None else Strangest(detector, figures)
     if detector.window is None:
         reading = remembered.reading_for(detector, data, reading)
+    scored = _scored(detector, data, reading, per_column)
+    scored = scored if strangest is None else strangest.watch(scored)
     if out is None:
-        scored = _scored(detector, data, reading, per_column)
         kept, tally = _strangest(scored, fdr, detector)
         print(f"{tally.told(detector, fdr)}\n\n{_listed(kept, detector, per_column)}")
-        return
-    tally = _write(detector, data, out, reading, per_column, fdr)
-    print(f"{out}: {tally.told(detector, fdr)}")
+    else:
+        tally = _write(detector, scored, out, fdr)
+        print(f"{out}: {tally.told(detector, fdr)}")
+    if strangest is not None:
+        print(f"{strangest.draw()}: the strangest rows, and what adds to their scores")
 
 
 def refuse_wordless(out: Path | None) -> None:
@@ -156,11 +168,8 @@ def _points(detector: AnomalyDetector, data: str, reading: Reading, per_column: 
     return found, 0, block
 
 
-def _write(
-    detector: AnomalyDetector, data: str, out: Path, reading: Reading, per_column: bool, fdr: float | None
-) -> Tally:
+def _write(detector: AnomalyDetector, scored: Iterator[tuple[Any, int, Data]], out: Path, fdr: float | None) -> Tally:
     """Write every row's answers; with ``fdr`` in two turns, as which are discoveries depends on all rows."""
-    scored = _scored(detector, data, reading, per_column)
     tally = Tally()
     if fdr is None:
         answers.append(out, (_noted(found, block, out, tally, detector) for found, _, block in scored))

@@ -68,11 +68,20 @@ def framed(X: Any) -> Frame:
         frame = Frame(X, tuple(f"x{i}" for i in range(X.shape[1])), len(X), named=False)
     else:
         frame = _of_frame(X)
-    if not frame.rows:
-        raise ValueError("Found array with 0 sample(s) (a table without rows); give at least one")
-    if not frame.names:
-        raise ValueError("the table has no columns (0 feature(s)); give at least one")
+    refuse_nothing(frame.rows, len(frame.names))
     return frame
+
+
+def refuse_nothing(rows: int, columns: int) -> None:
+    """Refuse a table of no rows, or of no columns.
+
+    Raises:
+        ValueError: always with what is missing.
+    """
+    if not rows:
+        raise ValueError("Found array with 0 sample(s) (a table without rows); give at least one")
+    if not columns:
+        raise ValueError("the table has no columns (0 feature(s)); give at least one")
 
 
 def _of_frame(X: Any) -> Frame:

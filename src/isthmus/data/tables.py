@@ -187,7 +187,7 @@ def _typed(table: Any, types: Types, path: Where) -> Any:
         if pa.types.is_nested(column.type):
             raise ValueError(
                 f"{str(path)!r}: column {name!r} holds {not_numbers(column)}; give a column per value, or leave "
-                "it out with --drop (in Python, drop=)"
+                "it out with drop="
             )
         if pa.types.is_floating(column.type):
             refuse_infinite(column.to_numpy(), name, str(path))
@@ -247,7 +247,7 @@ def numbers_of(table: Any, kept: list[int], names: tuple[str, ...], path: Where)
         more = f", and so on ({len(wrong)} columns)" if len(wrong) > 3 else ""
         raise ValueError(
             f"{str(path)!r}: {'; '.join(wrong[:3])}{more}, and rows in blocks are numbers; code such columns as "
-            "numbers, leave them out with --drop (in Python, drop=), or read the file at once: isthmus.data.read(path)"
+            "numbers, leave them out with drop=, or read the file at once: isthmus.data.read(path)"
         )
     single = all(pa.types.is_float32(table.column(i).type) or pa.types.is_float16(table.column(i).type) for i in kept)
     X = np.empty((table.num_rows, len(kept)), np.float32 if single else np.float64)

@@ -109,20 +109,20 @@ class ContributionsDisplay:
         picture = isinstance(look, Picture)
         size = (max(3.0, 1.0 + n * max(across, 1.1)), 0.6 + 2 * high)
         self.figure_, self.axes_ = panels(ax, 2, n, size, title="What each place adds to the score")
-        top = float(self.explanation.contributions.max()) or 1.0
-        for place in range(n):
+        # Channels of one place are added up.
+        maps = self.explanation.contributions.reshape(n, *look.shape).sum(1)
+        top = float(maps.max()) or 1.0
+        for place, added in enumerate(maps):
             above, below = self.axes_[:, place]
             look.draw(above, {"": self.explanation.values[place].astype(np.float64)})
-            added = self.explanation.contributions[place].reshape(look.shape)
             above.set_title(self._title(place).replace(": ", "\n").replace(", ", "\n"), fontsize=7)
             if picture:
-                # Channels of one place are added up.
-                drawn = below.imshow(added.sum(0), cmap=HEAT, vmin=0.0, vmax=top, interpolation="nearest")
+                drawn = below.imshow(added, cmap=HEAT, vmin=0.0, vmax=top, interpolation="nearest")
                 below.set_xticks([])
                 below.set_yticks([])
             else:
-                below.fill_between(range(look.shape[-1]), added.sum(0), step="mid", color=INKS[2], linewidth=0)
-                below.set_ylim(0, 1.05 * float(self.explanation.contributions.reshape(n, *look.shape).sum(1).max()))
+                below.fill_between(range(look.shape[-1]), added, step="mid", color=INKS[2], linewidth=0)
+                below.set_ylim(0, 1.05 * top)
                 plain(below)
         if picture:
             bar = self.figure_.colorbar(drawn, ax=list(self.axes_.flat), shrink=0.5, aspect=12)

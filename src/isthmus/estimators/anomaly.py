@@ -278,6 +278,9 @@ class AnomalyDetector(ExportedDetector, OutlierMixin, PartParameters):
 
         By the procedure of Benjamini & Hochberg (1995) on p-values, over the rows that are asked about together. Proven
         for ``calibration="split"``, on average; with ``cross``, and of points of a series, it is a scale and no limit.
+
+        Raises:
+            ValueError: ``fdr`` is no number between 0 and 1, or rows that are not like those of the fit.
         """
         return benjamini_hochberg(self.p_values(X), fdr)
 

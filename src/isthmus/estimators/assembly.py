@@ -18,7 +18,7 @@ from isthmus.bottleneck.plain import Undercomplete
 from isthmus.corruption import Clean, Corruption
 from isthmus.corruption.noise import Hiding
 from isthmus.data.arrays import Scaling
-from isthmus.estimators.inputs import BLOCK, blocks, tensor
+from isthmus.estimators.inputs import BLOCK, blocks, hint_of_channels, tensor
 from isthmus.likelihood import Likelihood
 from isthmus.likelihood.bernoulli import Bernoulli
 from isthmus.likelihood.mixed import Mixed
@@ -104,6 +104,7 @@ def pick_shape(asked: Any, given: Shape, width: int) -> Shape:
         ValueError: what was asked for is no shape, or not one of so many numbers.
     """
     if asked is None:
+        hint_of_channels(given)
         return (1, *given) if len(given) == 2 else given
     shape = tuple(asked) if isinstance(asked, (tuple, list)) else ()
     if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):

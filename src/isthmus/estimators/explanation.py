@@ -11,6 +11,8 @@ import numpy as np
 from isthmus.atrow import called
 from isthmus.estimators.inputs import Array
 from isthmus.estimators.members import Members
+from isthmus.estimators.regions import called as place_of
+from isthmus.estimators.regions import regions
 from isthmus.explain.words import brief
 
 if TYPE_CHECKING:
@@ -57,14 +59,19 @@ class Explanation:
         return self.contributions.reshape(len(self.contributions), *self.shape)
 
     def reasons(self, row: int = 0, most: int = 3) -> list[str]:
-        """Return the columns that add most to a row's score, each with what is there and what was expected."""
-        order = np.argsort(-self.contributions[row], kind="stable")[:most]
+        """Return the columns that add most to a row's score, each with what is there and what was expected.
+
+        Of a picture, or another row of two axes or more, these are the regions of its map that add most, an eighth of
+        height and width each: a single pixel adds next to nothing.
+        """
         added = self.contributions[row]
         added = np.isinf(added).astype(float) if np.isinf(added).any() else added  # these are all of the score
-        total = max(float(added.sum()), 1e-12)
+        added = added / max(float(added.sum()), 1e-12)
+        if len(self.shape) > 1:
+            return _places(added.reshape(-1, *self.shape[-2:]).sum(0), most)
         told = []
-        for j in order:
-            share = f"{100 * added[j] / total:.0f} %"
+        for j in np.argsort(-self.contributions[row], kind="stable")[:most]:
+            share = f"{100 * added[j]:.0f} %"
             if share == "0 %" and _missing(self.values[row, j]):  # what is not there is no reason
                 continue
             told.append(f"{self.cell(row, int(j))}: {share} of the score")
@@ -86,6 +93,12 @@ class Explanation:
             lines.append(f"{called(row, self.labels)}: score {score:.3g}, p {self.p_value[row]:.3g}")
             lines += [f"  {reason}" for reason in self.reasons(row)]
         return "\n".join(lines)
+
+
+def _places(shares: Array, most: int) -> list[str]:
+    """Say where a picture is odd, of the shares of its score, (height, width), that its places have."""
+    told = [(place_of(region, shares.shape), 100 * shares[region].sum()) for region in regions(shares, most)]
+    return [f"{place}: {share:.0f} % of the score" for place, share in told if share >= 0.5]
 
 
 def _missing(value: Any) -> bool:

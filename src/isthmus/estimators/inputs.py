@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,11 +15,13 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 
 from isthmus.atrow import RowError, labelled
 from isthmus.data.columns.facts import refuse_words
-from isthmus.data.frames import one_array
+from isthmus.data.frames import one_array, refuse_nothing
 from isthmus.data.streams import Stream
 
 Array = np.ndarray[Any, np.dtype[Any]]
 BLOCK = 4096
+# The least height and width of what may be a picture whose channels come last.
+SIDE = 8
 
 ENCODE = "read X as a table (schema='auto'), drop the column or encode it first (sklearn.preprocessing.OneHotEncoder)"
 FILL = "read X as a table (schema='auto'), which may have holes, drop those rows or fill them (SimpleImputer)"
@@ -136,11 +139,21 @@ def row_shape(X: Any) -> tuple[int, ...]:
     return tuple(X.shape[1:])
 
 
+def hint_of_channels(given: tuple[int, ...]) -> None:
+    """Warn where pictures of this shape look like (height, width, channels), which PIL and Keras have."""
+    if len(given) == 3 and given[2] in (1, 3) and min(given[:2]) >= SIDE:
+        warnings.warn(
+            f"rows of X have the shape {given}, read as {given[0]} channels of {given[1]} x {given[2]}; where they are "
+            f"(height, width, channels), give np.moveaxis(X, -1, 1), else say so by shape={given}",
+            stacklevel=3,
+        )
+
+
 def refuse_text(X: Any, remedy: str = ENCODE) -> None:
-    """Refuse columns of a data frame or array that hold no numbers, by name.
+    """Refuse columns of a data frame or array that hold no numbers, by name; and a frame in which there is nothing.
 
     Raises:
-        ValueError: text, dates, categories or complex numbers.
+        ValueError: text, dates, categories or complex numbers; a frame without rows or columns.
     """
     if not isinstance(X, np.ndarray):
         _refuse_words_of_frame(X, remedy)
@@ -155,6 +168,7 @@ def _refuse_words_of_frame(X: Any, remedy: str) -> None:
 
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
+        refuse_nothing(len(frame), len(frame.columns))  # first: what columns hold is no reason where there is no row
         for name, dtype in zip(frame.columns, frame.schema.values(), strict=True):
             if not (dtype.is_numeric() or dtype == nw.Boolean):
                 told = f"could not convert column {name!r} to numbers: it holds {dtype}"

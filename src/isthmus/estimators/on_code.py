@@ -28,6 +28,24 @@ from isthmus.training.trainer import Trainer
 CHUNK = 1024
 
 
+class Copies:
+    """A task in several precisions, with the weights that it has now: a user may change these."""
+
+    def __init__(self) -> None:
+        """Hold none."""
+        self.by_dtype: dict[torch.dtype, Any] = {}
+        self.weights: list[Any] = []
+
+    def of(self, task: Any, dtype: torch.dtype) -> Any:
+        """Return the task in a precision, in use."""
+        if self.weights != (now := weights_of(task)):
+            self.by_dtype, self.weights = {}, now
+        if dtype not in self.by_dtype:
+            same = next(task.parameters()).dtype == dtype
+            self.by_dtype[dtype] = (task if same else copy.deepcopy(task).to(dtype)).eval()
+        return self.by_dtype[dtype]
+
+
 class OnCode(PartParameters):
     """An estimator that holds an autoencoder, ``autoencoder_``, and a task over its code, ``task_``."""
 
@@ -35,8 +53,7 @@ class OnCode(PartParameters):
     random_state: Any
     autoencoder_: Autoencoder
     task_: Any
-    _copies: dict[torch.dtype, Any]
-    _then: list[Any]
+    _copies: Copies
 
     def _given(self, X: Any) -> Autoencoder:
         """Return the autoencoder to start from for rows.
@@ -108,20 +125,12 @@ class OnCode(PartParameters):
         return np.concatenate([task.logits(batch).cpu().numpy() for batch in self._batches(x)])
 
     def _in_precision(self, x: Array) -> Any:
-        dtype = torch.float64 if x.dtype == np.float64 else torch.float32
-        if self._then != (now := weights_of(self.task_)):  # which a user may change
-            self._copies.clear()
-            self._then = now
-        if dtype not in self._copies:
-            same = next(self.task_.parameters()).dtype == dtype
-            self._copies[dtype] = (self.task_ if same else copy.deepcopy(self.task_).to(dtype)).eval()
-        return self._copies[dtype]
+        return self._copies.of(self.task_, torch.float64 if x.dtype == np.float64 else torch.float32)
 
     def _answer_anew(self) -> None:
         """Forget what depends on the weights as they were."""
         self.autoencoder_._answer_anew()
-        self._copies = {}
-        self._then = []
+        self._copies = Copies()
 
     def _measure_anew(self, loop: Loop) -> None:
         """Keep how far a table's hidden cells are from what is expected of them by the weights as they are now."""
@@ -136,7 +145,7 @@ class OnCode(PartParameters):
     def __getstate__(self) -> dict[str, Any]:
         """Leave copies made for inference behind."""
         state: dict[str, Any] = super().__getstate__()
-        return state | {"_copies": {}, "_then": []} if "_copies" in state else state
+        return state | {"_copies": Copies()} if "_copies" in state else state
 
     @property
     def row_shape_(self) -> tuple[int, ...]:

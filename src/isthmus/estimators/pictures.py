@@ -11,7 +11,7 @@ import numpy as np
 from isthmus import export
 from isthmus.data.arrays import Scaling
 from isthmus.estimators.explanation import hidden_expectations, ranges
-from isthmus.estimators.inputs import Array, refuse_holes, row_shape, validated
+from isthmus.estimators.inputs import Array, hint_of_channels, refuse_holes, row_shape, validated
 from isthmus.estimators.members import Members
 from isthmus.estimators.neighbours import nearest
 from isthmus.estimators.reading import Reading
@@ -134,8 +134,10 @@ def pictures_of(detector: Any, X: Any) -> Pictures | None:
         ValueError: holes, or another shape than that of X.
     """
     given = row_shape(X) if hasattr(X, "shape") else ()
-    if len(given) < 2 and detector.shape is None:
-        return None
+    if detector.shape is None:
+        if len(given) < 2:
+            return None
+        hint_of_channels(given)
     flat = np.asarray(X, dtype=np.float64).reshape(len(X), -1)
     refuse_holes(flat)
     shape = given if len(given) > 1 else tuple(detector.shape)

@@ -20,7 +20,8 @@ REASONS, ADDS = 3, "adds_"
 def detected(detector: AnomalyDetector, table: Any, *, per_column: bool) -> list[Any]:
     """Return the columns of :func:`detected_schema` for the rows of an Arrow table."""
     X = admitted(detector, table)
-    found = explained(detector, detector._read(X), detector.reading_.values(X), REASONS)
+    most = REASONS if len(detector.reading_.given) == 1 else 0  # of a picture it is said where, not what is expected
+    found = explained(detector, detector._read(X), detector.reading_.values(X), most)
     reasons = [found.reasons(row, REASONS) for row in range(len(found.score))]
     columns: list[Any] = [found.score, found.p_value, -found.score - detector.offset_ < 0]
     columns += [[told[k] if k < len(told) else None for told in reasons] for k in range(REASONS)]

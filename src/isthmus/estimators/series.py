@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from isthmus.atrow import RowError, called
 from isthmus.data.codec import TableCodec, facts_of
 from isthmus.data.columns.facts import WORDS
 from isthmus.data.columns.number import Number
@@ -25,6 +26,9 @@ from isthmus.noise import Noise
 from isthmus.records import Column, Spec
 
 MOST, HELD, BLOCK, SEGMENTS, PER_WINDOW = 50_000, 4096, 8192, 8, 16
+
+# Indices of pandas whose order is that of time.
+TIMES = ("DatetimeIndex", "PeriodIndex", "TimedeltaIndex")
 
 # How far out a value may be that is no anomaly for its level, in widths of what the fit has.
 ROOM = 0.5
@@ -66,8 +70,9 @@ class Series(Reading):
         """Return the channels of a series like that of the fit, (time, channels).
 
         Raises:
-            ValueError: other channels, or fewer points than a window has.
+            ValueError: other channels, points that are not in order of time, or fewer than a window has.
         """
+        refuse_disorder(X)
         x = self.codec.encode(in_numbers(X))
         self.windows.count(len(x))
         return x
@@ -206,6 +211,7 @@ def series_of(detector: Any, X: Any, noise: Noise) -> tuple[Series, plan.Split]:
         )
     if detector.shape is not None:
         raise ValueError(f"shape={detector.shape} is of rows, and window={size} of a series; give one of them")
+    refuse_disorder(X)
     x = in_numbers(X)
     split = plan.split_in_time(x.shape[0], size, detector.calibration, detector.members, noise)
     # Points that calibrate leave no trace in what scores them, not even in its units.
@@ -255,6 +261,24 @@ def channels(X: Any) -> Any:
     if len(X.shape) > 2:
         raise ValueError(f"a series of shape {tuple(X.shape)} has more axes than (time, channels); give one series")
     return np.asarray(X).reshape(-1, 1) if len(X.shape) == 1 else X
+
+
+def refuse_disorder(X: Any) -> None:
+    """Refuse a frame or series of pandas whose index has times that are not in order; such that are missing may be.
+
+    Raises:
+        ValueError: with the first point that is earlier than the one before.
+    """
+    index: Any = getattr(X, "index", None)
+    if type(index).__name__ not in TIMES:
+        return
+    known = np.flatnonzero(index.notna())
+    times = index[known]
+    back = np.flatnonzero(times[1:] < times[:-1])
+    if len(back):
+        row = int(known[back[0] + 1])
+        told = " is of an earlier time than the one before; sort by it: X.sort_index()"
+        raise RowError("", row, told, called(row, index))
 
 
 def _range(x: Array) -> Array:

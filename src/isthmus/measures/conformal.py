@@ -10,6 +10,7 @@ The promise is an average over draws of the calibration rows. With one set of n 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -178,6 +179,8 @@ def _checked(values: Array, name: str) -> Array:
     return checked
 
 
-def _refuse_rate(rate: float, name: str) -> None:
-    if not 0 < rate < 1:
-        raise ValueError(f"{name}={rate:g} is no rate of errors; give a number between 0 and 1, say 0.05")
+def _refuse_rate(rate: Any, name: str) -> None:
+    number = isinstance(rate, (float, int, np.floating, np.integer))
+    if not number or not 0 < rate < 1:
+        given = f"{rate:g}" if number else repr(rate)
+        raise ValueError(f"{name}={given} is no rate of errors; give a number between 0 and 1, say 0.05")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC
 from typing import Any
 
 import numpy as np
@@ -73,7 +75,7 @@ class ServedDetector(Served):
         """Explain scores; with ``most`` so many columns of each row are enough, and no neighbours are looked for."""
         values = self.columns.values(rows.given, rows.cells)
         if self.graph is None:
-            return explained(self.model, self._x(rows), values, most)
+            return self._in_utc(explained(self.model, self._x(rows), values, most))
         told = self.graph(rows.cells, EXPLAINED)
         expected, low, high = (self.columns.objects(told[name]) for name in ("expected", "low", "high"))
         alike = np.empty((len(rows), 0), dtype=int)
@@ -92,6 +94,17 @@ class ServedDetector(Served):
             shape=self.model.reading_.given,
         )
 
+    def _in_utc(self, found: Explanation) -> Explanation:
+        """Return an explanation whose dates are those of requests, which know no time zone but UTC."""
+        zoned = [i for i, own in enumerate(self.columns.fields) if getattr(own.codec, "zone", None)]
+        if not zoned:
+            return found
+        parts = {name: getattr(found, name).copy() for name in ("expected", "low", "high")}
+        for cells in parts.values():
+            for i in zoned:
+                cells[:, i] = [cell and cell.astimezone(UTC).replace(tzinfo=None) for cell in cells[:, i]]
+        return replace(found, **parts)
+
     def _scored(self, score: Array, p_value: Array) -> Answer:
         return {
             "scores": listed(score),
@@ -105,7 +118,7 @@ class ServedDetector(Served):
         parts = (found.contributions, found.values, found.expected, found.low, found.high)
         answers = []
         for row in range(len(rows)):
-            cells = zip(self.columns.names, *(map(plain, part[row]) for part in parts), strict=True)
+            cells = zip(self.columns.names, *(self._written(part[row]) for part in parts), strict=True)
             keys = ("column", "adds", "value", "expected", "low", "high")
             answers.append(
                 {
@@ -117,6 +130,10 @@ class ServedDetector(Served):
                 }
             )
         return {"explanations": answers}
+
+    def _written(self, cells: Array) -> list[Any]:
+        """Return a number or a cell of every column as JSON has it."""
+        return [plain(own.spelled(cell)) for own, cell in zip(self.columns.fields, cells, strict=True)]
 
     def tensors(self, rows: Rows, *, wanted: tuple[str, ...]) -> Answer:
         if self.graph is not None:
@@ -149,7 +166,7 @@ class ServedDetector(Served):
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: dates as text, nothing for NaN."""
+    """Return a value as JSON has it: nothing for NaN."""
     if isinstance(value, (float, np.floating)):
         return float(value) if np.isfinite(value) else None
     if value is None or isinstance(value, (bool, int, str)):

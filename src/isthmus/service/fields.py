@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 
 from isthmus.data.columns import Codec
 from isthmus.data.columns.date import LIMITS, DateCodec
-from isthmus.data.columns.facts import GREATEST
+from isthmus.data.columns.facts import DAY, GREATEST
 from isthmus.data.columns.level import HashedCodec, LevelCodec
 from isthmus.data.record import Array
 from isthmus.service.refusal import Refused, named, shown
@@ -187,6 +188,18 @@ class Field:
         if isinstance(self.codec, DateCodec) and not self.told["text"]:
             return self._dates(found)
         return [None if cell is None else int(cell) for cell in found] if self.told.get("whole") else found
+
+    def spelled(self, cell: Any) -> Any:
+        """Return one of :meth:`objects`, or of a reading, as JSON has it: dates in one form, to the column's step.
+
+        A date that says more than that is written as far as it says something.
+        """
+        if isinstance(cell, np.datetime64):
+            cell = cell.astype("datetime64[us]").item()
+        if not isinstance(cell, datetime):
+            return cell
+        text = cell.isoformat(" ", "microseconds" if self.told["step"] < 1 else "auto")
+        return text.removesuffix(" 00:00:00") if self.told["step"] == DAY else text
 
 
 def _text(cell: Any) -> str:

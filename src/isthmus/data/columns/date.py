@@ -252,8 +252,8 @@ def _month_first(form: str) -> str:
 
 
 def declared_as(name: str, kind: str) -> str:
-    """Say how a kind is declared, in the shell and in Python."""
-    return f"--schema '{name}={kind}' (in Python, schema={{{name!r}: {kind!r}}})"
+    """Say how a kind is declared; the shell says it in its own words."""
+    return f"schema={{{name!r}: {kind!r}}}"
 
 
 def kind_of(text: str) -> str:
