@@ -29,13 +29,24 @@ def cleaned(table: Any, decimal: str, types: Mapping[str, Any] | None = None) ->
     """
     import pyarrow as pa
 
+    read = {}
     for i, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
         if pa.types.is_string(column.type):
             known = (types or {}).get(name)
             found = _trimmed(column)
-            read = _dated(found) if is_text(known) else _read(found, decimal, known)
-            table = table if read.equals(column) else table.set_column(i, name, read)
-    return table
+            read[i] = _dated(found) if is_text(known) else _read(found, decimal, known)
+    return replaced(table, read)
+
+
+def replaced(table: Any, columns: Mapping[int, Any]) -> Any:
+    """Return a table with other columns in some places, made at once: one by one takes the square of their number."""
+    import pyarrow as pa
+
+    if not columns:
+        return table
+    whole = [columns.get(i, column) for i, column in enumerate(table.columns)]
+    fields = [field.with_type(column.type) for field, column in zip(table.schema, whole, strict=True)]
+    return pa.Table.from_arrays(whole, schema=pa.schema(fields, table.schema.metadata))
 
 
 def _trimmed(column: Any) -> Any:
@@ -147,29 +158,28 @@ def settled(table: Any) -> Any:
     """Return a table whose decimals are floats and whose times of day are text: what kinds of columns read."""
     import pyarrow as pa
 
+    cast = {}
     for i, column in enumerate(table.columns):
         if pa.types.is_decimal(column.type):
-            column = column.cast(pa.float64())
+            cast[i] = column.cast(pa.float64())
         elif pa.types.is_time(column.type):
-            column = column.cast(pa.string())
-        else:
-            continue
-        table = table.set_column(i, table.column_names[i], column)
-    return table
+            cast[i] = column.cast(pa.string())
+    return replaced(table, cast)
 
 
 def conformed(table: Any, types: Mapping[str, Any]) -> Any:
     """Return columns in these types where that loses nothing: whole numbers as floats, days as times."""
     import pyarrow.types as is_
 
+    cast = {}
     for i, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
         have, want = column.type, types.get(name)
         if want is None or want == have:
             continue
         wider = (is_.is_floating(want) and is_.is_integer(have)) or (is_.is_timestamp(want) and is_.is_temporal(have))
         if wider or is_.is_null(have):
-            table = table.set_column(i, name, column.cast(want, safe=False))
-    return table
+            cast[i] = column.cast(want, safe=False)
+    return replaced(table, cast)
 
 
 def is_text(kind: Any) -> bool:

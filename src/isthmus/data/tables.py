@@ -120,10 +120,10 @@ def _texts(found: Layout, types: Types) -> dict[str, Any]:
     """Return the columns that are text whatever they look like, by pyarrow's names."""
     import pyarrow as pa
 
-    texts = [name for name, kind in types.items() if is_text(kind)]
+    texts = {name for name, kind in types.items() if is_text(kind)}
     if found.header is None:
         return {f"f{name[1:]}": pa.string() for name in texts if name.startswith("x")}
-    return {f"f{found.header.index(name)}": pa.string() for name in texts if name in found.header}
+    return {f"f{i}": pa.string() for i, name in enumerate(found.header) if name in texts}
 
 
 def expanded(table: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data.cells import is_text
+from isthmus.data.cells import is_text, replaced
 from isthmus.data.images import write_pictures
 from isthmus.data.record import Array
 
@@ -194,18 +194,19 @@ def _for_text(table: Any) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    cast = {}
     for i, column in enumerate(table.columns):
         kind = column.type
         if pa.types.is_dictionary(kind):
-            column, kind = column.cast(kind.value_type), kind.value_type
-            table = table.set_column(i, table.column_names[i], column)
+            cast[i] = column = column.cast(kind.value_type)
+            kind = kind.value_type
         if is_text(kind):  # of one type: pyarrow writes no views
-            table = table.set_column(i, table.column_names[i], column.cast(pa.large_string()))
+            cast[i] = column.cast(pa.large_string())
         elif pa.types.is_timestamp(kind) and kind.unit != "s":
             whole = column.cast(pa.timestamp("s", kind.tz), safe=False)
             if pc.all(pc.equal(whole.cast(kind), column)).as_py() is not False:
-                table = table.set_column(i, table.column_names[i], whole)
-    return table
+                cast[i] = whole
+    return replaced(table, cast)
 
 
 def _plain(table: Any) -> bool:
