@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from isthmus.cli import remembered
 from isthmus.data import blockwise, read, stream, write
 
 ROWS = np.array([[1.5, 2.0, -3.0], [4.0, 5.25, 6e-3]])
@@ -242,6 +243,18 @@ def test_all_levels_of_an_index_are_left_out(tmp_path):
     data = read(tmp_path / "t.parquet")
     assert (data.names, data.X.tolist(), data.index.tolist()) == (("x",), [[1], [2], [3]], ["p", "p", "q"])
     assert stream(tmp_path / "t.parquet").shape == (1,)
+
+
+def test_an_index_that_has_a_name_is_row_names_too(tmp_path):
+    pd = pytest.importorskip("pandas")
+    index = pd.Index(["p", "q", "r"], name="patient")
+    pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": [4.0, 5.0, 6.0]}, index=index).to_parquet(tmp_path / "t.parquet")
+    data = read(tmp_path / "t.parquet")
+    assert (data.names, data.index.tolist()) == (("x", "y"), ["p", "q", "r"])
+    assert [part.names for part in blockwise.blocks(tmp_path / "t.parquet", rows=2)] == [("x", "y")] * 2
+    assert stream(tmp_path / "t.parquet").names == ("x", "y")
+    assert remembered.columns(str(tmp_path / "t.parquet")) == ("x", "y")
+    assert read(tmp_path / "t.parquet", label="patient").y.tolist() == ["p", "q", "r"]
 
 
 @pytest.mark.parametrize(

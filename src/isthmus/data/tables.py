@@ -69,14 +69,17 @@ def parquet_rows(
     table: Any, path: Where, label: str | None, drop: Sequence[str], limit: int | None, types: Types | None
 ) -> Data:
     """Return a table of a Parquet file as rows."""
-    table = expanded(table)
+    schema, table = table.schema, expanded(table)
     names = tuple(str(name) for name in table.column_names)
-    return _data(table, names, path, label, drop, limit, row_names(names), True, types)
+    return _data(table, names, path, label, drop, limit, row_names(names, schema), True, types)
 
 
-def row_names(names: tuple[str, ...]) -> list[int]:
-    """Find the columns of row names that pandas writes, one for each level of its index."""
-    return [i for i, name in enumerate(names) if name.startswith("__index_level_")]
+def row_names(names: tuple[str, ...], schema: Any) -> list[int]:
+    """Find the columns of row names that pandas writes, one for each level of its index; those with names it notes."""
+    noted = (schema.pandas_metadata or {}).get("index_columns", ())
+    # Numbers from 0 up are noted by their bounds, and are no column.
+    levels = {level for level in noted if isinstance(level, str)}
+    return [i for i, name in enumerate(names) if name in levels or name.startswith("__index_level_")]
 
 
 def named(X: Array, names: Sequence[str] | None) -> Any:
