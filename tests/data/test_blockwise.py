@@ -32,6 +32,14 @@ def test_blocks_of_text_join_to_the_whole(name, tmp_path):
         assert np.concatenate([block.index for block in found]).tolist() == whole.index.tolist()
 
 
+def test_names_of_rows_are_text_in_every_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(blockwise, "BYTES", 64)
+    names = [*(f"{i:04}" for i in range(40)), *(f"A{i}" for i in range(10))]
+    (tmp_path / "t.csv").write_text(",x\n" + "".join(f"{name},{i}.5\n" for i, name in enumerate(names)))
+    found = [block.index for block in blocks(tmp_path / "t.csv")]
+    assert len(found) > 3 and np.concatenate(found).tolist() == names == read(tmp_path / "t.csv").index.tolist()
+
+
 def test_large_files_have_many_blocks_and_compressed_ones_too(tmp_path):
     import gzip
 

@@ -50,8 +50,14 @@ def test_an_unnamed_first_column_names_the_rows(tmp_path, text):
     rows = ("u", "v") if text == "a" else ("0", "1")
     data = read(table(tmp_path, f",a,b\n{rows[0]},1,2\n{rows[1]},3,4\n"))
     assert data.names == ("a", "b")
-    assert [str(name) for name in data.index] == list(rows)
+    assert data.index.tolist() == list(rows)
     assert data.X.tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("names", [("0001", "0002"), ("1.50", "-"), ("2020-01-01", "31.12.2020"), ("true", "1e5")])
+def test_names_of_rows_are_text_as_it_is(tmp_path, names):
+    data = read(table(tmp_path, f",a,b\n{names[0]},1,2\n {names[1]} ,3,x\n"), types={"a": pa.float64()})
+    assert data.index.tolist() == list(names)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])

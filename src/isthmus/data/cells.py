@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # Missing in any column, and in one whose other cells are numbers or dates.
@@ -20,18 +20,21 @@ APART = ("'", "\u2019", " ", "\u00a0", "\u202f")
 DATE = r"^(\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})|\d{4}[./-]\d{1,2}[./-]\d{1,2})([ T]\d{1,2}:\d{2}.*)?$"
 
 
-def cleaned(table: Any, decimal: str, types: Mapping[str, Any] | None = None) -> Any:
+def cleaned(table: Any, decimal: str, types: Mapping[str, Any] | None = None, names: Sequence[int] = ()) -> Any:
     """Return the columns of a text file without blanks around text; numbers and dates that these hid are such again.
 
     A column is text to pyarrow where one cell is `` ?``, the missing value of a file with blanks after its commas, or
     a mark that means missing among numbers and dates alone, as ``-``, or where thousands are set apart. ``types`` are
-    those that columns are known to have, text too.
+    those that columns are known to have, text too. ``names`` are the places of columns that name the rows.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     read = {}
     for i, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
-        if pa.types.is_string(column.type):
+        if i in names:
+            read[i] = pc.utf8_trim_whitespace(column)
+        elif pa.types.is_string(column.type):
             known = (types or {}).get(name)
             found = _trimmed(column)
             read[i] = _dated(found) if is_text(known) else _read(found, decimal, known)

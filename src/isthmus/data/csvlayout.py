@@ -49,6 +49,11 @@ class Layout:
     skip: int
     quoted: bool = False
 
+    @property
+    def rows_named(self) -> bool:
+        """Whether the first column, which has no name, holds those of the rows."""
+        return self.header is not None and len(self.header) > 1 and not self.header[0]
+
 
 def layout(path: Path) -> Layout:
     """Recognise the layout of a text table from its first lines.

@@ -51,10 +51,9 @@ def csv_rows(
         raise ValueError(
             f"{str(path)!r} names {len(names)} columns{where} and has {table.num_columns}; make them agree"
         )
-    table = cleaned(
-        table.rename_columns(names if found.header else [f"x{i}" for i in range(len(names))]), found.decimal, types
-    )
-    index = [0] if found.header and not names[0] and len(names) > 1 else []
+    index = [0] if found.rows_named else []
+    table = table.rename_columns(names if found.header else [f"x{i}" for i in range(len(names))])
+    table = cleaned(table, found.decimal, types, names=index)
     return _data(table, names, path, label, drop, limit, index, found.header is not None, types)
 
 
@@ -120,12 +119,14 @@ def arrow_csv(path: Path, found: Layout, types: Types, source: Any = None) -> An
 
 
 def _texts(found: Layout, types: Types) -> dict[str, Any]:
-    """Return the columns that are text whatever they look like, by pyarrow's names."""
+    """Return the columns that are text whatever they look like, names of rows too, by pyarrow's names."""
     import pyarrow as pa
 
     texts = {name for name, kind in types.items() if is_text(kind)}
     if found.header is None:
         return {f"f{name[1:]}": pa.string() for name in texts if name.startswith("x")}
+    if found.rows_named:
+        texts.add(found.header[0])
     return {f"f{i}": pa.string() for i, name in enumerate(found.header) if name in texts}
 
 
