@@ -400,3 +400,18 @@ def test_the_decimal_sign_is_that_of_the_first_fraction(tmp_path, cell, kind):
     data = read(table(tmp_path, f"a;b;c\n1;?;x\n2;{cell};y\n"))
     assert list(map(str, data.table.schema.types)) == ["int64", kind, "string"]
     assert data.table["b"].to_pylist() == [None, 2.5]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+@pytest.mark.parametrize("types", [None, {}])
+def test_parts_without_rows_are_passed_over(tmp_path, suffix, types):
+    rows = pa.table({"a": [1.0, 2.0], "b": [3.0, None]})
+    for i, part in enumerate((rows.slice(0, 0), rows, rows.slice(0, 0))):
+        write(tmp_path / f"part-{i}{suffix}", part)
+    pattern = str(tmp_path / f"part-*{suffix}")
+    found = read(pattern, types=types)
+    assert (len(found), found.names) == (2, ("a", "b"))
+    assert sum(map(len, blockwise.blocks(pattern))) == 2
+    (tmp_path / f"part-1{suffix}").unlink()
+    with pytest.raises(ValueError, match=rf"part-0{suffix}' and 1 more have no rows; give at least one row"):
+        read(pattern, types=types)

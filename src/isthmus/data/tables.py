@@ -15,7 +15,7 @@ from isthmus.data.cells import cleaned, conformed, is_text, settled
 from isthmus.data.csvlayout import Layout, is_number, layout, ragged, tabular, told, values
 from isthmus.data.idx import is_idx
 from isthmus.data.parquetfiles import Where, first_rows, parquet_file, reading
-from isthmus.data.record import Array, Data, refuse_infinite
+from isthmus.data.record import Array, Data, NoRowsError, refuse_infinite
 
 TEXT = frozenset([".csv", ".tsv", ".txt", ".data"])
 # Endings of other kinds, which are asked no further.
@@ -112,7 +112,7 @@ def arrow_csv(path: Path, found: Layout, types: Types, source: Any = None) -> An
             raise ValueError(f"cannot read {str(path)!r} as a table: {why}; correct that line") from error
         line = values(path, found)
         if not line:
-            raise ValueError(f"{str(path)!r} has a header and no rows; give at least one row") from error
+            raise NoRowsError(f"{str(path)!r} has a header and no rows; give at least one row") from error
     # pyarrow does not see a line of values that is the only one and has no end.
     read.skip_rows, read.encoding = 0, "utf8"
     return pc.read_csv(io.BytesIO(f"{line}\n".encode()), read, parse, convert)
@@ -159,8 +159,13 @@ def _data(
     """Split a table into rows, labels and row names; without ``types`` complete numbers become an array.
 
     Of several columns of row names, as of a data frame with an index of levels, the first one's are kept.
+
+    Raises:
+        NoRowsError: there is no row.
     """
     table = table.slice(0, limit)
+    if not table.num_rows:
+        raise NoRowsError(f"{str(path)!r} has columns and no rows; give at least one row")
     taken = None if label is None else _finder(names, path, named)(label)
     kept = kept_of(names, path, index, taken, drop, named)
     y = None if taken is None else _labels(table.column(taken), names[taken], path)
