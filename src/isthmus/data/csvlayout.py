@@ -21,6 +21,8 @@ _ENDS = re.compile(r"\r\n|\n|\r")
 # A cell in quotes, two of which are one letter within it; and the start of one.
 _CELL = re.compile(r'((?:^|[\t;|,]) *)"[^"]*+(?:""[^"]*+)*+"')
 _START = re.compile(r'(?:^|[\t;|,]) *"')
+# The line with which a file tells spreadsheets what stands between its cells.
+_SIGN = re.compile(r"sep=([^\w\"\\])", re.IGNORECASE)
 # Numbers whose thousands are set apart, by their decimal sign.
 _APART = {
     ",": re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?"),
@@ -60,7 +62,8 @@ def layout(path: Path) -> Layout:
 
     A first line is a header when none of its fields is a number (and none is said again below it or, above other text,
     beside it, as no two columns have one name), when the fields count 0, 1, 2, ... (a data frame without names), when
-    it holds text above numbers, or when its only numbers are a run of years beside text, and those below are none.
+    it holds text above numbers, or when its only numbers are a run of years beside text, and those below are none. A
+    line ``sep=;`` before it says what stands between cells.
 
     Raises:
         ValueError: The file is empty or cannot be read.
@@ -69,11 +72,14 @@ def layout(path: Path) -> Layout:
     records = list(islice(_records(_ENDS.split(text)), SEEN))
     if not records:
         raise ValueError(f"{str(path)!r} is empty; give a table with at least one row")
+    sign = _SIGN.fullmatch(records[0][2])
+    if sign is not None and len(records) > 1:
+        records = records[1:]
     start, end, first = records[0]
     # The line that numpy.savetxt writes above the values begins with a hash sign.
     first = first.removeprefix("# ").removeprefix("#")
     below = [record for _, _, record in records[1:]]
-    delimiter = _delimiter(first, below[0] if below else "")
+    delimiter = sign[1] if sign is not None else _delimiter(first, below[0] if below else "")
     decimal = _decimal(below or [first], delimiter) if delimiter in ";\t|" else "."
     names = _fields(first, delimiter)
     if not _names(names, [_fields(record, delimiter) for record in below[: DEEP - 1]], decimal):
