@@ -137,6 +137,16 @@ def test_arrays_come_back(X):
     np.testing.assert_array_equal(back, X)
 
 
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
+)
+def test_text_of_every_arrow_type_is_filled(kind):
+    X = pa.table({"a": pa.chunked_array([pa.array(["u", None], kind), pa.array(["w"], kind)]), "n": [1, 2, 3]})
+    made = X.set_column(0, "a", pa.chunked_array([pa.array(["v", "v", "v"], kind)]))
+    found = filled(X, made)
+    assert found["a"].to_pylist() == ["u", "v", "w"] and found.schema == X.schema
+
+
 def test_what_pandas_calls_na_is_missing_in_arrays_of_objects_too():
     X = pd.DataFrame({"a": ["u", None, "v"], "b": [1, 2, None]}).convert_dtypes().to_numpy()
     assert X[1, 0] is X[2, 1] is pd.NA

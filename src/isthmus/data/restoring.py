@@ -163,8 +163,22 @@ def filled(X: Any, made: Any) -> Any:
     for column, new in zip(here.iter_columns(), there.iter_columns(), strict=True):
         missing = column.is_null() | column.is_nan() if column.dtype.is_float() else column.is_null()
         if missing.any():
-            columns.append(column.zip_with(~missing, new))
+            columns.append(_merged(column, ~missing, new))
     return here.with_columns(*columns).to_native() if columns else X
+
+
+def _merged(column: Any, there: Any, new: Any) -> Any:
+    """Return a column with the values of another one where it has none."""
+    import narwhals.stable.v2 as nw
+    import pyarrow as pa
+
+    native = column.to_native()
+    if not column.implementation.is_pyarrow() or not pa.types.is_string_view(native.type):
+        return column.zip_with(there, new)
+    # Arrow chooses between no two views of text.
+    old, made = (nw.from_native(c.to_native().cast(pa.large_string()), series_only=True) for c in (column, new))
+    whole = old.zip_with(there, made).to_native().cast(native.type)
+    return nw.from_native(whole, series_only=True).alias(column.name)
 
 
 def deviations_like(X: Any, values: Array) -> Any:
