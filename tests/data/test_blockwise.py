@@ -84,6 +84,17 @@ def test_what_is_in_memory_has_blocks_too(tmp_path):
     assert not in_blocks("digits") and not in_blocks(str(tmp_path)) and count(str(tmp_path / "t.csv")) is None
 
 
+@pytest.mark.parametrize("size", [16, 1 << 22])
+@pytest.mark.parametrize("cell", ['"x,8', '8,"x'])
+def test_a_quotation_mark_that_nothing_closes_is_named(tmp_path, monkeypatch, size, cell):
+    monkeypatch.setattr(blockwise, "BYTES", size)
+    lines = ["a,b", *(f"{i},{i}" for i in range(1500)), cell, "8,9", "9,9"]
+    for end in ("", "\n"):
+        (tmp_path / "t.csv").write_text("\n".join(lines) + end)
+        with pytest.raises(ValueError, match=r"t.csv' as a table: line 1502 opens a cell with a quotation mark"):
+            list(blocks(tmp_path / "t.csv", types={}))
+
+
 def test_a_bad_line_is_named(tmp_path):
     (tmp_path / "t.csv").write_text("x,y\n1,2\n3,4,5\n")
     with pytest.raises(ValueError, match=r"cannot read .*; correct that line"):

@@ -133,6 +133,12 @@ def test_gzip_booleans_and_a_number_that_appears_late(tmp_path):
     [
         ("", "is empty; give a table"),
         ("a,b\n", "has a header and no rows"),
+        ("a,b", "has a header and no rows"),
+        ('a,b\n"x,1\ny,2\n', "line 2 opens a cell with a quotation mark that nothing closes; close it, or take it out"),
+        ('a,b\n1,"x\n2,y\n', "line 2 opens a cell with a quotation mark that nothing closes"),
+        ('a,b\n1,x\n2,"y\n3,z', "line 3 opens a cell with a quotation mark that nothing closes"),
+        pytest.param("a,b\n" + "1,x\n" * 3000 + '2,"y\n' + "3,z\n" * 99_999, "line 3002 opens a cell", id="far down"),
+        pytest.param("a,b\n" + "1,x\n" * 3000 + '"2,y\n' + "3,z\n" * 99_999, "line 3002 opens a cell", id="in between"),
         ("a,b\n1,2\n3\n", "cannot read .*: line 3 has 1 cell and those before it 2: '3'; correct that line"),
         ('a,b\n1,"2\n"\n\n3,4,5\n', "line 5 has 3 cells and those before it 2: '3,4,5'; correct that line"),
         ("a,b\n1,2\n1,-inf\n", r"1 infinite values in column 'b' \(first in row 2\)"),
@@ -146,6 +152,18 @@ def test_refusals(tmp_path, text, message):
         read(table(tmp_path, text))
     assert "t.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_quotes_that_close_late_are_cells(tmp_path):
+    poem = "\n".join(f"line {i}" for i in range(40))
+    found = read(table(tmp_path, f'a,b\n1,"{poem}"\n2,"{poem}"'))
+    assert found.table["b"].to_pylist() == [poem, poem]
+    assert [
+        row for block in blockwise.blocks(tmp_path / "t.csv", types={}) for row in block.table["b"].to_pylist()
+    ] == [
+        poem,
+        poem,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
+from typing import IO
 
 from isthmus.data.cells import MARKS, MISSING
 
@@ -23,6 +24,8 @@ _CELL = re.compile(r'((?:^|[\t;|,]) *)"[^"]*+(?:""[^"]*+)*+"')
 _START = re.compile(r'(?:^|[\t;|,]) *"')
 # The line with which a file tells spreadsheets what stands between its cells.
 _SIGN = re.compile(r"sep=([^\w\"\\])", re.IGNORECASE)
+# What no file holds, behind its last line.
+_END = "\x1a\x1a"
 # Numbers whose thousands are set apart, by their decimal sign.
 _APART = {
     ",": re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?"),
@@ -66,8 +69,15 @@ def layout(path: Path) -> Layout:
     line ``sep=;`` before it says what stands between cells.
 
     Raises:
-        ValueError: The file is empty or cannot be read.
+        ValueError: The file is empty or cannot be read, or a cell in quotes among its first lines has no end.
     """
+    found, records = _recognised(path)
+    if any(_open(record) for _, _, record in records):
+        refuse_open(path, found, records[-1][1])
+    return found
+
+
+def _recognised(path: Path) -> tuple[Layout, list[tuple[int, int, str]]]:
     encoding, text = _head(path)
     records = list(islice(_records(_ENDS.split(text)), SEEN))
     if not records:
@@ -83,8 +93,8 @@ def layout(path: Path) -> Layout:
     decimal = _decimal(below or [first], delimiter) if delimiter in ";\t|" else "."
     names = _fields(first, delimiter)
     if not _names(names, [_fields(record, delimiter) for record in below[: DEEP - 1]], decimal):
-        return Layout(encoding, delimiter, decimal, None, start, '"' in text)
-    return Layout(encoding, delimiter, decimal, tuple(names), end, '"' in text)
+        return Layout(encoding, delimiter, decimal, None, start, '"' in text), records
+    return Layout(encoding, delimiter, decimal, tuple(names), end, '"' in text), records
 
 
 def _records(lines: list[str]) -> Iterator[tuple[int, int, str]]:
@@ -133,13 +143,7 @@ def tabular(path: Path) -> bool:
 
 def ragged(path: Path, found: Layout) -> str | None:
     """Say which line has more or fewer cells than the first one of values; None where Arrow minds something else."""
-    encoding = "utf-8-sig" if found.encoding == "utf-8" else found.encoding
-    with (
-        told(path),
-        gzip.open(path, "rt", encoding=encoding) if path.suffix == ".gz" else path.open(encoding=encoding) as file,
-    ):
-        for _ in range(found.skip):
-            file.readline()
+    with lines_of(path, found) as file:
         wanted, line = 0, found.skip + 1
         rows = csv.reader(file, delimiter=found.delimiter)
         try:
@@ -154,6 +158,59 @@ def ragged(path: Path, found: Layout) -> str | None:
         except csv.Error:
             return None
     return None
+
+
+def refuse_open(path: Path, found: Layout, last: int | None = None) -> None:
+    """Refuse a cell in quotes that has no end, so that it would hold the rest of the file.
+
+    Args:
+        path: of the file.
+        found: its layout.
+        last: number of the last line in which such a cell would begin; None for that of the file.
+
+    Raises:
+        ValueError: always with the line, where there is one.
+    """
+    with lines_of(path, found) as file:
+        line = ends_open(file, found.delimiter, last)
+    if line is not None:
+        raise ValueError(
+            f"cannot read {str(path)!r} as a table: line {found.skip + line} opens a cell with a quotation mark that "
+            "nothing closes; close it, or take it out"
+        )
+
+
+def ends_open(lines: Iterable[str], delimiter: str, last: int | None = None) -> int | None:
+    """Return the number, from 1, of the line in which a cell in quotes begins that has no end; None where all have."""
+    limit = csv.field_size_limit((1 << 31) - 1)  # such a cell is long
+    try:
+        rows, line = csv.reader(chain(lines, [_END]), delimiter=delimiter), 1
+        for row in rows:
+            if row and row[-1].endswith(_END):
+                return line if row != [_END] else None
+            line = rows.line_num + 1
+            if last is not None and line > last:
+                return None
+    finally:
+        csv.field_size_limit(limit)
+    return None
+
+
+@contextmanager
+def lines_of(path: Path, found: Layout) -> Iterator[IO[str]]:
+    """Open a text file, packed or not, at its first line of values.
+
+    Raises:
+        ValueError: bytes that are no text, or a file that is damaged.
+    """
+    encoding = "utf-8-sig" if found.encoding == "utf-8" else found.encoding
+    with (
+        told(path, found.encoding),
+        gzip.open(path, "rt", encoding=encoding) if path.suffix == ".gz" else path.open(encoding=encoding) as file,
+    ):
+        for _ in range(found.skip):
+            file.readline()
+        yield file
 
 
 def is_number(field: str, decimal: str = ".") -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from isthmus.atrow import FileRowError
 from isthmus.data.cells import cleaned, conformed, is_text, settled
-from isthmus.data.csvlayout import Layout, is_number, layout, ragged, tabular, told, values
+from isthmus.data.csvlayout import Layout, is_number, layout, ragged, refuse_open, tabular, told, values
 from isthmus.data.idx import is_idx
 from isthmus.data.parquetfiles import Where, first_rows, parquet_file, reading
 from isthmus.data.record import Array, Data, NoRowsError, refuse_infinite
@@ -105,17 +104,29 @@ def arrow_csv(path: Path, found: Layout, types: Types, source: Any = None) -> An
     parse = pc.ParseOptions(delimiter=found.delimiter, newlines_in_values=found.quoted)
     try:
         with told(path, found.encoding):
-            return pc.read_csv(path if source is None else source, read, parse, convert)
+            table = pc.read_csv(path if source is None else source, read, parse, convert)
     except pa.ArrowInvalid as error:
-        if "Empty CSV" not in str(error):
-            why = ragged(path, layout(path)) or _line(error)
+        if source is not None or not any(sign in str(error) for sign in ("Empty CSV", "Could not skip")):
+            whole = layout(path)
+            refuse_open(path, whole)
+            why = ragged(path, whole) or _line(error)
             raise ValueError(f"cannot read {str(path)!r} as a table: {why}; correct that line") from error
         line = values(path, found)
         if not line:
             raise NoRowsError(f"{str(path)!r} has a header and no rows; give at least one row") from error
+    else:
+        if source is None and _goes_on(table):
+            refuse_open(path, found)
+        return table
     # pyarrow does not see a line of values that is the only one and has no end.
     read.skip_rows, read.encoding = 0, "utf8"
-    return pc.read_csv(io.BytesIO(f"{line}\n".encode()), read, parse, convert)
+    return pc.read_csv(pa.BufferReader(f"{line}\n".encode()), read, parse, convert)
+
+
+def _goes_on(table: Any) -> bool:
+    """Tell whether a cell of the last row has several lines, as where pyarrow takes the end of a file for its end."""
+    last = table.slice(max(0, table.num_rows - 1)).to_pylist()
+    return any(isinstance(cell, str) and "\n" in cell for row in last for cell in row.values())
 
 
 def _texts(found: Layout, types: Types) -> dict[str, Any]:
