@@ -20,12 +20,20 @@ APART = ("'", "\u2019", " ", "\u00a0", "\u202f")
 DATE = r"^(\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})|\d{4}[./-]\d{1,2}[./-]\d{1,2})([ T]\d{1,2}:\d{2}.*)?$"
 
 
-def cleaned(table: Any, decimal: str, types: Mapping[str, Any] | None = None, names: Sequence[int] = ()) -> Any:
+def cleaned(
+    table: Any,
+    decimal: str,
+    types: Mapping[str, Any] | None = None,
+    names: Sequence[int] = (),
+    *,
+    decided: bool = True,
+) -> Any:
     """Return the columns of a text file without blanks around text; numbers and dates that these hid are such again.
 
     A column is text to pyarrow where one cell is `` ?``, the missing value of a file with blanks after its commas, or
     a mark that means missing among numbers and dates alone, as ``-``, or where thousands are set apart. ``types`` are
-    those that columns are known to have, text too. ``names`` are the places of columns that name the rows.
+    those that columns are known to have, text too. ``names`` are the places of columns that name the rows. Where
+    the file has not ``decided`` its decimal sign a column of numbers needs proof, too, of what its commas mean.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -37,7 +45,7 @@ def cleaned(table: Any, decimal: str, types: Mapping[str, Any] | None = None, na
         elif pa.types.is_string(column.type):
             known = (types or {}).get(name)
             found = _trimmed(column)
-            read[i] = _dated(found) if is_text(known) else _read(found, decimal, known)
+            read[i] = _dated(found) if is_text(known) else _read(found, decimal, known, decided)
     return replaced(table, read)
 
 
@@ -60,7 +68,7 @@ def _trimmed(column: Any) -> Any:
     return pc.if_else(pc.is_in(text, pa.array(MISSING)), pa.scalar(None, pa.string()), text)
 
 
-def _read(text: Any, decimal: str, known: Any) -> Any:
+def _read(text: Any, decimal: str, known: Any, decided: bool) -> Any:
     """Return text as numbers or dates where that is all it holds, but for marks of missing values; else as it is."""
     import pyarrow as pa
 
@@ -74,7 +82,7 @@ def _read(text: Any, decimal: str, known: Any) -> Any:
     if marked.null_count == len(marked):  # of marks alone nobody knows what they are missing from, but for a fit
         return text if known is None else pa.chunked_array([pa.nulls(len(text))])
     found = _guessed(marked, decimal) if marked.null_count > text.null_count else text
-    found = _joined(marked, decimal, sure=number) if pa.types.is_string(found.type) else found
+    found = _joined(marked, decimal, sure=number and decided) if pa.types.is_string(found.type) else found
     if found is not None:
         return found
     return marked if number else _dated(text)  # which of the others are no numbers is said by the model

@@ -45,6 +45,7 @@ class Layout:
         header: The columns' names, or None where the first line holds values.
         skip: Lines before the first line of values.
         quoted: Whether the first lines have quotation marks.
+        decided: Whether some number tells the decimal sign, so that ``1,234`` can mean one thing only.
     """
 
     encoding: str
@@ -53,6 +54,7 @@ class Layout:
     header: tuple[str, ...] | None
     skip: int
     quoted: bool = False
+    decided: bool = True
 
     @property
     def rows_named(self) -> bool:
@@ -90,11 +92,13 @@ def _recognised(path: Path) -> tuple[Layout, list[tuple[int, int, str]]]:
     first = first.removeprefix("# ").removeprefix("#")
     below = [record for _, _, record in records[1:]]
     delimiter = sign[1] if sign is not None else _delimiter(first, below[0] if below else "")
-    decimal = _decimal(below or [first], delimiter) if delimiter in ";\t|" else "."
+    # Between commas decimals have a point.
+    told = _decimal(below or [first], delimiter) if delimiter in ";\t|" else "."
+    decimal = told or "."
     names = _fields(first, delimiter)
     if not _names(names, [_fields(record, delimiter) for record in below[: DEEP - 1]], decimal):
-        return Layout(encoding, delimiter, decimal, None, start, '"' in text), records
-    return Layout(encoding, delimiter, decimal, tuple(names), end, '"' in text), records
+        return Layout(encoding, delimiter, decimal, None, start, '"' in text, told is not None), records
+    return Layout(encoding, delimiter, decimal, tuple(names), end, '"' in text, told is not None), records
 
 
 def _records(lines: list[str]) -> Iterator[tuple[int, int, str]]:
@@ -266,19 +270,17 @@ def _fields(line: str, delimiter: str) -> list[str]:
     return [field.strip() for field in rows[0]] if rows else []
 
 
-def _decimal(lines: Iterable[str], delimiter: str) -> str:
-    """Return the decimal sign: that of the first number that can be read one way, else the first one's that has one.
+def _decimal(lines: Iterable[str], delimiter: str) -> str | None:
+    """Return the decimal sign, that of the first number that can be read one way; None where there is no such number.
 
     ``12.345,67`` has a comma, and ``1.5`` a point; in ``1,234`` the sign may set thousands apart.
     """
-    first = ""
     for line in lines:
         for field in _fields(line, delimiter):
             ways = [sign for sign in ",." if _written(field, sign)] if "," in field or "." in field else []
             if len(ways) == 1:
                 return ways[0]
-            first = first or ("" if not ways else "," if "," in field else ".")
-    return first or "."
+    return None
 
 
 def _written(field: str, sign: str) -> bool:
@@ -293,7 +295,7 @@ def _names(first: list[str], below: list[list[str]], decimal: str) -> bool:
     counted = [field for field in first if field]
     if len(counted) > 1 and counted == [str(i) for i in range(len(counted))]:
         return True
-    numbers = [is_number(field, decimal) for field in first]
+    numbers = [is_number(field, decimal) or any(_written(field, sign) for sign in ",.") for field in first]
     if not any(numbers):
         return not _repeated(first, below[0] if below else [], decimal)
     under = [_filled(cells) for cells in zip(*(row for row in below if len(row) == len(first)), strict=True)]

@@ -52,7 +52,7 @@ def csv_rows(
         )
     index = [0] if found.rows_named else []
     table = table.rename_columns(names if found.header else [f"x{i}" for i in range(len(names))])
-    table = cleaned(table, found.decimal, types, names=index)
+    table = cleaned(table, found.decimal, types, names=index, decided=found.decided)
     return _data(table, names, path, label, drop, limit, index, found.header is not None, types)
 
 
