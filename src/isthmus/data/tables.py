@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
+import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,8 +89,11 @@ def named(X: Array, names: Sequence[str] | None) -> Any:
     return X if names is None else pa.table({name: np.ascontiguousarray(X[:, i]) for i, name in enumerate(names)})
 
 
-def arrow_csv(path: Path, found: Layout, types: Types, source: Any = None) -> Any:
-    """Read the values of a text file, or of ``source``, some lines of it, with the types that cells look like."""
+def arrow_csv(path: Path, found: Layout, types: Types | None, source: Any = None) -> Any:
+    """Read the values of a text file, or of ``source``, some lines of it, with the types that cells look like.
+
+    Where ``types`` are None every cell is the text that it is.
+    """
     import pyarrow as pa
     import pyarrow.csv as pc
 
@@ -96,9 +101,11 @@ def arrow_csv(path: Path, found: Layout, types: Types, source: Any = None) -> An
     read = pc.ReadOptions(
         skip_rows=found.skip, autogenerate_column_names=True, encoding=found.encoding, block_size=1 << 24
     )
-    missing = [*pc.ConvertOptions().null_values, "?"]
     convert = pc.ConvertOptions(
-        decimal_point=found.decimal, strings_can_be_null=True, null_values=missing, column_types=_texts(found, types)
+        decimal_point=found.decimal,
+        strings_can_be_null=types is not None,
+        null_values=missing_marks(),
+        column_types=_texts(found, types) if types is not None else _all_text(path, found),
     )
     # Lines in quoted cells cost the reading of blocks side by side, so they are looked for only where cells are quoted.
     parse = pc.ParseOptions(delimiter=found.delimiter, newlines_in_values=found.quoted)
@@ -121,6 +128,20 @@ def arrow_csv(path: Path, found: Layout, types: Types, source: Any = None) -> An
     # pyarrow does not see a line of values that is the only one and has no end.
     read.skip_rows, read.encoding = 0, "utf8"
     return pc.read_csv(pa.BufferReader(f"{line}\n".encode()), read, parse, convert)
+
+
+def missing_marks() -> list[str]:
+    """Return what cells of any column are missing by."""
+    import pyarrow.csv as pc
+
+    return [*pc.ConvertOptions().null_values, "?"]
+
+
+def _all_text(path: Path, found: Layout) -> dict[str, Any]:
+    import pyarrow as pa
+
+    first = next(csv.reader(io.StringIO(values(path, found)), delimiter=found.delimiter), [])
+    return {f"f{i}": pa.string() for i in range(len(first))}
 
 
 def _goes_on(table: Any) -> bool:
