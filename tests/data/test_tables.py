@@ -437,3 +437,15 @@ def test_parts_without_rows_are_passed_over(tmp_path, suffix, types):
     (tmp_path / f"part-1{suffix}").unlink()
     with pytest.raises(ValueError, match=rf"part-0{suffix}' and 1 more have no rows; give at least one row"):
         read(pattern, types=types)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_whole_numbers_that_no_array_holds_stay_in_a_table(tmp_path, suffix):
+    rows = pa.table({"id": [2**60 + i for i in range(40)], "x": [0.5 * i for i in range(40)]})
+    write(tmp_path / f"t{suffix}", rows)
+    assert read(tmp_path / f"t{suffix}").table["id"].to_pylist() == rows["id"].to_pylist()
+    if suffix == ".parquet":
+        with pytest.raises(ValueError, match=r"'id' holds whole numbers beyond 2\*\*53 \(1152921504606846977\)"):
+            list(stream(tmp_path / "t.parquet"))
+    write(tmp_path / f"t{suffix}", rows.set_column(0, "id", pa.array([2**60 + 256 * i for i in range(40)])))
+    assert read(tmp_path / f"t{suffix}").X[:, 0].tolist() == [2**60 + 256 * i for i in range(40)]

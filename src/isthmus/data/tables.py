@@ -13,6 +13,7 @@ import numpy as np
 
 from isthmus.atrow import FileRowError
 from isthmus.data.cells import cleaned, conformed, is_text, settled
+from isthmus.data.columns.exact import inexact
 from isthmus.data.csvlayout import Layout, is_number, layout, ragged, refuse_open, tabular, told, values
 from isthmus.data.idx import is_idx
 from isthmus.data.parquetfiles import Where, first_rows, parquet_file, reading
@@ -212,8 +213,9 @@ def _data(
 
 
 def _complete(table: Any, kept: list[int]) -> bool:
-    """Tell whether columns are numbers without holes."""
-    return not any(table.column(i).null_count or not_numbers(table.column(i)) for i in kept)
+    """Tell whether columns are numbers without holes, which an array holds to the last digit."""
+    columns = [table.column(i) for i in kept]
+    return not any(column.null_count or not_numbers(column) or inexact(column) is not None for column in columns)
 
 
 def _typed(table: Any, types: Types, path: Where) -> Any:
@@ -279,11 +281,11 @@ def numbers_of(table: Any, kept: list[int], names: tuple[str, ...], path: Where)
     """Return columns as an array.
 
     Raises:
-        ValueError: text or dates, which only a table that is read at once may hold.
+        ValueError: text, dates or whole numbers beyond 2**53, which only a table that is read at once may hold.
     """
     import pyarrow as pa
 
-    wrong = [f"column {names[i]!r} holds {what}" for i in kept if (what := not_numbers(table.column(i)))]
+    wrong = [f"column {names[i]!r} holds {what}" for i in kept if (what := _not_in_array(table.column(i)))]
     if wrong:
         more = f", and so on ({len(wrong)} columns)" if len(wrong) > 3 else ""
         raise ValueError(
@@ -300,6 +302,11 @@ def numbers_of(table: Any, kept: list[int], names: tuple[str, ...], path: Where)
             column = column.cast(pa.float64())
         X[:, place] = column.to_numpy()
     return X
+
+
+def _not_in_array(column: Any) -> str | None:
+    row = None if not_numbers(column) else inexact(column)
+    return not_numbers(column) if row is None else f"whole numbers beyond 2**53 ({column[row]})"
 
 
 def not_numbers(column: Any) -> str | None:
