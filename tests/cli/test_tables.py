@@ -1,6 +1,10 @@
 """Tables of text, dates and holes from file to file: what comes out has the columns and the types of what went in."""
 
+import csv
+import datetime as dt
+import decimal
 import json
+import re
 
 import numpy as np
 import pytest
@@ -117,6 +121,96 @@ def test_filled_tables_keep_what_was_there_and_every_column(people, table, shell
         assert after[name].null_count == 0
         there = before[name].is_valid()
         assert after[name].filter(there).equals(before[name].filter(there)), name
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory, shell):
+    """Return a csv file whose cells are written in ways that types would lose, and a model of some of its columns."""
+    random, folder = np.random.default_rng(0), tmp_path_factory.mktemp("odd")
+    lines = [";zip;phone;ok;at;price;mark;x;y"]
+    for i in range(60):
+        at, price = f"2020-01-{i % 28 + 1:02}T10:00:00+02:00", f"{1 + i % 9}.{random.integers(100, 999)},50"
+        ok, mark = ("True", "False", "")[i % 3], ("N/A", '" a ""b""; c"')[i % 2]
+        x = "" if i % 5 == 0 else f"{random.normal():.4f}".replace(".", ",")
+        lines.append(f"00{i};0{random.integers(999):04};+{i:04};{ok};{at};{price};{mark};{x};1,{i}0")
+    path = folder / "odd.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    drops = [word for name in ("zip", "at", "mark") for word in ("--drop", name)]
+    done = shell("fit", path, "-o", folder / "model", *drops, *NET)
+    assert done.code == 0, done.err
+    return path, folder / "model"
+
+
+def test_cells_that_were_there_keep_their_text(odd, shell, tmp_path):
+    path, model = odd
+    done = shell("impute", model, path, "-o", tmp_path / "filled.csv", "--uncertainty")
+    assert done.code == 0 and "32 cells filled in ok, x" in done.out, done.out + done.err
+    texts = (file.read_text(encoding="utf-8").splitlines() for file in (path, tmp_path / "filled.csv"))
+    before, after = (list(csv.reader(lines, delimiter=";")) for lines in texts)
+    names = after[0]
+    assert names == ["", "zip", "phone", "ok", "ok_uncertainty", "at", "price", "mark", "x", "x_uncertainty", "y"]
+    places = [names.index(name) for name in before[0]]
+    for old, new in zip(before[1:], after[1:], strict=True):
+        assert all(new[place] == cell for place, cell in zip(places, old, strict=True) if cell)
+        assert new[3] in ("True", "False") and re.fullmatch(r"-?\d+(,\d+)?", new[8]), new
+    assert {name: kind for name, kind in types(tmp_path / "filled.csv").items() if "_unc" not in name} == types(path)
+
+
+def test_text_in_types_loses_no_zeros_of_columns_that_no_model_read(odd, shell, tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet")
+    path, model = odd
+    assert shell("impute", model, path, "-o", tmp_path / "filled.parquet").code == 0
+    found = pq.read_table(tmp_path / "filled.parquet")
+    kinds = [str(found.schema.field(name).type) for name in ("zip", "phone", "ok", "price", "x")]
+    assert kinds == ["string", "double", "bool", "double", "double"]
+    assert found["__index_level_0__"].to_pylist() == [f"00{i}" for i in range(60)] and found["x"].null_count == 0
+
+
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory, shell):
+    """Return a Parquet file of types that text or floats would lose, and a model of some of its columns."""
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    random, folder, n = np.random.default_rng(0), tmp_path_factory.mktemp("typed"), 60
+    some = {
+        "price": pa.array([None if i % 7 == 0 else decimal.Decimal(i) / 4 for i in range(n)], pa.decimal128(20, 2)),
+        "at": pa.array([None if i % 6 == 0 else dt.time(i % 3) for i in range(n)], pa.time64("us")),
+        "kind": pa.array([None if i % 5 == 0 else "ab"[i % 2] for i in range(n)]).dictionary_encode(),
+        "view": pa.array([None if i % 5 == 1 else "ab"[i % 2] for i in range(n)], pa.string_view()),
+        "small": pa.array([None if i % 8 == 0 else i for i in range(n)], pa.int8()),
+        "x": pa.array(random.normal(size=n), pa.float32()),
+    }
+    apart = {
+        "exact": pa.array([decimal.Decimal("12345678901234567.89")] * n, pa.decimal128(20, 2)),
+        "tags": pa.array([["a", "b"]] * n),
+        "far": pa.array([float("inf")] * n),
+        "name": pa.array([f"{i:03}" for i in range(n)]),
+    }
+    noted = {"pandas": json.dumps({"index_columns": ["name"], "columns": []})}
+    pq.write_table(pa.table(some | apart).replace_schema_metadata(noted), folder / "t.parquet")
+    drops = [word for name in ("exact", "tags", "far") for word in ("--drop", name)]
+    done = shell("fit", folder / "t.parquet", "-o", folder / "model", *drops, *NET)
+    assert done.code == 0, done.err
+    return folder / "t.parquet", folder / "model"
+
+
+def test_columns_of_parquet_keep_their_types(typed, shell, tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet")
+    path, model = typed
+    done = shell("impute", model, path, "-o", tmp_path / "f.parquet")
+    assert done.code == 0 and "filled in price, at, kind, view, small" in done.out, done.out + done.err
+    before, after = pq.read_table(path), pq.read_table(tmp_path / "f.parquet")
+    assert after.schema.equals(before.schema, check_metadata=True)
+    for name in before.column_names:
+        there = before[name].is_valid().to_pylist()
+        pairs = zip(before[name].to_pylist(), after[name].to_pylist(), there, strict=True)
+        assert after[name].null_count == 0 and all(old == new for old, new, here in pairs if here), name
+
+
+def test_parquet_as_text_is_refused_where_text_cannot_hold_it(typed, shell, tmp_path):
+    path, model = typed
+    done = shell("impute", model, path, "-o", tmp_path / "f.csv")
+    assert done.code == 2 and "cannot hold all columns (Unsupported Type:list" in done.err, done.err
+    assert not (tmp_path / "f.csv").exists()
 
 
 def test_floats_that_are_no_numbers_are_holes_too(shell, tmp_path):

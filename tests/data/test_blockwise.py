@@ -32,6 +32,14 @@ def test_blocks_of_text_join_to_the_whole(name, tmp_path):
         assert np.concatenate([block.index for block in found]).tolist() == whole.index.tolist()
 
 
+def test_names_of_rows_are_text_in_every_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(blockwise, "BYTES", 64)
+    names = [*(f"{i:04}" for i in range(40)), *(f"A{i}" for i in range(10))]
+    (tmp_path / "t.csv").write_text(",x\n" + "".join(f"{name},{i}.5\n" for i, name in enumerate(names)))
+    found = [block.index for block in blocks(tmp_path / "t.csv")]
+    assert len(found) > 3 and np.concatenate(found).tolist() == names == read(tmp_path / "t.csv").index.tolist()
+
+
 def test_large_files_have_many_blocks_and_compressed_ones_too(tmp_path):
     import gzip
 
@@ -74,6 +82,17 @@ def test_what_is_in_memory_has_blocks_too(tmp_path):
     assert [block.X.tolist() for block in found] == [[[1, 2], [3, 4]], [[5, 6]]]
     assert found[1].index.tolist() == ["r3"]
     assert not in_blocks("digits") and not in_blocks(str(tmp_path)) and count(str(tmp_path / "t.csv")) is None
+
+
+@pytest.mark.parametrize("size", [16, 1 << 22])
+@pytest.mark.parametrize("cell", ['"x,8', '8,"x'])
+def test_a_quotation_mark_that_nothing_closes_is_named(tmp_path, monkeypatch, size, cell):
+    monkeypatch.setattr(blockwise, "BYTES", size)
+    lines = ["a,b", *(f"{i},{i}" for i in range(1500)), cell, "8,9", "9,9"]
+    for end in ("", "\n"):
+        (tmp_path / "t.csv").write_text("\n".join(lines) + end)
+        with pytest.raises(ValueError, match=r"t.csv' as a table: line 1502 opens a cell with a quotation mark"):
+            list(blocks(tmp_path / "t.csv", types={}))
 
 
 def test_a_bad_line_is_named(tmp_path):

@@ -52,6 +52,7 @@ def pandas_columns():
     yield pd.Series([3, 3, 3])
 
 
+@pytest.mark.filterwarnings("ignore:.*holds whole numbers beyond")  # the greatest there are
 @pytest.mark.parametrize("column", list(pandas_columns()), ids=lambda s: f"{s.dtype}")
 def test_pandas_comes_back(column):
     X = pd.DataFrame({"a": column, "b": column[::-1].array}).set_axis([7, 7, 3, 1, 0][: len(column)])
@@ -135,6 +136,16 @@ def test_arrays_come_back(X):
     back = codec.decode(codec.encode(X), like=X)
     assert back.dtype == X.dtype
     np.testing.assert_array_equal(back, X)
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
+)
+def test_text_of_every_arrow_type_is_filled(kind):
+    X = pa.table({"a": pa.chunked_array([pa.array(["u", None], kind), pa.array(["w"], kind)]), "n": [1, 2, 3]})
+    made = X.set_column(0, "a", pa.chunked_array([pa.array(["v", "v", "v"], kind)]))
+    found = filled(X, made)
+    assert found["a"].to_pylist() == ["u", "v", "w"] and found.schema == X.schema
 
 
 def test_what_pandas_calls_na_is_missing_in_arrays_of_objects_too():

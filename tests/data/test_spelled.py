@@ -3,12 +3,16 @@
 import datetime as dt
 import warnings
 
+import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
+from isthmus import Autoencoder, Trainer
 from isthmus.atrow import RowError, RowWarning
 from isthmus.data.codec import TableCodec
+from isthmus.data.columns.exact import warn_of_inexact
 
 DAYS = [f"{i % 28 + 1:02}.{i % 12 + 1:02}.{2000 + i % 20}" for i in range(40)]
 
@@ -151,3 +155,26 @@ def test_a_search_names_a_row_once_by_its_number_among_all_rows():
         tune(Autoencoder(1, trainer=Trainer(epochs=1)), X, {"learning_rate": "1e-4:1e-2:log"}, trials=2)
     (hint,) = [warning.message for warning in caught if isinstance(warning.message, RowWarning)]
     assert "row 31 holds 'huch'" in hint.in_file()
+
+
+KEYS, COUNTS = 2**60 + np.arange(60), np.arange(60)[::-1].copy()
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        *(make({"id": KEYS, "n": n}) for make in (pd.DataFrame, pl.DataFrame, pa.table) for n in (COUNTS, COUNTS / 7)),
+        np.column_stack((KEYS, COUNTS)),
+    ],
+    ids=lambda X: type(X).__module__,
+)
+def test_whole_numbers_that_a_model_cannot_tell_apart_are_named(X):
+    words = r"beyond 2\*\*53, .* as 1152921504606846977 in row 1 .*; leave the column out"
+    with pytest.warns(UserWarning, match=words):
+        Autoencoder(1, trainer=Trainer(epochs=1)).fit(X)
+
+
+def test_great_numbers_that_a_model_tells_apart_are_not():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_inexact(pd.DataFrame({"id": [2**53, -(2**53), 2**60]}))

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from isthmus.cli import remembered
 from isthmus.data import blockwise, read, stream, write
 
 ROWS = np.array([[1.5, 2.0, -3.0], [4.0, 5.25, 6e-3]])
@@ -31,6 +32,10 @@ def table(folder, text, name="t.csv"):
         ("sepal length, petal width, c\n1.5, 2, -3\n4, 5.25, 6e-3\n", ("sepal length", "petal width", "c")),
         ('"a, or so","b;b",c\n1.5,2,-3\n4,5.25,6e-3\n', ("a, or so", "b;b", "c")),
         ("\n\na|b|c\r\n1.5|2|-3\r\n4|5.25|6e-3\r\n", ("a", "b", "c")),
+        ("sep=;\r\na;b;c\r\n1,5;2;-3\r\n4;5,25;0,006\r\n", ("a", "b", "c")),
+        ("SEP=,\n1.5,2,-3\n4,5.25,6e-3\n", None),
+        ("sep=\t\na\tb\tc\n1.5\t2\t-3\n4\t5.25\t6e-3\n", ("a", "b", "c")),
+        ("sep=^\na^b^c\n1.5^2^-3\n4^5.25^6e-3\n", ("a", "b", "c")),
         ("0,1,2\n1.5,2,-3\n4,5.25,6e-3\n", ("0", "1", "2")),
         ("﻿a,b,c\n1.5,2,-3\n4,5.25,6e-3\n", ("a", "b", "c")),
         ("größe,b,c\n1.5,2,-3\n4,5.25,6e-3\n".encode("latin-1"), ("größe", "b", "c")),
@@ -49,8 +54,14 @@ def test_an_unnamed_first_column_names_the_rows(tmp_path, text):
     rows = ("u", "v") if text == "a" else ("0", "1")
     data = read(table(tmp_path, f",a,b\n{rows[0]},1,2\n{rows[1]},3,4\n"))
     assert data.names == ("a", "b")
-    assert [str(name) for name in data.index] == list(rows)
+    assert data.index.tolist() == list(rows)
     assert data.X.tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("names", [("0001", "0002"), ("1.50", "-"), ("2020-01-01", "31.12.2020"), ("true", "1e5")])
+def test_names_of_rows_are_text_as_it_is(tmp_path, names):
+    data = read(table(tmp_path, f",a,b\n{names[0]},1,2\n {names[1]} ,3,x\n"), types={"a": pa.float64()})
+    assert data.index.tolist() == list(names)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
@@ -122,6 +133,12 @@ def test_gzip_booleans_and_a_number_that_appears_late(tmp_path):
     [
         ("", "is empty; give a table"),
         ("a,b\n", "has a header and no rows"),
+        ("a,b", "has a header and no rows"),
+        ('a,b\n"x,1\ny,2\n', "line 2 opens a cell with a quotation mark that nothing closes; close it, or take it out"),
+        ('a,b\n1,"x\n2,y\n', "line 2 opens a cell with a quotation mark that nothing closes"),
+        ('a,b\n1,x\n2,"y\n3,z', "line 3 opens a cell with a quotation mark that nothing closes"),
+        pytest.param("a,b\n" + "1,x\n" * 3000 + '2,"y\n' + "3,z\n" * 99_999, "line 3002 opens a cell", id="far down"),
+        pytest.param("a,b\n" + "1,x\n" * 3000 + '"2,y\n' + "3,z\n" * 99_999, "line 3002 opens a cell", id="in between"),
         ("a,b\n1,2\n3\n", "cannot read .*: line 3 has 1 cell and those before it 2: '3'; correct that line"),
         ('a,b\n1,"2\n"\n\n3,4,5\n', "line 5 has 3 cells and those before it 2: '3,4,5'; correct that line"),
         ("a,b\n1,2\n1,-inf\n", r"1 infinite values in column 'b' \(first in row 2\)"),
@@ -135,6 +152,18 @@ def test_refusals(tmp_path, text, message):
         read(table(tmp_path, text))
     assert "t.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_quotes_that_close_late_are_cells(tmp_path):
+    poem = "\n".join(f"line {i}" for i in range(40))
+    found = read(table(tmp_path, f'a,b\n1,"{poem}"\n2,"{poem}"'))
+    assert found.table["b"].to_pylist() == [poem, poem]
+    assert [
+        row for block in blockwise.blocks(tmp_path / "t.csv", types={}) for row in block.table["b"].to_pylist()
+    ] == [
+        poem,
+        poem,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -242,6 +271,18 @@ def test_all_levels_of_an_index_are_left_out(tmp_path):
     data = read(tmp_path / "t.parquet")
     assert (data.names, data.X.tolist(), data.index.tolist()) == (("x",), [[1], [2], [3]], ["p", "p", "q"])
     assert stream(tmp_path / "t.parquet").shape == (1,)
+
+
+def test_an_index_that_has_a_name_is_row_names_too(tmp_path):
+    pd = pytest.importorskip("pandas")
+    index = pd.Index(["p", "q", "r"], name="patient")
+    pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": [4.0, 5.0, 6.0]}, index=index).to_parquet(tmp_path / "t.parquet")
+    data = read(tmp_path / "t.parquet")
+    assert (data.names, data.index.tolist()) == (("x", "y"), ["p", "q", "r"])
+    assert [part.names for part in blockwise.blocks(tmp_path / "t.parquet", rows=2)] == [("x", "y")] * 2
+    assert stream(tmp_path / "t.parquet").names == ("x", "y")
+    assert remembered.columns(str(tmp_path / "t.parquet")) == ("x", "y")
+    assert read(tmp_path / "t.parquet", label="patient").y.tolist() == ["p", "q", "r"]
 
 
 @pytest.mark.parametrize(
@@ -381,3 +422,30 @@ def test_the_decimal_sign_is_that_of_the_first_fraction(tmp_path, cell, kind):
     data = read(table(tmp_path, f"a;b;c\n1;?;x\n2;{cell};y\n"))
     assert list(map(str, data.table.schema.types)) == ["int64", kind, "string"]
     assert data.table["b"].to_pylist() == [None, 2.5]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+@pytest.mark.parametrize("types", [None, {}])
+def test_parts_without_rows_are_passed_over(tmp_path, suffix, types):
+    rows = pa.table({"a": [1.0, 2.0], "b": [3.0, None]})
+    for i, part in enumerate((rows.slice(0, 0), rows, rows.slice(0, 0))):
+        write(tmp_path / f"part-{i}{suffix}", part)
+    pattern = str(tmp_path / f"part-*{suffix}")
+    found = read(pattern, types=types)
+    assert (len(found), found.names) == (2, ("a", "b"))
+    assert sum(map(len, blockwise.blocks(pattern))) == 2
+    (tmp_path / f"part-1{suffix}").unlink()
+    with pytest.raises(ValueError, match=rf"part-0{suffix}' and 1 more have no rows; give at least one row"):
+        read(pattern, types=types)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_whole_numbers_that_no_array_holds_stay_in_a_table(tmp_path, suffix):
+    rows = pa.table({"id": [2**60 + i for i in range(40)], "x": [0.5 * i for i in range(40)]})
+    write(tmp_path / f"t{suffix}", rows)
+    assert read(tmp_path / f"t{suffix}").table["id"].to_pylist() == rows["id"].to_pylist()
+    if suffix == ".parquet":
+        with pytest.raises(ValueError, match=r"'id' holds whole numbers beyond 2\*\*53 \(1152921504606846977\)"):
+            list(stream(tmp_path / "t.parquet"))
+    write(tmp_path / f"t{suffix}", rows.set_column(0, "id", pa.array([2**60 + 256 * i for i in range(40)])))
+    assert read(tmp_path / f"t{suffix}").X[:, 0].tolist() == [2**60 + 256 * i for i in range(40)]

@@ -95,7 +95,7 @@ def append(out: Path, found: Iterator[Any]) -> int:
     """Write tables, one or more, of the first one's columns; return the number of rows.
 
     Raises:
-        ValueError: the names of rows change their type.
+        ValueError: the names of rows change their type, as from one Parquet file to the next.
     """
     import pyarrow as pa
 
@@ -109,6 +109,6 @@ def append(out: Path, found: Iterator[Any]) -> int:
             try:
                 write(table.cast(first.schema))
             except pa.ArrowException as error:
-                raise ValueError(f"the names of rows are of several types ({error}); write a csv file") from None
+                raise ValueError(f"the names of rows are of several types ({error}); make them one") from None
             count += table.num_rows
     return count

@@ -140,10 +140,7 @@ def _table(fitted: Autoencoder, values: Any) -> tuple[Any, Any]:
     import numpy as np
 
     if fitted.form_.table is not None and not isinstance(values, np.ndarray):
-        table = rows.arrow(values)
-        for i, column in enumerate(table.columns):
-            table = table.set_column(i, table.column_names[i], rows.brief(column))
-        return table, None
+        return rows.shortened(rows.arrow(values)), None
     names = getattr(fitted, "feature_names_in_", None)
     table = np.column_stack([np.asarray(column) for column in values.columns]) if hasattr(values, "columns") else values
     return (table if names is not None else table.reshape(len(table), *fitted.row_shape_)), names

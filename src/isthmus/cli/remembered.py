@@ -75,8 +75,9 @@ def columns(source: str) -> tuple[str, ...]:
         return ()
     if first.suffix in parquetfiles.PARQUET:
         with parquetfiles.parquet_file(first) as file:
-            names = tuple(map(str, tables.expanded(file.schema_arrow.empty_table()).column_names))
-        index = tables.row_names(names)
+            schema = file.schema_arrow
+        names = tuple(map(str, tables.expanded(schema.empty_table()).column_names))
+        index = tables.row_names(names, schema)
         return tuple(name for i, name in enumerate(names) if i not in index)
     from isthmus.data import csvlayout
 

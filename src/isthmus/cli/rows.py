@@ -112,6 +112,13 @@ def brief(column: Any) -> Any:
     return pa.array(np.where(np.isfinite(short), short, x), mask=np.isnan(x))
 
 
+def shortened(table: Any) -> Any:
+    """Return a table whose floats are :func:`brief`."""
+    from isthmus.data.cells import replaced
+
+    return replaced(table, {i: brief(column) for i, column in enumerate(table.columns)})
+
+
 def some(given: Data, index: Any) -> Data:
     """Return some rows of a source."""
     import numpy as np

@@ -190,9 +190,7 @@ def _noted(found: Any, block: Data, out: Path, tally: Tally, detector: AnomalyDe
 
 def named_rows(found: Any, block: Data, out: Path) -> Any:
     """Return answers behind the rows' own names, numbers in seven digits."""
-    for i, column in enumerate(found.columns):
-        found = found.set_column(i, found.column_names[i], rows.brief(column))
-    return answers.with_names(found, block, out)
+    return answers.with_names(rows.shortened(found), block, out)
 
 
 def _marked(first: Path, anomaly: Any) -> Iterator[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
 import re
@@ -13,7 +12,7 @@ from typing import Any
 
 from isthmus.atrow import behind
 from isthmus.data import places, tables
-from isthmus.data.csvlayout import Layout, layout, told
+from isthmus.data.csvlayout import Layout, ends_open, layout, lines_of, refuse_open
 from isthmus.data.parquetfiles import PARQUET, parquet_file, reading
 from isthmus.data.places import Place
 from isthmus.data.record import Data, of_array
@@ -65,10 +64,13 @@ def blocks(
 def _text(
     path: Path, label: str | None, drop: Sequence[str], types: Mapping[str, Any] | None, rows: int
 ) -> Iterator[Data]:
+    import pyarrow as pa
+
     found = layout(path)
     inner, before = replace(found, skip=0, encoding="utf-8"), 0
     for lines in _lines(path, found):
-        table = tables.arrow_csv(path, inner, types or {}, io.BytesIO(lines.encode()))
+        # A file of Python's would be read by a thread of Arrow's, which the end of the process could abort.
+        table = tables.arrow_csv(path, inner, types or {}, pa.BufferReader(lines.encode()))
         for start in range(0, table.num_rows, rows):
             with behind(before + start):
                 block = tables.csv_rows(table.slice(start, rows), inner, path, label, drop, None, types)
@@ -139,15 +141,9 @@ def _lines(path: Path, found: Layout) -> Iterator[str]:
     """Give the lines of values of a text file, some at a time; none is cut within a quoted cell.
 
     Raises:
-        ValueError: bytes that are no text, or a file that is damaged.
+        ValueError: bytes that are no text, a file that is damaged, or a cell in quotes that has no end.
     """
-    encoding = "utf-8-sig" if found.encoding == "utf-8" else found.encoding
-    with (
-        told(path, found.encoding),
-        gzip.open(path, "rt", encoding=encoding) if path.suffix == ".gz" else path.open(encoding=encoding) as file,
-    ):
-        for _ in range(found.skip):
-            file.readline()
+    with lines_of(path, found) as file:
         rest, seen, quoted = "", 0, False
         while text := file.read(BYTES):
             rest += text
@@ -155,6 +151,8 @@ def _lines(path: Path, found: Layout) -> Iterator[str]:
             if rest[:end].strip():
                 yield rest[:end]
             rest, seen = rest[end:], seen - end
+        if quoted and ends_open(io.StringIO(rest), found.delimiter) is not None:
+            refuse_open(path, found)
         if rest.strip():
             yield f"{rest}\n"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # Missing in any column, and in one whose other cells are numbers or dates.
@@ -20,22 +20,44 @@ APART = ("'", "\u2019", " ", "\u00a0", "\u202f")
 DATE = r"^(\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})|\d{4}[./-]\d{1,2}[./-]\d{1,2})([ T]\d{1,2}:\d{2}.*)?$"
 
 
-def cleaned(table: Any, decimal: str, types: Mapping[str, Any] | None = None) -> Any:
+def cleaned(
+    table: Any,
+    decimal: str,
+    types: Mapping[str, Any] | None = None,
+    names: Sequence[int] = (),
+    *,
+    decided: bool = True,
+) -> Any:
     """Return the columns of a text file without blanks around text; numbers and dates that these hid are such again.
 
     A column is text to pyarrow where one cell is `` ?``, the missing value of a file with blanks after its commas, or
     a mark that means missing among numbers and dates alone, as ``-``, or where thousands are set apart. ``types`` are
-    those that columns are known to have, text too.
+    those that columns are known to have, text too. ``names`` are the places of columns that name the rows. Where
+    the file has not ``decided`` its decimal sign a column of numbers needs proof, too, of what its commas mean.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
+    read = {}
     for i, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
-        if pa.types.is_string(column.type):
+        if i in names:
+            read[i] = pc.utf8_trim_whitespace(column)
+        elif pa.types.is_string(column.type):
             known = (types or {}).get(name)
             found = _trimmed(column)
-            read = _dated(found) if is_text(known) else _read(found, decimal, known)
-            table = table if read.equals(column) else table.set_column(i, name, read)
-    return table
+            read[i] = _dated(found) if is_text(known) else _read(found, decimal, known, decided)
+    return replaced(table, read)
+
+
+def replaced(table: Any, columns: Mapping[int, Any]) -> Any:
+    """Return a table with other columns in some places, made at once: one by one takes the square of their number."""
+    import pyarrow as pa
+
+    if not columns:
+        return table
+    whole = [columns.get(i, column) for i, column in enumerate(table.columns)]
+    fields = [field.with_type(column.type) for field, column in zip(table.schema, whole, strict=True)]
+    return pa.Table.from_arrays(whole, schema=pa.schema(fields, table.schema.metadata))
 
 
 def _trimmed(column: Any) -> Any:
@@ -46,7 +68,7 @@ def _trimmed(column: Any) -> Any:
     return pc.if_else(pc.is_in(text, pa.array(MISSING)), pa.scalar(None, pa.string()), text)
 
 
-def _read(text: Any, decimal: str, known: Any) -> Any:
+def _read(text: Any, decimal: str, known: Any, decided: bool) -> Any:
     """Return text as numbers or dates where that is all it holds, but for marks of missing values; else as it is."""
     import pyarrow as pa
 
@@ -60,7 +82,7 @@ def _read(text: Any, decimal: str, known: Any) -> Any:
     if marked.null_count == len(marked):  # of marks alone nobody knows what they are missing from, but for a fit
         return text if known is None else pa.chunked_array([pa.nulls(len(text))])
     found = _guessed(marked, decimal) if marked.null_count > text.null_count else text
-    found = _joined(marked, decimal, sure=number) if pa.types.is_string(found.type) else found
+    found = _joined(marked, decimal, sure=number and decided) if pa.types.is_string(found.type) else found
     if found is not None:
         return found
     return marked if number else _dated(text)  # which of the others are no numbers is said by the model
@@ -147,15 +169,13 @@ def settled(table: Any) -> Any:
     """Return a table whose decimals are floats and whose times of day are text: what kinds of columns read."""
     import pyarrow as pa
 
+    cast = {}
     for i, column in enumerate(table.columns):
         if pa.types.is_decimal(column.type):
-            column = column.cast(pa.float64())
+            cast[i] = column.cast(pa.float64())
         elif pa.types.is_time(column.type):
-            column = column.cast(pa.string())
-        else:
-            continue
-        table = table.set_column(i, table.column_names[i], column)
-    return table
+            cast[i] = column.cast(pa.string())
+    return replaced(table, cast)
 
 
 def conformed(table: Any, types: Mapping[str, Any]) -> Any:
@@ -164,6 +184,7 @@ def conformed(table: Any, types: Mapping[str, Any]) -> Any:
 
     from isthmus.data.columns.zones import zone_of
 
+    cast = {}
     for i, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
         have, want = column.type, types.get(name)
         if want is None or want == have:
@@ -172,8 +193,8 @@ def conformed(table: Any, types: Mapping[str, Any]) -> Any:
             is_.is_timestamp(want) and is_.is_temporal(have) and bool(zone_of(want)) == bool(zone_of(have))
         )
         if wider or is_.is_null(have):
-            table = table.set_column(i, name, column.cast(want, safe=False))
-    return table
+            cast[i] = column.cast(want, safe=False)
+    return replaced(table, cast)
 
 
 def is_text(kind: Any) -> bool:

@@ -9,8 +9,9 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
+from typing import IO
 
 from isthmus.data.cells import MARKS, MISSING
 
@@ -21,6 +22,10 @@ _ENDS = re.compile(r"\r\n|\n|\r")
 # A cell in quotes, two of which are one letter within it; and the start of one.
 _CELL = re.compile(r'((?:^|[\t;|,]) *)"[^"]*+(?:""[^"]*+)*+"')
 _START = re.compile(r'(?:^|[\t;|,]) *"')
+# The line with which a file tells spreadsheets what stands between its cells.
+_SIGN = re.compile(r"sep=([^\w\"\\])", re.IGNORECASE)
+# What no file holds, behind its last line.
+_END = "\x1a\x1a"
 # Numbers whose thousands are set apart, by their decimal sign.
 _APART = {
     ",": re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?"),
@@ -40,6 +45,7 @@ class Layout:
         header: The columns' names, or None where the first line holds values.
         skip: Lines before the first line of values.
         quoted: Whether the first lines have quotation marks.
+        decided: Whether some number tells the decimal sign, so that ``1,234`` can mean one thing only.
     """
 
     encoding: str
@@ -48,6 +54,12 @@ class Layout:
     header: tuple[str, ...] | None
     skip: int
     quoted: bool = False
+    decided: bool = True
+
+    @property
+    def rows_named(self) -> bool:
+        """Whether the first column, which has no name, holds those of the rows."""
+        return self.header is not None and len(self.header) > 1 and not self.header[0]
 
 
 def layout(path: Path) -> Layout:
@@ -55,25 +67,38 @@ def layout(path: Path) -> Layout:
 
     A first line is a header when none of its fields is a number (and none is said again below it or, above other text,
     beside it, as no two columns have one name), when the fields count 0, 1, 2, ... (a data frame without names), when
-    it holds text above numbers, or when its only numbers are a run of years beside text, and those below are none.
+    it holds text above numbers, or when its only numbers are a run of years beside text, and those below are none. A
+    line ``sep=;`` before it says what stands between cells.
 
     Raises:
-        ValueError: The file is empty or cannot be read.
+        ValueError: The file is empty or cannot be read, or a cell in quotes among its first lines has no end.
     """
+    found, records = _recognised(path)
+    if any(_open(record) for _, _, record in records):
+        refuse_open(path, found, records[-1][1])
+    return found
+
+
+def _recognised(path: Path) -> tuple[Layout, list[tuple[int, int, str]]]:
     encoding, text = _head(path)
     records = list(islice(_records(_ENDS.split(text)), SEEN))
     if not records:
         raise ValueError(f"{str(path)!r} is empty; give a table with at least one row")
+    sign = _SIGN.fullmatch(records[0][2])
+    if sign is not None and len(records) > 1:
+        records = records[1:]
     start, end, first = records[0]
     # The line that numpy.savetxt writes above the values begins with a hash sign.
     first = first.removeprefix("# ").removeprefix("#")
     below = [record for _, _, record in records[1:]]
-    delimiter = _delimiter(first, below[0] if below else "")
-    decimal = _decimal(below or [first], delimiter) if delimiter in ";\t|" else "."
+    delimiter = sign[1] if sign is not None else _delimiter(first, below[0] if below else "")
+    # Between commas decimals have a point.
+    told = _decimal(below or [first], delimiter) if delimiter in ";\t|" else "."
+    decimal = told or "."
     names = _fields(first, delimiter)
     if not _names(names, [_fields(record, delimiter) for record in below[: DEEP - 1]], decimal):
-        return Layout(encoding, delimiter, decimal, None, start, '"' in text)
-    return Layout(encoding, delimiter, decimal, tuple(names), end, '"' in text)
+        return Layout(encoding, delimiter, decimal, None, start, '"' in text, told is not None), records
+    return Layout(encoding, delimiter, decimal, tuple(names), end, '"' in text, told is not None), records
 
 
 def _records(lines: list[str]) -> Iterator[tuple[int, int, str]]:
@@ -122,13 +147,7 @@ def tabular(path: Path) -> bool:
 
 def ragged(path: Path, found: Layout) -> str | None:
     """Say which line has more or fewer cells than the first one of values; None where Arrow minds something else."""
-    encoding = "utf-8-sig" if found.encoding == "utf-8" else found.encoding
-    with (
-        told(path),
-        gzip.open(path, "rt", encoding=encoding) if path.suffix == ".gz" else path.open(encoding=encoding) as file,
-    ):
-        for _ in range(found.skip):
-            file.readline()
+    with lines_of(path, found) as file:
         wanted, line = 0, found.skip + 1
         rows = csv.reader(file, delimiter=found.delimiter)
         try:
@@ -143,6 +162,59 @@ def ragged(path: Path, found: Layout) -> str | None:
         except csv.Error:
             return None
     return None
+
+
+def refuse_open(path: Path, found: Layout, last: int | None = None) -> None:
+    """Refuse a cell in quotes that has no end, so that it would hold the rest of the file.
+
+    Args:
+        path: of the file.
+        found: its layout.
+        last: number of the last line in which such a cell would begin; None for that of the file.
+
+    Raises:
+        ValueError: always with the line, where there is one.
+    """
+    with lines_of(path, found) as file:
+        line = ends_open(file, found.delimiter, last)
+    if line is not None:
+        raise ValueError(
+            f"cannot read {str(path)!r} as a table: line {found.skip + line} opens a cell with a quotation mark that "
+            "nothing closes; close it, or take it out"
+        )
+
+
+def ends_open(lines: Iterable[str], delimiter: str, last: int | None = None) -> int | None:
+    """Return the number, from 1, of the line in which a cell in quotes begins that has no end; None where all have."""
+    limit = csv.field_size_limit((1 << 31) - 1)  # such a cell is long
+    try:
+        rows, line = csv.reader(chain(lines, [_END]), delimiter=delimiter), 1
+        for row in rows:
+            if row and row[-1].endswith(_END):
+                return line if row != [_END] else None
+            line = rows.line_num + 1
+            if last is not None and line > last:
+                return None
+    finally:
+        csv.field_size_limit(limit)
+    return None
+
+
+@contextmanager
+def lines_of(path: Path, found: Layout) -> Iterator[IO[str]]:
+    """Open a text file, packed or not, at its first line of values.
+
+    Raises:
+        ValueError: bytes that are no text, or a file that is damaged.
+    """
+    encoding = "utf-8-sig" if found.encoding == "utf-8" else found.encoding
+    with (
+        told(path, found.encoding),
+        gzip.open(path, "rt", encoding=encoding) if path.suffix == ".gz" else path.open(encoding=encoding) as file,
+    ):
+        for _ in range(found.skip):
+            file.readline()
+        yield file
 
 
 def is_number(field: str, decimal: str = ".") -> bool:
@@ -198,19 +270,17 @@ def _fields(line: str, delimiter: str) -> list[str]:
     return [field.strip() for field in rows[0]] if rows else []
 
 
-def _decimal(lines: Iterable[str], delimiter: str) -> str:
-    """Return the decimal sign: that of the first number that can be read one way, else the first one's that has one.
+def _decimal(lines: Iterable[str], delimiter: str) -> str | None:
+    """Return the decimal sign, that of the first number that can be read one way; None where there is no such number.
 
     ``12.345,67`` has a comma, and ``1.5`` a point; in ``1,234`` the sign may set thousands apart.
     """
-    first = ""
     for line in lines:
         for field in _fields(line, delimiter):
             ways = [sign for sign in ",." if _written(field, sign)] if "," in field or "." in field else []
             if len(ways) == 1:
                 return ways[0]
-            first = first or ("" if not ways else "," if "," in field else ".")
-    return first or "."
+    return None
 
 
 def _written(field: str, sign: str) -> bool:
@@ -225,7 +295,7 @@ def _names(first: list[str], below: list[list[str]], decimal: str) -> bool:
     counted = [field for field in first if field]
     if len(counted) > 1 and counted == [str(i) for i in range(len(counted))]:
         return True
-    numbers = [is_number(field, decimal) for field in first]
+    numbers = [is_number(field, decimal) or any(_written(field, sign) for sign in ",.") for field in first]
     if not any(numbers):
         return not _repeated(first, below[0] if below else [], decimal)
     under = [_filled(cells) for cells in zip(*(row for row in below if len(row) == len(first)), strict=True)]

@@ -31,7 +31,7 @@ def columns_of(path: Where, metadata: Any, drop: Sequence[str], source: Any) -> 
     """
     schema = metadata.schema.to_arrow_schema()
     names = tuple(str(name) for name in schema.names)
-    kept = [names[i] for i in kept_of(names, path, row_names(names), None, drop, named=True)]
+    kept = [names[i] for i in kept_of(names, path, row_names(names, schema), None, drop, named=True)]
     empty = expanded(schema.empty_table().select(kept))
     if metadata.num_rows and any(not_numbers(column) for column in empty.columns):
         with parquet_file(path, metadata, source) as file:

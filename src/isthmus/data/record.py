@@ -13,6 +13,10 @@ from isthmus.atrow import FileRowError
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
+class NoRowsError(ValueError):
+    """A refusal of a table that has columns and no rows, as a part of others may be."""
+
+
 @dataclass(frozen=True, eq=False)
 class Data:
     """Rows, finite numbers or a table of any columns, and what their source said about them.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.columns.facts import plain
 from isthmus.data.frames import is_missing
 from isthmus.data.record import Array
 
@@ -163,8 +164,41 @@ def filled(X: Any, made: Any) -> Any:
     for column, new in zip(here.iter_columns(), there.iter_columns(), strict=True):
         missing = column.is_null() | column.is_nan() if column.dtype.is_float() else column.is_null()
         if missing.any():
-            columns.append(column.zip_with(~missing, new))
+            columns.append(_merged(column, ~missing, new))
     return here.with_columns(*columns).to_native() if columns else X
+
+
+def _merged(column: Any, there: Any, new: Any) -> Any:
+    """Return a column with the values of another one where it has none."""
+    import narwhals.stable.v2 as nw
+    import pyarrow as pa
+
+    native = column.to_native()
+    if not column.implementation.is_pyarrow() or not pa.types.is_string_view(native.type):
+        return column.zip_with(there, new)
+    whole = put((~there).to_native(), new.to_native(), native)
+    return nw.from_native(whole, series_only=True).alias(column.name)
+
+
+def put(holes: Any, new: Any, old: Any) -> Any:
+    """Return an Arrow column with the values of another one in its holes, in its own type where that can hold them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = old.type
+    if pa.types.is_dictionary(kind):
+        whole = put(holes, new, old.cast(kind.value_type))
+        return _cast(whole, kind) if whole.type == kind.value_type else whole
+    if pa.types.is_string_view(kind):  # of which Arrow chooses between no two
+        return put(holes, new, old.cast(pa.large_string())).cast(kind)
+    new = plain(new)
+    new = pc.if_else(holes, new, pa.scalar(None, new.type))
+    if pa.types.is_integer(kind) and pa.types.is_floating(new.type):
+        new = pc.round(new)
+    try:
+        return pc.if_else(holes, new.cast(kind), old)
+    except pa.ArrowException:  # what is expected lies outside of the type
+        return pc.if_else(holes, new, old.cast(new.type))
 
 
 def deviations_like(X: Any, values: Array) -> Any:

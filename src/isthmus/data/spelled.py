@@ -11,6 +11,7 @@ from isthmus.atrow import RowError, RowWarning, called, labels_of
 from isthmus.data.cells import DATE
 from isthmus.data.columns import Kind
 from isthmus.data.columns.date import Date, declared_as, format_of, kind_of, parsed
+from isthmus.data.columns.exact import warn_of_inexact
 from isthmus.data.columns.facts import NUMBER, first_of, plain, type_of
 from isthmus.data.frames import Frame
 from isthmus.data.schema import Schema, declared
@@ -29,6 +30,7 @@ def recognised(frame: Frame, schema: Schema | None) -> Schema | None:
     known, found = declared(frame.names, schema), {}
     if isinstance(frame.native, np.ndarray) and frame.native.dtype.kind in "biuf":
         return schema
+    warn_of_inexact(frame.native)
     for name, values in frame.columns():
         if name not in known and type_of(name, values) == ("level", "text"):
             kind = _date(name, plain(values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +13,11 @@ import numpy as np
 
 from isthmus.atrow import FileRowError
 from isthmus.data.cells import cleaned, conformed, is_text, settled
-from isthmus.data.csvlayout import Layout, is_number, layout, ragged, tabular, told, values
+from isthmus.data.columns.exact import inexact
+from isthmus.data.csvlayout import Layout, is_number, layout, ragged, refuse_open, tabular, told, values
 from isthmus.data.idx import is_idx
 from isthmus.data.parquetfiles import Where, first_rows, parquet_file, reading
-from isthmus.data.record import Array, Data, refuse_infinite
+from isthmus.data.record import Array, Data, NoRowsError, refuse_infinite
 
 TEXT = frozenset([".csv", ".tsv", ".txt", ".data"])
 # Endings of other kinds, which are asked no further.
@@ -51,10 +53,9 @@ def csv_rows(
         raise ValueError(
             f"{str(path)!r} names {len(names)} columns{where} and has {table.num_columns}; make them agree"
         )
-    table = cleaned(
-        table.rename_columns(names if found.header else [f"x{i}" for i in range(len(names))]), found.decimal, types
-    )
-    index = [0] if found.header and not names[0] and len(names) > 1 else []
+    index = [0] if found.rows_named else []
+    table = table.rename_columns(names if found.header else [f"x{i}" for i in range(len(names))])
+    table = cleaned(table, found.decimal, types, names=index, decided=found.decided)
     return _data(table, names, path, label, drop, limit, index, found.header is not None, types)
 
 
@@ -69,14 +70,17 @@ def parquet_rows(
     table: Any, path: Where, label: str | None, drop: Sequence[str], limit: int | None, types: Types | None
 ) -> Data:
     """Return a table of a Parquet file as rows."""
-    table = expanded(table)
+    schema, table = table.schema, expanded(table)
     names = tuple(str(name) for name in table.column_names)
-    return _data(table, names, path, label, drop, limit, row_names(names), True, types)
+    return _data(table, names, path, label, drop, limit, row_names(names, schema), True, types)
 
 
-def row_names(names: tuple[str, ...]) -> list[int]:
-    """Find the columns of row names that pandas writes, one for each level of its index."""
-    return [i for i, name in enumerate(names) if name.startswith("__index_level_")]
+def row_names(names: tuple[str, ...], schema: Any) -> list[int]:
+    """Find the columns of row names that pandas writes, one for each level of its index; those with names it notes."""
+    noted = (schema.pandas_metadata or {}).get("index_columns", ())
+    # Numbers from 0 up are noted by their bounds, and are no column.
+    levels = {level for level in noted if isinstance(level, str)}
+    return [i for i, name in enumerate(names) if name in levels or name.startswith("__index_level_")]
 
 
 def named(X: Array, names: Sequence[str] | None) -> Any:
@@ -86,8 +90,11 @@ def named(X: Array, names: Sequence[str] | None) -> Any:
     return X if names is None else pa.table({name: np.ascontiguousarray(X[:, i]) for i, name in enumerate(names)})
 
 
-def arrow_csv(path: Path, found: Layout, types: Types, source: Any = None) -> Any:
-    """Read the values of a text file, or of ``source``, some lines of it, with the types that cells look like."""
+def arrow_csv(path: Path, found: Layout, types: Types | None, source: Any = None) -> Any:
+    """Read the values of a text file, or of ``source``, some lines of it, with the types that cells look like.
+
+    Where ``types`` are None every cell is the text that it is.
+    """
     import pyarrow as pa
     import pyarrow.csv as pc
 
@@ -95,35 +102,65 @@ def arrow_csv(path: Path, found: Layout, types: Types, source: Any = None) -> An
     read = pc.ReadOptions(
         skip_rows=found.skip, autogenerate_column_names=True, encoding=found.encoding, block_size=1 << 24
     )
-    missing = [*pc.ConvertOptions().null_values, "?"]
     convert = pc.ConvertOptions(
-        decimal_point=found.decimal, strings_can_be_null=True, null_values=missing, column_types=_texts(found, types)
+        decimal_point=found.decimal,
+        strings_can_be_null=types is not None,
+        null_values=missing_marks(),
+        column_types=_texts(found, types) if types is not None else _all_text(path, found),
     )
     # Lines in quoted cells cost the reading of blocks side by side, so they are looked for only where cells are quoted.
     parse = pc.ParseOptions(delimiter=found.delimiter, newlines_in_values=found.quoted)
     try:
         with told(path, found.encoding):
-            return pc.read_csv(path if source is None else source, read, parse, convert)
+            table = pc.read_csv(path if source is None else source, read, parse, convert)
     except pa.ArrowInvalid as error:
-        if "Empty CSV" not in str(error):
-            why = ragged(path, layout(path)) or _line(error)
+        if source is not None or not any(sign in str(error) for sign in ("Empty CSV", "Could not skip")):
+            whole = layout(path)
+            refuse_open(path, whole)
+            why = ragged(path, whole) or _line(error)
             raise ValueError(f"cannot read {str(path)!r} as a table: {why}; correct that line") from error
         line = values(path, found)
         if not line:
-            raise ValueError(f"{str(path)!r} has a header and no rows; give at least one row") from error
+            raise NoRowsError(f"{str(path)!r} has a header and no rows; give at least one row") from error
+    else:
+        if source is None and _goes_on(table):
+            refuse_open(path, found)
+        return table
     # pyarrow does not see a line of values that is the only one and has no end.
     read.skip_rows, read.encoding = 0, "utf8"
-    return pc.read_csv(io.BytesIO(f"{line}\n".encode()), read, parse, convert)
+    return pc.read_csv(pa.BufferReader(f"{line}\n".encode()), read, parse, convert)
+
+
+def missing_marks() -> list[str]:
+    """Return what cells of any column are missing by."""
+    import pyarrow.csv as pc
+
+    return [*pc.ConvertOptions().null_values, "?"]
+
+
+def _all_text(path: Path, found: Layout) -> dict[str, Any]:
+    import pyarrow as pa
+
+    first = next(csv.reader(io.StringIO(values(path, found)), delimiter=found.delimiter), [])
+    return {f"f{i}": pa.string() for i in range(len(first))}
+
+
+def _goes_on(table: Any) -> bool:
+    """Tell whether a cell of the last row has several lines, as where pyarrow takes the end of a file for its end."""
+    last = table.slice(max(0, table.num_rows - 1)).to_pylist()
+    return any(isinstance(cell, str) and "\n" in cell for row in last for cell in row.values())
 
 
 def _texts(found: Layout, types: Types) -> dict[str, Any]:
-    """Return the columns that are text whatever they look like, by pyarrow's names."""
+    """Return the columns that are text whatever they look like, names of rows too, by pyarrow's names."""
     import pyarrow as pa
 
-    texts = [name for name, kind in types.items() if is_text(kind)]
+    texts = {name for name, kind in types.items() if is_text(kind)}
     if found.header is None:
         return {f"f{name[1:]}": pa.string() for name in texts if name.startswith("x")}
-    return {f"f{found.header.index(name)}": pa.string() for name in texts if name in found.header}
+    if found.rows_named:
+        texts.add(found.header[0])
+    return {f"f{i}": pa.string() for i, name in enumerate(found.header) if name in texts}
 
 
 def expanded(table: Any) -> Any:
@@ -155,8 +192,13 @@ def _data(
     """Split a table into rows, labels and row names; without ``types`` complete numbers become an array.
 
     Of several columns of row names, as of a data frame with an index of levels, the first one's are kept.
+
+    Raises:
+        NoRowsError: there is no row.
     """
     table = table.slice(0, limit)
+    if not table.num_rows:
+        raise NoRowsError(f"{str(path)!r} has columns and no rows; give at least one row")
     taken = None if label is None else _finder(names, path, named)(label)
     kept = kept_of(names, path, index, taken, drop, named)
     y = None if taken is None else _labels(table.column(taken), names[taken], path)
@@ -171,8 +213,9 @@ def _data(
 
 
 def _complete(table: Any, kept: list[int]) -> bool:
-    """Tell whether columns are numbers without holes."""
-    return not any(table.column(i).null_count or not_numbers(table.column(i)) for i in kept)
+    """Tell whether columns are numbers without holes, which an array holds to the last digit."""
+    columns = [table.column(i) for i in kept]
+    return not any(column.null_count or not_numbers(column) or inexact(column) is not None for column in columns)
 
 
 def _typed(table: Any, types: Types, path: Where) -> Any:
@@ -238,11 +281,11 @@ def numbers_of(table: Any, kept: list[int], names: tuple[str, ...], path: Where)
     """Return columns as an array.
 
     Raises:
-        ValueError: text or dates, which only a table that is read at once may hold.
+        ValueError: text, dates or whole numbers beyond 2**53, which only a table that is read at once may hold.
     """
     import pyarrow as pa
 
-    wrong = [f"column {names[i]!r} holds {what}" for i in kept if (what := not_numbers(table.column(i)))]
+    wrong = [f"column {names[i]!r} holds {what}" for i in kept if (what := _not_in_array(table.column(i)))]
     if wrong:
         more = f", and so on ({len(wrong)} columns)" if len(wrong) > 3 else ""
         raise ValueError(
@@ -259,6 +302,11 @@ def numbers_of(table: Any, kept: list[int], names: tuple[str, ...], path: Where)
             column = column.cast(pa.float64())
         X[:, place] = column.to_numpy()
     return X
+
+
+def _not_in_array(column: Any) -> str | None:
+    row = None if not_numbers(column) else inexact(column)
+    return not_numbers(column) if row is None else f"whole numbers beyond 2**53 ({column[row]})"
 
 
 def not_numbers(column: Any) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from isthmus.data import idx, images
 from isthmus.data.parquetfiles import PARQUET
 from isthmus.data.places import Place, found, located
-from isthmus.data.record import Data, as_table, of_array
+from isthmus.data.record import Data, NoRowsError, as_table, of_array
 from isthmus.data.streams.opening import stream
 from isthmus.data.tables import Types
 
@@ -23,10 +24,11 @@ Reader = Callable[[Path, int | None, Types | None], Data]
 def read_together(source: str, reader: Reader, limit: int | None, types: Types | None) -> Data:
     """Read the files that a pattern, a folder or a URL stands for, one after another.
 
-    Where one of them holds more than complete numbers all are read as tables.
+    Where one of them holds more than complete numbers all are read as tables. Tables without rows, as Spark writes for
+    parts that nothing fell into, are passed over.
 
     Raises:
-        ValueError: there is none, one cannot be read, or they differ in their columns.
+        ValueError: there is none, one cannot be read, they have no rows, or they differ in their columns.
     """
     place = located(source)
     files = found(place, PARQUET)
@@ -55,7 +57,11 @@ def _read(files: Sequence[Place], reader: Reader, limit: int | None, types: Type
         left = None if limit is None else limit - sum(map(len, parts))
         if left == 0:
             break
-        parts.append(_one(file, reader, left, types))
+        with suppress(NoRowsError):
+            parts.append(_one(file, reader, left, types))
+    if not parts:
+        lack = f"and {len(files) - 1} more have" if len(files) > 1 else "has"
+        raise NoRowsError(f"{str(files[0])!r} {lack} no rows; give at least one row")
     return parts
 
 

@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data.cells import is_text
+from isthmus.data.cells import is_text, replaced
 from isthmus.data.images import write_pictures
 from isthmus.data.record import Array
 
 TABLES = (".csv", ".parquet")
+# So many rows are Python's own at a time.
+CHUNK = 8192
 
 
 def write(path: str | os.PathLike[str], array: Any, names: Sequence[str] | None = None) -> None:
@@ -129,7 +131,7 @@ def table_writer(path: str | os.PathLike[str], schema: Any) -> Iterator[Callable
                 file.flush()
                 yield partial(_append_numbers, file.buffer)
             else:
-                yield lambda table: lines.writerows(zip(*(_cells(c) for c in _for_text(table).columns), strict=True))
+                yield lambda table: lines.writerows(zip(*(_cells(c) for c in for_text(table).columns), strict=True))
 
 
 def _numeric(schema: Any) -> bool:
@@ -177,6 +179,7 @@ def _write_table(path: Path, array: Array, names: Sequence[str] | None) -> None:
 
 
 def _write_columns(path: Path, table: Any) -> None:
+    import pyarrow as pa
     import pyarrow.csv as pc
     import pyarrow.parquet as pq
 
@@ -184,28 +187,42 @@ def _write_columns(path: Path, table: Any) -> None:
         if path.suffix.lower() == ".parquet":
             pq.write_table(table, temporary)
             return
-        table = _for_text(table)
+        table = for_text(table)
         style: Any = "none" if _plain(table) else "needed"
-        pc.write_csv(table, temporary, pc.WriteOptions(quoting_style=style))
+        try:
+            pc.write_csv(table, temporary, pc.WriteOptions(quoting_style=style))
+        except pa.ArrowException as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"{str(path)!r} cannot hold all columns ({reason}); write a .parquet file") from None
 
 
-def _for_text(table: Any) -> Any:
+def write_text(path: Path, table: Any, delimiter: str) -> None:
+    """Write a table of text as a text file with quotation marks around cells that need them alone."""
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        lines.writerow(table.column_names)
+        for batch in table.to_batches(max_chunksize=CHUNK):
+            lines.writerows(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+
+
+def for_text(table: Any) -> Any:
     """Return columns as a text file holds them: categories by their names, times without fractions that are zero."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    cast = {}
     for i, column in enumerate(table.columns):
         kind = column.type
         if pa.types.is_dictionary(kind):
-            column, kind = column.cast(kind.value_type), kind.value_type
-            table = table.set_column(i, table.column_names[i], column)
+            cast[i] = column = column.cast(kind.value_type)
+            kind = kind.value_type
         if is_text(kind):  # of one type: pyarrow writes no views
-            table = table.set_column(i, table.column_names[i], column.cast(pa.large_string()))
+            cast[i] = column.cast(pa.large_string())
         elif pa.types.is_timestamp(kind) and kind.unit != "s":
             whole = column.cast(pa.timestamp("s", kind.tz), safe=False)
             if pc.all(pc.equal(whole.cast(kind), column)).as_py() is not False:
-                table = table.set_column(i, table.column_names[i], whole)
-    return table
+                cast[i] = whole
+    return replaced(table, cast)
 
 
 def _plain(table: Any) -> bool:

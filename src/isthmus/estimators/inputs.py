@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 
 from isthmus.atrow import RowError, labelled
+from isthmus.data.columns.exact import warn_of_inexact
 from isthmus.data.columns.facts import refuse_words
 from isthmus.data.frames import one_array, refuse_nothing
 from isthmus.data.streams import Stream
@@ -213,6 +214,8 @@ def validated(estimator: Any, X: Any, *, reset: bool, finite: bool = True) -> Ar
         X = validate_data(estimator, X, dtype=_precisions(X), reset=reset, ensure_all_finite=False)
     except ValueError as error:
         raise ValueError(f"{error}{_about_columns(estimator, given, str(error))}") from None
+    if reset:
+        warn_of_inexact(given)
     if finite:
         with labelled(given):
             refuse_holes(X, getattr(estimator, "feature_names_in_", None), FILL if reset else WHOLE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -20,6 +21,8 @@ GREATEST = 1e150
 DAY = 86_400.0
 # As Arrow's regular expressions have it.
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+# Thousands or a fraction, by what a comma or a point is.
+TWO_WAYS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 WORDS = {"number": "numbers", "level": "text or truth values", "date": "dates"}
 
 
@@ -247,8 +250,11 @@ def refuse_words(before: str, values: Any, after: str) -> None:
         return
     # Numbers that are written as text are none to a model: then the first of all is shown.
     row = first_of(text, pc.invert(found) if wrong else pc.is_valid(text))
+    shown = text[row].as_py()
+    if TWO_WAYS.fullmatch(shown.strip()):
+        after = "its separator can mean two things, and no number of the file says which: write 1234 or 1.234"
     many = f"{wrong:,} of {there:,} values are no numbers" if wrong else "its numbers are written as text"
-    raise RowError(f"{before}: {many}, the first {text[row].as_py()!r} in ", row, f"; {after}")
+    raise RowError(f"{before}: {many}, the first {shown!r} in ", row, f"; {after}")
 
 
 def first_of(text: Any, marked: Any) -> int:
