@@ -439,6 +439,14 @@ def test_training_starts_from_logistic_regression_on_the_concepts():
     assert_allclose(weighed.predict_proba(X), oracle.predict_proba(sized), atol=1e-4)
 
 
+def test_concepts_that_are_not_trained_yet_have_no_relevance_at_the_start():
+    untrained = quick(4, trainer=Trainer(epochs=0))
+    found = classifier(untrained, trainer=Trainer(epochs=0, validation=0.0)).fit(X, Y)
+    assert_array_equal(found.explain(X, probes=0).contributions, 0)
+    frozen = classifier(untrained, frozen=True, trainer=Trainer(epochs=0, validation=0.0)).fit(X, Y)
+    assert frozen.score(X, Y) > 0.5
+
+
 def test_training_starts_from_ridge_regression_on_the_concepts():
     y = X @ np.arange(8.0) + np.sin(X[:, 0])
     found = SelfExplainingRegressor(quick(4), trainer=Trainer(epochs=0, validation=0.0), random_state=0).fit(X, y)

@@ -72,6 +72,7 @@ class SelfExplainingEstimator(ExportedSelfExplaining, OnCode):
             noise,
             classes=hasattr(self, "classes_"),
             unit=self._unit() if settings["reads"] == "inputs" else 1.0,
+            linear=self.autoencoder_.n_iter_ > 0 or settings["frozen"],
             **settings,
         )
         kept = np.arange(len(x)) if weight is None else np.flatnonzero(weight)

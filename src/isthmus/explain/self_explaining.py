@@ -32,7 +32,7 @@ class SelfExplaining(Task):
       group lasso, which leaves most concepts without a say;
     - ``fidelity`` times every term of the autoencoder's objective, by their names there.
 
-    Training starts from a linear model on the concepts, theta the same for every row. The weights are chosen by the
+    Training starts from a linear model on trained concepts, theta the same for every row. The weights are chosen by the
     prediction's own terms on held-out rows.
 
     Args:
@@ -47,6 +47,8 @@ class SelfExplaining(Task):
         unit: what inputs were divided by, where the Jacobian is taken by the inputs before.
         fidelity: weight of the autoencoder's terms.
         frozen: leave the autoencoder as it is.
+        linear: start from a linear model on the concepts; else from nothing, as where these are not trained yet: what
+            suits them as they are drawn does not suit them later.
 
     References:
         Alvarez-Melis & Jaakkola (2018), "Towards robust interpretability with self-explaining neural networks".
@@ -69,12 +71,13 @@ class SelfExplaining(Task):
         unit: float = 1.0,
         fidelity: float = 1.0,
         frozen: bool = False,
+        linear: bool = True,
     ) -> None:
         """Put relevances beside the code."""
         super().__init__()
         self.objective, self.architecture, self.outputs, self.classes = objective, relevances, outputs, classes
         self.reads, self.robustness, self.conciseness, self.unit = reads, robustness, conciseness, unit
-        self.fidelity, self.frozen = fidelity, frozen
+        self.fidelity, self.frozen, self.linear = fidelity, frozen, linear
         concepts = torch.Size(self.model.code_shape).numel()
         inputs = self.model.inputs if reads == "inputs" else (concepts,)
         self.relevances = Relevances(relevances, inputs, concepts + 1, outputs, noise)
@@ -108,7 +111,8 @@ class SelfExplaining(Task):
         was, some = self.training, sample.spaced(SAMPLE)
         concepts = self.concepts(self.eval().model(some))
         self.relevances.measure(concepts)
-        self._start_linear(concepts, some)
+        if self.linear:
+            self._start_linear(concepts, some)
         self.train(was)
 
     def _start_linear(self, concepts: Tensor, batch: Batch) -> None:
