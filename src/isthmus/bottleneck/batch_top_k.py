@@ -10,14 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from isthmus.bottleneck import Bottleneck
+from isthmus.bottleneck import Bottleneck, first_features
 from isthmus.component import Memory, count
 from isthmus.posterior import Dirac, Few, Gradients, Posterior
 from isthmus.records import Batch, Pass, Shape, Spec, Terms
 from isthmus.selected import Selected, largest_of_all
-
-# Rows by which the threshold starts.
-ROWS = 4096
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,11 +50,9 @@ class BatchTopK(Bottleneck):
 
     def start(self, objective: Any, sample: Batch) -> None:
         """Set the threshold to what as many features exceed as are to be active: without one half of them would be."""
-        model = objective.model
-        with torch.no_grad():
-            features = model.encoder(model.stem(sample.spaced(ROWS)), None)
-            values = F.relu(features).flatten()
-            model.memory.threshold.copy_(values.topk(min(len(values), self._kept(features) + 1)).values[-1])
+        features = first_features(objective, sample)
+        values = F.relu(features).flatten()
+        objective.model.memory.threshold.copy_(values.topk(min(len(values), self._kept(features) + 1)).values[-1])
 
     def threshold(self, memory: Any) -> Tensor:
         """Return what separates active units from silent ones in use."""

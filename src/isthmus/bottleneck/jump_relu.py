@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from isthmus.bottleneck import Bottleneck
+from isthmus.bottleneck import Bottleneck, first_features
 from isthmus.component import Memory, number
 from isthmus.posterior import Dirac, Posterior
 from isthmus.records import Batch, Shape, Spec
-
-ROWS = 4096
 
 
 class _Jump(Function):
@@ -90,16 +88,14 @@ class JumpReLU(Bottleneck):
 
     def start(self, objective: Any, sample: Batch) -> None:
         """Set each threshold to what a unit exceeds in a share ``rate`` of the rows."""
-        model = objective.model
         if self.rate == 0:
             return
+        values = first_features(objective, sample).movedim(1, -1).flatten(0, -2).sort(0).values
+        at = min(len(values) - 1, int((1 - self.rate) * len(values)))
+        # Between two rows: on one of them rounding would say whether it is above.
+        between = (values[at] + values[min(at + 1, len(values) - 1)]) / 2
         with torch.no_grad():
-            features = model.encoder(model.stem(sample.spaced(ROWS)), None)
-            values = features.movedim(1, -1).flatten(0, -2).sort(0).values
-            at = min(len(values) - 1, int((1 - self.rate) * len(values)))
-            # Between two rows: on one of them rounding would say whether it is above.
-            between = (values[at] + values[min(at + 1, len(values) - 1)]) / 2
-            model.memory.tenth.copy_(between.clamp_min(0) / 10)
+            objective.model.memory.tenth.copy_(between.clamp_min(0) / 10)
 
     def __call__(self, features: Tensor, memory: Any) -> Posterior:
         """Return a point mass at the features above their thresholds."""

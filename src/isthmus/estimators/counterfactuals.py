@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 BEYOND = 1e-3
 # Where relevances follow the code: steps of a search, points between two ends, known rows that it starts from too.
 STEPS, POINTS, HALVINGS, NEAREST = 6, 16, 30, 2
-# Gaps of rows' codes to all other classes, (rows, classes - 1), and their slopes, (rows, concepts, classes - 1).
-Gaps = Callable[[Array, Array], tuple[Array, Array]]
 
 
 class Box(NamedTuple):
@@ -46,11 +43,11 @@ def counterfactual(model: SelfExplainingClassifier, x: Array, target: Any) -> Co
     box = Box(low, high, np.maximum(known.std(0), 1e-6))
     code, after = concepts[:, :-1].astype(np.float64), concepts.copy()
     if model.reads == "inputs":
-        gap = _others(relevances, wanted, np.subtract)
+        gap = over_others(relevances, wanted)
         gaps = (concepts[:, :, None] * gap).sum(1), gap[:, :-1].astype(np.float64)
         after[:, :-1] = np.stack([least(*row, box) for row in zip(code, code, *gaps, strict=True)])
     else:
-        after[:, :-1] = searched(following(model), code, wanted, known, box)
+        after[:, :-1] = searched(Gaps(model), code, wanted, known, box)
     found = outcome(model, concepts, relevances, after)
     reached = found["logits_after"].argmax(1) == wanted
     return Counterfactual(**found, target=wanted, reached=reached, cost=box.cost((after - concepts)[:, :-1]))
@@ -80,28 +77,44 @@ def least(code: Array, at: Array, gaps: Array, slopes: Array, box: Box, within: 
     return code + done.x[:size] - done.x[size:] if done.success else at
 
 
-def _others(values: Array, wanted: Array, less: Callable[[Array, Array], Array]) -> Array:
+def over_others(values: Array, wanted: Array) -> Array:
     """Return what the class wanted has more than every other, (rows, ..., outputs - 1)."""
-    rows, outputs = np.arange(len(wanted)), values.shape[-1]
-    others = np.stack([np.delete(np.arange(outputs), place) for place in wanted])
-    gap = less(values[rows, ..., wanted][..., None], values)
-    return np.stack([gap[row][..., others[row]] for row in rows])
+    rows = np.arange(len(wanted))
+    gap = values[rows, ..., wanted][..., None] - values
+    return np.stack([np.delete(gap[row], wanted[row], axis=-1) for row in rows])
 
 
-def following(model: SelfExplainingClassifier) -> Gaps:
-    """Return what gives gaps and slopes of a model whose relevances follow the code."""
+class Gaps:
+    """By how much a class leads all others at codes, where a model's relevances follow these."""
 
-    def gaps(code: Array, wanted: Array) -> tuple[Array, Array]:
-        task = model._in_precision(code)
+    def __init__(self, model: SelfExplainingClassifier) -> None:
+        """Hold the model."""
+        self.model = model
+
+    def __call__(self, code: Array, wanted: Array) -> Array:
+        """Return the gaps of codes, (rows, classes - 1)."""
+        known = np.hstack([code, np.ones((len(code), 1))])
+        return over_others((known[:, :, None] * self.model._relevances_of(known)).sum(1), wanted)
+
+    def slopes(self, code: Array, wanted: Array) -> Array:
+        """Return how gaps change with concepts, (rows, concepts, classes - 1)."""
+        task = self.model._in_precision(code)
         with torch.enable_grad():
             h = torch.from_numpy(code).to(next(task.parameters()).device).requires_grad_()
             known = torch.cat([h, h.new_ones(len(h), 1)], 1)
-            logits = (known.unsqueeze(2) * task.relevances(h)).sum(1)
-            slopes = [torch.autograd.grad(logits[:, c].sum(), h, retain_graph=True)[0] for c in range(logits.shape[1])]
-        values, slope = logits.detach().cpu().numpy(), torch.stack(slopes, 2).cpu().numpy()
-        return _others(values, wanted, np.subtract), _others(slope, wanted, np.subtract)
+            logits = (known.unsqueeze(2) * task.relevances(h)).sum(1).sum(0)
+            slopes = [torch.autograd.grad(logit, h, retain_graph=True)[0] for logit in logits]
+        return over_others(torch.stack(slopes, 2).cpu().numpy(), wanted)
 
-    return gaps
+    def lead(self, code: Array, wanted: Array) -> Array:
+        """Tell whether the class wanted leads, (rows,)."""
+        found: Array = self(code, wanted).min(1) >= BEYOND / 2
+        return found
+
+    def step(self, code: Array, at: Array, wanted: Array, box: Box, within: float = np.inf) -> Array:
+        """Return the nearest codes to ``code`` by the slopes there are at ``at``, (rows, concepts)."""
+        told = self(at, wanted), self.slopes(at, wanted)
+        return np.stack([least(*row, box, within) for row in zip(code, at, *told, strict=True)])
 
 
 def searched(gaps: Gaps, code: Array, wanted: Array, known: Array, box: Box) -> Array:
@@ -113,33 +126,23 @@ def searched(gaps: Gaps, code: Array, wanted: Array, known: Array, box: Box) -> 
     best, cost = code.copy(), np.full(len(code), np.inf)
     for start in (_followed(gaps, code, wanted, box), *_nearest(gaps, code, wanted, known, box)):
         at, leads = pulled_back(gaps, code, start, wanted)
-        for step in range(STEPS):
+        for step in range(STEPS + 1):
+            # Where a step went too far, on the way back to where the class led there is a place where it begins to.
+            at = pulled_back(gaps, gaps.step(code, at, wanted, box, 0.5 ** (step - 1)), at, wanted)[0] if step else at
             better = leads & (box.cost(at - code) < cost)
             best[better], cost[better] = at[better], box.cost(at - code)[better]
-            further = np.stack([least(*row, box, 0.5**step) for row in zip(code, at, *gaps(at, wanted), strict=True)])
-            # Where the step went too far, on the way back to where the class led there is a place where it begins to.
-            there, back = pulled_back(gaps, further, at, wanted)
-            at = np.where((leads & back)[:, None], there, at)
-        better = leads & (box.cost(at - code) < cost)
-        best[better], cost[better] = at[better], box.cost(at - code)[better]
     return best
-
-
-def _leads(gaps: Gaps, code: Array, wanted: Array) -> Array:
-    leads: Array = gaps(code, wanted)[0].min(1) >= BEYOND / 2
-    return leads
 
 
 def _followed(gaps: Gaps, code: Array, wanted: Array, box: Box) -> Array:
     """Return where slopes lead from rows, step by step, until the class wanted leads."""
     at = code
     for _ in range(STEPS):
-        on = ~_leads(gaps, at, wanted)
+        on = ~gaps.lead(at, wanted)
         if not on.any():
             break
-        step = [least(*row, box) for row in zip(code[on], at[on], *gaps(at[on], wanted[on]), strict=True)]
         at = at.copy()
-        at[on] = np.stack(step)
+        at[on] = gaps.step(code[on], at[on], wanted[on], box)
     return at
 
 
@@ -148,7 +151,7 @@ def _nearest(gaps: Gaps, code: Array, wanted: Array, known: Array, box: Box) -> 
     inside = known[((known >= box.low) & (known <= box.high)).all(1)]
     found = [code.copy() for _ in range(NEAREST)]
     for c in np.unique(wanted):
-        own = inside[_leads(gaps, inside, np.full(len(inside), c))] if len(inside) else inside
+        own = inside[gaps.lead(inside, np.full(len(inside), c))] if len(inside) else inside
         for row in np.flatnonzero(wanted == c):
             order = np.argsort(box.cost(own - code[row]), kind="stable")[:NEAREST]
             for place, which in enumerate(order):
@@ -158,17 +161,17 @@ def _nearest(gaps: Gaps, code: Array, wanted: Array, known: Array, box: Box) -> 
 
 def pulled_back(gaps: Gaps, near: Array, far: Array, wanted: Array) -> tuple[Array, Array]:
     """Return where on the way from near to far the class wanted begins to lead, and whether it leads at all."""
-    high, leads = np.ones(len(near)), _leads(gaps, far, wanted)
+    high, leads = np.ones(len(near)), gaps.lead(far, wanted)
 
     def there(share: Array) -> Array:
         return near + share[:, None] * (far - near)
 
     for point in np.arange(POINTS - 1, -1, -1) / POINTS:
         share = np.full(len(near), point)
-        high = np.where(leads & _leads(gaps, there(share), wanted), point, high)
+        high = np.where(leads & gaps.lead(there(share), wanted), point, high)
     low = np.maximum(high - 1 / POINTS, 0)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        back = leads & _leads(gaps, there(middle), wanted)
+        back = leads & gaps.lead(there(middle), wanted)
         low, high = np.where(back, low, middle), np.where(back, middle, high)
     return there(high), leads

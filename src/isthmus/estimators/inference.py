@@ -65,9 +65,7 @@ class Inference:
     def objective(self, dtype: torch.dtype) -> Objective:
         """Return the objective in a precision, in eval mode."""
         if dtype not in self._by_dtype:
-            own = next((p.dtype for p in self._objective.parameters()), dtype)
-            made = self._objective if own == dtype else copy.deepcopy(self._objective).to(dtype)
-            self._by_dtype[dtype] = made.eval()
+            self._by_dtype[dtype] = in_precision(self._objective, dtype)
         return self._by_dtype[dtype]
 
     @cached_property
@@ -277,6 +275,12 @@ class Inference:
             terms = {"reconstruction": objective.nll(p).flatten(1).sum(1), "kl": p.posterior.log_ratio(p.code)}
             found.append(torch.stack(list(tightened(terms, draws, len(part)).values())).sum(0).cpu().numpy())
         return np.concatenate(found) + self.scaling.log_factor
+
+
+def in_precision(module: Any, dtype: torch.dtype) -> Any:
+    """Return a module in use in a precision: itself where that is its own, else a copy."""
+    own = next((p.dtype for p in module.parameters()), dtype)
+    return (module if own == dtype else copy.deepcopy(module).to(dtype)).eval()
 
 
 def weights_of(module: torch.nn.Module) -> list[tuple[int, int, torch.dtype]]:

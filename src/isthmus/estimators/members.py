@@ -232,10 +232,16 @@ class Members:
         share = surprise / (scale + self.recipe.floor * typical + 1e-12)
         levels = len(self.recipe.levels)
         z = np.sqrt(np.maximum(share[:levels], 0, out=share[:levels]), out=share[:levels])
-        near = np.minimum(z, KNEE)
-        found: Array = (near * np.subtract(z, near / 2, out=z)).mean(0)
+        found: Array = bent(z).mean(0)
         found = found + share[levels:].mean(0) if self.recipe.probes else found
         return np.where(self.discrete, surprise[0], found)
+
+
+def bent(z: Array) -> Array:
+    """Return h(z) = z^2 / 2, from z = 2 on 2 z - 2; ``z``, from 0 up, is written over."""
+    near = np.minimum(z, KNEE)
+    found: Array = near * np.subtract(z, near / 2, out=z)
+    return found
 
 
 def told(spec: Spec, parts: Parts) -> Spec:

@@ -17,7 +17,7 @@ from isthmus.estimators.assembly import Parts
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.beginning import rows_of_fit
 from isthmus.estimators.forms import Plain, form_of
-from isthmus.estimators.inference import batch_of, weights_of
+from isthmus.estimators.inference import batch_of, in_precision, weights_of
 from isthmus.estimators.inputs import Array, gather, tensor
 from isthmus.estimators.parameters import PartParameters, seed_of
 from isthmus.noise import Noise
@@ -41,8 +41,7 @@ class Copies:
         if self.weights != (now := weights_of(task)):
             self.by_dtype, self.weights = {}, now
         if dtype not in self.by_dtype:
-            same = next(task.parameters()).dtype == dtype
-            self.by_dtype[dtype] = (task if same else copy.deepcopy(task).to(dtype)).eval()
+            self.by_dtype[dtype] = in_precision(task, dtype)
         return self.by_dtype[dtype]
 
 

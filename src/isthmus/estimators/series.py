@@ -19,7 +19,7 @@ from isthmus.estimators import plan
 from isthmus.estimators.explanation import CENTRAL, deviations
 from isthmus.estimators.forms import keep_columns, schema_of
 from isthmus.estimators.inputs import Array
-from isthmus.estimators.members import KNEE, Members
+from isthmus.estimators.members import Members, bent
 from isthmus.estimators.neighbours import nearest
 from isthmus.estimators.reading import Reading
 from isthmus.noise import Noise
@@ -291,10 +291,7 @@ def _beyond(x: Array, ends: Array) -> Array:
     """Return what values add that are far outside of a range, (time, channels); nothing where one is missing."""
     low, high = ends
     room = ROOM * np.where(np.isfinite(high - low), high - low, 0.0)
-    z: Array = np.nan_to_num(np.maximum(np.maximum(x - high, low - x) - room, 0.0), posinf=0.0)
-    near = np.minimum(z, KNEE)
-    found: Array = near * (z - near / 2)
-    return found
+    return bent(np.nan_to_num(np.maximum(np.maximum(x - high, low - x) - room, 0.0), posinf=0.0))
 
 
 def _within(starts: Array, points: Array, length: int, size: int) -> Array:
