@@ -162,9 +162,9 @@ def describe(
         words = {"levels"}
     else:
         words = {"numbers"}
-        whole = bool(x.size) and x.min() >= 0 and all(bool(np.all(rows == np.floor(rows))) for rows in blocks(x))
-        words |= {"counts"} if whole and scaling.mode == "none" else set()
-        words |= {"unit interval"} if x.size and x.min() >= 0 and x.max() <= 1 and scaling.mode == "none" else set()
+        if x.size and scaling.mode == "none" and x.min() >= 0:
+            words |= {"counts"} if all(bool(np.all(rows == np.floor(rows))) for rows in blocks(x)) else set()
+            words |= {"unit interval"} if x.max() <= 1 else set()
         words |= {"continuous"}
     n = len(x) if rows is None else rows
     return Spec(shape, columns, parts.hides, n, frozenset(words), level=parts.corruption.level)

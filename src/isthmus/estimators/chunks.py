@@ -19,6 +19,8 @@ MOST, LEAST = 16_384, 16
 NUMBERS_THERE, MOST_THERE = 2**24, 65536
 # A number of rows that no kernel's block size divides, so that each row meets every place in a block.
 PROBED = 13
+# Rows by which libraries are compared that multiply columns with each other.
+SQUARED = 2048
 
 
 def ladder(widest: int, device: str = "cpu") -> tuple[int, ...]:
@@ -106,6 +108,15 @@ def suits_onednn(model: nn.Module, rows: int) -> bool:
         return False
     name = f"{rows}x{largest.shape[1]}x{largest.shape[0]}"
     return backend.remembered(name, largest.new_ones(rows, largest.shape[1]), largest.t())
+
+
+def squares_by_onednn(columns: int) -> bool:
+    """Say whether oneDNN multiplies so many columns of many rows with each other."""
+    rows = torch.empty(SQUARED, columns, dtype=torch.float32, device="cpu")
+    if not backend.probes(rows) or columns * rows.numel() < backend.SMALL:
+        return False
+    rows.uniform_(generator=torch.Generator().manual_seed(0))  # numbers that bfloat16 would round
+    return backend.remembered(f"{columns}x{SQUARED}x{columns}", rows.t(), rows)
 
 
 @contextmanager

@@ -62,6 +62,11 @@ class Inference:
         """Whether weights are others than those that copies, probes and the kernel were told of."""
         return weights_of(self._objective) != self._weights
 
+    @property
+    def table(self) -> bool:
+        """Whether rows are a table's, of which cells may be missing."""
+        return bool(self._objective.model.spec.table)
+
     def objective(self, dtype: torch.dtype) -> Objective:
         """Return the objective in a precision, in eval mode."""
         if dtype not in self._by_dtype:
@@ -139,7 +144,7 @@ class Inference:
     def _checked(self, rows: Array, x: Tensor, *, scored: bool) -> None:
         """Write scaled rows to ``x`` and be sure that they can be answered."""
         self.scaling.into(rows, x.numpy())
-        if self._objective.model.spec.table:  # its codec has looked at every cell, and what is missing is not a number
+        if self.table:  # its codec has looked at every cell, and what is missing is not a number
             return
         asked = scored or self._objective.model.spec.levels
         if not all_finite(x) or (asked and not self._objective.likelihood.admits(x)):

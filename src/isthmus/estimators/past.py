@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 import torch
 
+from isthmus.estimators import chunks
 from isthmus.estimators.inference import Inference
 from isthmus.estimators.inputs import Array
 from isthmus.measures.baseline import Baseline
@@ -27,7 +28,9 @@ class Past:
     def of(cls, x: Array, weight: Array | None, answers: Inference, size: int, noise: Noise) -> Self:
         """Look at training rows; ``size`` is the number of principal axes, as many as a code has numbers."""
         known = answers.scaling.comparable(x)
-        baseline = Baseline.fit(np.nan_to_num(known) if np.isnan(known.sum()) else known, size, weight)
+        holes = answers.table and np.isnan(known.sum())
+        with chunks.onednn(chunks.squares_by_onednn(known.shape[1])):
+            baseline = Baseline.fit(np.nan_to_num(known) if holes else known, size, weight)
         return cls(baseline, answers.codes(x[_some(len(x), weight, noise)]).astype(np.float32))
 
 

@@ -9,28 +9,28 @@ INLINE double lanes(vec s) {
     return (d[0] + d[2]) + (d[1] + d[3]);
 }
 
-/* Return the loss of one row whose padding is zero in both; h is as wide. */
-INLINE double loss_of(int64_t loss, const float *o, const float *x, int64_t width, int64_t wide, float *h) {
-    vec sum = {0}, many = (vec){0} + 1.0f;
+/* Return the loss of one row, whose padding is zero in both: squares, or cross-entropies from logits, which are
+ * max(o, 0) - x o + log(1 + e^-|o|). */
+INLINE double loss_of(int64_t loss, const float *o, const float *x, int64_t width, int64_t wide) {
+    const vec none = {0}, one = none + 1.0f;
+    const whole order = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    vec sum = none, many = one;
     double total = 0;
-    if (loss == SQUARED) {
-        for (int64_t i = 0; i < wide; i += V) {
-            const vec d = *(const vec *)(o + i) - *(const vec *)(x + i);
-            sum += d * d;
+    for (int64_t i = 0; i < wide; i += V) {
+        const vec at = *(const vec *)(o + i), by = *(const vec *)(x + i);
+        if (loss == SQUARED) {
+            sum += (at - by) * (at - by);
+            continue;
         }
-    } else {
-        for (int64_t i = 0; i < wide; i++) h[i] = fabsf(o[i]);
-        logistic(h, h, 1.0f, wide);
-        for (int64_t i = width; i < wide; i++) h[i] = 1;
-        for (int64_t i = 0; i < wide; i += V) {
-            const vec at = *(const vec *)(o + i), none = {0};
-            sum += EITHER(at > none, at, none) - *(const vec *)(x + i) * at;
-            many *= *(const vec *)(h + i);
-            /* Of numbers between 1/2 and 1, so that 64 of them are no smaller than a float may be. */
-            if (i / V % 64 == 63 || i + V >= wide) {
-                for (int u = 0; u < V; u++) total -= logf(many[u]);
-                many = none + 1.0f;
-            }
+        sum += EITHER(at > none, at, none) - by * at;
+        const whole there = order < (int32_t)(width - i);
+        vec t = EITHER(at > none, -at, at);
+        power(&t);
+        many *= EITHER(there, one + t, one);
+        /* Of numbers between 1 and 2, so that 64 of them are no larger than a float may be. */
+        if (i / V % 64 == 63 || i + V >= wide) {
+            for (int u = 0; u < V; u++) total += logf(many[u]);
+            many = one;
         }
     }
     return total + lanes(sum);
@@ -91,16 +91,18 @@ void isthmus_answer_dense(const question *q) {
     memset(q->room, 0, lay_out(q->layers, q->depth, q->most, 0, 0, q->room, &r) * sizeof(float));
     for (int64_t first = 0; first < q->rows; first += q->most) {
         const int64_t rows = q->rows - first < q->most ? q->rows - first : q->most;
-        for (int64_t i = 0; i < rows; i++) read_row(q, first + i, full, r.x + i * wide);
-        for (int64_t i = 0; q->seen && i < rows; i++) look(r.x + i * wide, full, ends, &low, &high, &none);
-        const int64_t next = first + rows, left = q->rows - next;
-        fetch(q, next, left < q->most ? left : q->most);
+        for (int64_t i = 0; i < rows; i++) {
+            read_row(q, first + i, full, r.x + i * wide);
+            if (q->seen) look(r.x + i * wide, full, ends, &low, &high, &none);
+        }
         ahead(q->layers, depth, q->packs, 0, rows, sparse(&r, rows, q->width, 0), &r, (chance){.drawn = -1});
         const float *out = r.y[depth - 1];
         write_rows(q->code ? q->code + first * units : 0, r.y[q->coded - 1], rows, units, padded(units));
         write_rows(q->out ? q->out + first * last : 0, out, rows, last, padded(last));
-        for (int64_t i = 0; q->sums && i < rows; i++)
-            q->sums[first + i] = loss_of(q->loss, out + i * wide, r.x + i * wide, q->width, full, r.h);
+        for (int64_t i = 0; i < rows; i++) {
+            if (first + rows + i < q->rows) fetch(q, first + rows + i, 1);
+            if (q->sums) q->sums[first + i] = loss_of(q->loss, out + i * wide, r.x + i * wide, q->width, full);
+        }
     }
     if (q->seen) note(low, high, none, q->seen);
 }

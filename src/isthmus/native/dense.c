@@ -95,11 +95,15 @@ INLINE void gradient(const work *w, room *r, int64_t rows, int listed, asked of,
     const float by = (float)of.scale, *out = r->y[j->depth - 1], *up = w->uprights + w->turned;
     float *g = r->g, *h = r->h;
     if (of.value) judge(j, r, rows, of, h);
-    if (j->loss == CROSS_ENTROPY) {
-        logistic(g, out, 1.0f, rows * wide);
-        out = g;
+    for (int64_t i = 0; i < rows * wide; i += V) {
+        vec mean = *(const vec *)(out + i);
+        if (j->loss == CROSS_ENTROPY) {
+            mean = -mean;
+            power(&mean);
+            mean = 1.0f / (1.0f + mean);
+        }
+        *(vec *)(g + i) = (mean - *(const vec *)(r->t + i)) * by;
     }
-    for (int64_t i = 0; i < rows * wide; i++) g[i] = (out[i] - r->t[i]) * by;
     for (int64_t n = 0; of.counts && n < rows; n++)
         for (int64_t i = 0; i < j->width; i++) g[n * wide + i] *= of.counts[n * j->width + i];
     clear_padding(g, rows, j->width, wide);

@@ -26,31 +26,39 @@ INLINE int64_t padded(int64_t n) { return ((n + V - 1) / V | 1) * V; }
 
 #define EITHER(which, a, b) (vec)(((which) & (whole)(a)) | (~(which) & (whole)(b)))
 
-/* Write 1 / (1 + e^-(by x)) to y, to a few units in the last place (Cephes' polynomial for e^x), a vector at a time. */
-INLINE void logistic(float *y, const float *x, float by, int64_t n) {
+/* Put e^x in the place of x, between e^-87 and e^87, to a few units in the last place (Cephes' polynomial). */
+INLINE void power(vec *x) {
     const vec low = (vec){0} - 87.0f, high = (vec){0} + 87.0f;
+    vec t = *x;
+    t = EITHER(t < low, low, t);
+    t = EITHER(t > high, high, t);
+    const vec k = t * 1.44269504f + 12582912.0f - 12582912.0f; /* the nearest whole number */
+    const vec f = t - k * 0.693359375f + k * 2.12194440e-4f;
+    vec q = (vec){0} + 1.9875691500e-4f;
+    q = q * f + 1.3981999507e-3f;
+    q = q * f + 8.3334519073e-3f;
+    q = q * f + 4.1665795894e-2f;
+    q = q * f + 1.6666665459e-1f;
+    q = q * f + 5.0000001201e-1f;
+    const vec two = (vec)((__builtin_convertvector(k, whole) + 127) << 23);
+    *x = (q * f * f + f + 1.0f) * two;
+}
+
+/* Write 1 / (1 + e^-(by x)) to y, a vector at a time. */
+INLINE void logistic(float *y, const float *x, float by, int64_t n) {
     for (int64_t i = 0; i < n; i += V) {
         vec t = *(const vec *)(x + i) * -by;
-        t = EITHER(t < low, low, t);
-        t = EITHER(t > high, high, t);
-        const vec k = t * 1.44269504f + 12582912.0f - 12582912.0f; /* the nearest whole number */
-        const vec f = t - k * 0.693359375f + k * 2.12194440e-4f;
-        vec q = (vec){0} + 1.9875691500e-4f;
-        q = q * f + 1.3981999507e-3f;
-        q = q * f + 8.3334519073e-3f;
-        q = q * f + 4.1665795894e-2f;
-        q = q * f + 1.6666665459e-1f;
-        q = q * f + 5.0000001201e-1f;
-        const vec two = (vec)((__builtin_convertvector(k, whole) + 127) << 23);
-        *(vec *)(y + i) = 1.0f / (1.0f + (q * f * f + f + 1.0f) * two);
+        power(&t);
+        *(vec *)(y + i) = 1.0f / (1.0f + t);
     }
 }
 
 /* Columns from which on zeros are looked for, and the share of others from which on they are not worth it. */
 #define FEW 64
 #define MANY 0.85
+#define LISTED 4
 
-/* Which of A's columns are not zero in each 8 of its rows, lists `apart` numbers apart; null: all may be. */
+/* Which of A's columns are not zero in each LISTED of its rows, lists `apart` numbers apart; null: all may be. */
 typedef struct { int32_t *listed, *counts; int64_t apart; } some;
 
 /* C[m][n] = bias[n] + sum_k A[m][k] B[k][n] for `panels` of 16 columns, which are `aside` floats apart in B and bias,
@@ -78,11 +86,11 @@ int64_t isthmus_pairs(void);
 const float *isthmus_pair_columns(const float *x, int64_t rows, int64_t columns, float *to);
 const float *isthmus_pair_rows(const float *x, int64_t rows, int64_t ld, float *to);
 
-/* List the columns of x that are not zero in each 8 of its rows, and return their share; what is left of rows is not
+/* List the columns of x that are not zero in each LISTED of its rows, and return their share; what is left of rows is not
  * listed. */
 double isthmus_list_rows(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to);
 
-/* List the rows of x that are not zero in each 8 of its columns; what is left of columns is not listed. */
+/* List the rows of x that are not zero in each LISTED of its columns; what is left of columns is not listed. */
 void isthmus_list_columns(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to);
 
 INLINE void activate(int64_t kind, float *y, int64_t n) {
@@ -160,8 +168,8 @@ INLINE void draw(const float *from, int64_t ld, const float *noise, int64_t unit
 /* Where a thread computes with rows: what the net reads of them, they where that is something else, what layers write,
  * before their activation too where its slope is not seen from behind, and buffers as wide as the widest layer, some of
  * them for the way back alone. Of pairs, those of the rows' columns and rows are kept, others are made for a product. What
- * came back along a straight path waits for what comes along the deep one. Which columns are not zero in each 8 rows, and
- * which rows in each 8 columns, is listed where it is worth it. */
+ * came back along a straight path waits for what comes along the deep one. Which columns are not zero in each few rows, and
+ * which rows in each few columns, is listed where it is worth it. */
 typedef struct {
     float *x, *t, *y[MOST_LAYERS], *before[MOST_LAYERS], *g, *h, *code, *waits, *beside, *below, *a, *b;
     some columns, rows;
@@ -198,10 +206,10 @@ static __attribute__((unused)) int64_t lay_out(const layer *layers, int64_t dept
     TAKE(r->b, pairs ? rows * widest : 0);
     r->columns.apart = padded(columns) + V;
     r->rows.apart = rows + V;
-    TAKE(r->columns.listed, (rows / 8 + 1) * r->columns.apart);
-    TAKE(r->columns.counts, rows / 8 + 1);
-    TAKE(r->rows.listed, (columns / 8 + 1) * r->rows.apart);
-    TAKE(r->rows.counts, columns / 8 + 1);
+    TAKE(r->columns.listed, (rows / LISTED + 1) * r->columns.apart);
+    TAKE(r->columns.counts, rows / LISTED + 1);
+    TAKE(r->rows.listed, (columns / LISTED + 1) * r->rows.apart);
+    TAKE(r->rows.counts, columns / LISTED + 1);
     return at - start;
 }
 

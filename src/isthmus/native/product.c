@@ -7,8 +7,8 @@
 /* The columns of A that a block of rows reads. */
 #define ALL_MANY inner
 #define ALL_OF(q) q
-#define LISTED_MANY listed->counts[m / 8]
-#define LISTED_OF(q) listed->listed[m / 8 * listed->apart + q]
+#define LISTED_MANY listed->counts[m / LISTED]
+#define LISTED_OF(q) listed->listed[m / LISTED * listed->apart + q]
 
 /* Add products with a vector: of a number of A, or of a pair, whose two products are added up as one. */
 #define NUMBERS(sum, a, b) sum += *(a) * b
@@ -34,25 +34,39 @@
 
 /* Sums stay in registers of `HELD` floats: of 8 rows and 2 or 3 panels where there are 32 of 16 floats, of 6 rows and a
  * panel where there are 16 of 8, of 3 rows where there are 16 of 4. One panel of 12 rows is slower than two of 8: each
- * number of A is read for a single product. */
+ * number of A is read for a single product. The fewer rows have a list in common, the shorter it is; with 4 of them and
+ * 6 panels sums still are not held up by what they read. */
 #define OF_16(of)                                                                                                      \
     for (int64_t p = 0, wide; p < panels; p += wide) {                                                                 \
         int64_t m = 0;                                                                                                 \
+        if (listed) {                                                                                                  \
+            wide = (panels - p) / ((panels - p + 5) / 6);                                                              \
+            if (wide == 6) OF_LISTED(of, 6)                                                                            \
+            else if (wide == 5) OF_LISTED(of, 5)                                                                       \
+            else if (wide == 4) OF_LISTED(of, 4)                                                                       \
+            else if (wide == 3) OF_LISTED(of, 3)                                                                       \
+            else if (wide == 2) OF_LISTED(of, 2)                                                                       \
+            else OF_LISTED(of, 1)                                                                                      \
+            continue;                                                                                                  \
+        }                                                                                                              \
         wide = p + 1 == panels ? 1 : p + 3 == panels ? 3 : 2;                                                          \
         if (wide == 3) {                                                                                               \
-            if (listed) BLOCKS(of, vec, 8, 3, LISTED)                                                                  \
             BLOCKS(of, vec, 8, 3, ALL)                                                                                 \
             BLOCKS(of, vec, 1, 3, ALL)                                                                                 \
         } else if (wide == 2) {                                                                                        \
-            if (listed) BLOCKS(of, vec, 8, 2, LISTED)                                                                  \
             BLOCKS(of, vec, 8, 2, ALL)                                                                                 \
             BLOCKS(of, vec, 1, 2, ALL)                                                                                 \
         } else {                                                                                                       \
-            if (listed) BLOCKS(of, vec, 8, 1, LISTED)                                                                  \
             BLOCKS(of, vec, 12, 1, ALL)                                                                                \
             BLOCKS(of, vec, 4, 1, ALL)                                                                                 \
             BLOCKS(of, vec, 1, 1, ALL)                                                                                 \
         }                                                                                                              \
+    }
+
+#define OF_LISTED(of, wide)                                                                                            \
+    {                                                                                                                  \
+        BLOCKS(of, vec, LISTED, wide, LISTED)                                                                          \
+        BLOCKS(of, vec, 1, wide, ALL)                                                                                  \
     }
 
 #define OF_FEWER(type, high, wide)                                                                                     \
@@ -124,35 +138,48 @@ static void product_of_numbers(const factors *f) {
 
 void isthmus_product(const factors *f) { (f->pairs ? product_of_pairs : product_of_numbers)(f); }
 
-DISPATCHED
-double isthmus_list_rows(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to) {
-    int64_t total = 0;
-    for (int64_t m = 0; m + 8 <= rows; m += 8) {
-        int32_t *list = to->listed + m / 8 * to->apart, count = 0;
-        for (int64_t k = 0; k < columns; k += V) {
-            whole any = {0};
-            for (int r = 0; r < 8; r++) any |= (whole)*(const vec *)(x + (m + r) * ld + k);
-            for (int u = 0; u < V; u++) {
-                list[count] = (int32_t)(k + u);
-                count += any[u] != 0;
-            }
-        }
-        to->counts[m / 8] = count;
-        total += count;
-    }
-    return rows < 8 ? 1 : (double)total / (double)(rows / 8 * columns);
+#ifdef LISTS
+/* Append those of 16 places, from `first` on, whose bits are set; returns how many. */
+LISTS static int32_t append(int32_t *list, int64_t first, __mmask16 set) {
+    const __m512i order = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i places = _mm512_add_epi32(order, _mm512_set1_epi32((int32_t)first));
+    _mm512_storeu_si512(list, _mm512_maskz_compress_epi32(set, places));
+    return __builtin_popcount(set);
 }
 
-DISPATCHED
-void isthmus_list_columns(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to) {
-    for (int64_t m = 0; m + 8 <= columns; m += 8) {
-        int32_t *list = to->listed + m / 8 * to->apart, count = 0;
-        for (int64_t r = 0; r < rows; r++) {
-            int32_t any = 0;
-            for (int u = 0; u < 8; u++) any |= ((const int32_t *)(x + r * ld + m))[u];
-            list[count] = (int32_t)r;
-            count += any != 0;
+LISTS double isthmus_list_rows(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to) {
+    int64_t total = 0;
+    for (int64_t m = 0; m + LISTED <= rows; m += LISTED) {
+        int32_t *list = to->listed + m / LISTED * to->apart, count = 0;
+        for (int64_t k = 0; k < columns; k += V) {
+            __m512i any = _mm512_setzero_si512();
+            for (int r = 0; r < LISTED; r++) any = _mm512_or_si512(any, _mm512_loadu_si512(x + (m + r) * ld + k));
+            count += append(list + count, k, _mm512_test_epi32_mask(any, any));
         }
-        to->counts[m / 8] = count;
+        to->counts[m / LISTED] = count;
+        total += count;
     }
+    return rows < LISTED ? 1 : (double)total / (double)(rows / LISTED * columns);
 }
+
+LISTS void isthmus_list_columns(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to) {
+    memset(to->counts, 0, (columns / LISTED + 1) * sizeof(int32_t));
+    for (int64_t n = 0; n < rows; n += V)
+        for (int64_t k = 0; k < columns; k += V) {
+            int32_t bits[V] = {0}; /* of 16 columns in each row */
+            for (int u = 0; u < V && n + u < rows; u++) {
+                const __m512i row = _mm512_loadu_si512(x + (n + u) * ld + k);
+                bits[u] = _mm512_test_epi32_mask(row, row);
+            }
+            const __m512i all = _mm512_loadu_si512(bits);
+            for (int64_t u = 0, m = k / LISTED; u < V && k + u + LISTED <= columns; u += LISTED, m++) {
+                const __m512i own = _mm512_set1_epi32(((1 << LISTED) - 1) << u);
+                to->counts[m] += append(to->listed + m * to->apart + to->counts[m], n, _mm512_test_epi32_mask(all, own));
+            }
+        }
+}
+#else
+/* Nobody asks for these here. */
+double isthmus_list_rows(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to) { return 1; }
+void isthmus_list_columns(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to) {}
+#endif

@@ -13,6 +13,8 @@ typedef float quarter __attribute__((vector_size(16), aligned(4)));
  * are told which features there are, for a single version; tests define HELD, and have the blocks of other registers. */
 #if defined(__x86_64__) && !defined(HELD) && defined(__AVX512VL__)
 #define HELD 16
+#define LISTS
+#include <immintrin.h>
 #elif defined(__x86_64__) && !defined(HELD) && defined(__AVX2__)
 #define HELD 8
 #elif defined(__x86_64__) && !defined(HELD)
@@ -24,6 +26,7 @@ typedef float quarter __attribute__((vector_size(16), aligned(4)));
 #define HELD (__builtin_cpu_supports("x86-64-v4") ? 16 : __builtin_cpu_supports("x86-64-v3") ? 8 : 4)
 /* One more version, for processors that multiply pairs of bfloat16. */
 #define PAIRED
+#define LISTS __attribute__((target("arch=x86-64-v4")))
 #include <immintrin.h>
 #endif
 #ifndef DISPATCHED
