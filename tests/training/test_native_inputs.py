@@ -10,7 +10,8 @@ from kernels import built, close, fitted
 from isthmus.architecture.conv import Conv
 from isthmus.architecture.dense import Dense, Parallel
 from isthmus.architecture.given import Given
-from isthmus.bottleneck.plain import Undercomplete
+from isthmus.bottleneck.activated import Rectified, Sigmoid, Tanh
+from isthmus.bottleneck.plain import Overcomplete, Undercomplete
 from isthmus.bottleneck.variational import Variational
 from isthmus.catalogue import catalogue
 from isthmus.corruption import Corruption
@@ -22,6 +23,7 @@ from isthmus.likelihood.normal import Normal
 from isthmus.model import Autoencoder
 from isthmus.noise import Noise
 from isthmus.objective import Objective
+from isthmus.penalty.contractive import Contractive
 from isthmus.penalty.kl import KL
 from isthmus.penalty.l1 import L1
 from isthmus.penalty.l2 import L2
@@ -118,6 +120,45 @@ def test_gradients_of_penalties_are_those_of_autograd(net, penalties):
     same_step(lambda: linear(TIED, penalties=penalties, corruption=Masking(0.3)), data)
     decayed = tuple(penalty for penalty in penalties if isinstance(penalty, L2))
     same_step(lambda: linear(net, bottleneck=Variational(), penalties=(KL(0.3), *decayed)), data, by=4e-6)
+
+
+@built
+@pytest.mark.parametrize("code", [Overcomplete(), Sigmoid(), Tanh(), Rectified(), Rectified(0.01)], ids=repr)
+@pytest.mark.parametrize("units", [5, 33])
+@pytest.mark.parametrize("penalties", [(Contractive(0.3),), (Contractive(Ramp(0.1, 0.2)), L2(0.05))], ids=repr)
+def test_gradients_of_contraction_are_those_of_autograd(code, units, penalties):
+    """Slopes of units and the weights that they read: alone, damaged and tied, beside decay."""
+    data, given = Rows(rows(131).x), {"units": units, "bottleneck": code, "penalties": penalties}
+    same_step(lambda: linear(Dense(()), **given), data)
+    same_step(lambda: logistic(Dense((), tied=True), corruption=Masking(0.3), **given), data)
+
+
+@built
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_contractive_fit_is_that_of_torchs_calls(monkeypatch, threads):
+    monkeypatch.setattr("isthmus.training.native.ALONE", 0)
+    monkeypatch.setattr("isthmus.training.native.given_threads", lambda: threads)
+
+    def make():
+        contractive = (Contractive(Ramp(0.0, 0.3, epochs=2)),)
+        return logistic(Dense((), tied=True), units=9, bottleneck=Sigmoid(), penalties=contractive)
+
+    found = [fitted(engine, make, Rows(rows(163).x), batch_size=13, epochs=4) for engine in ("native", "explicit")]
+    close(found[0][0], found[1][0], by=2e-4)
+    for ours, theirs in zip(found[0][1].history, found[1][1].history, strict=True):
+        assert ours["train"] == pytest.approx(theirs["train"], rel=2e-5)
+
+
+@built
+def test_contraction_that_needs_autograd_is_left_to_torchs_calls():
+    """Of deep encoders, beside another penalty of codes, and where rows are weighed."""
+    one = linear(Dense(()), bottleneck=Sigmoid(), penalties=(Contractive(),))
+    assert Trainer().runs(one) == "native"
+    assert "by the inputs" in Trainer().runs(linear(Dense((9,)), bottleneck=Sigmoid(), penalties=(Contractive(),)))
+    both = linear(Dense(()), bottleneck=Sigmoid(), penalties=(L1(), Contractive()))
+    assert "contractive" in Trainer().runs(both)
+    weighed = Rows(rows(31).x, weight=torch.ones(31))
+    assert "weigh" in Trainer().runs(one, weighed)
 
 
 @built

@@ -23,6 +23,8 @@ ACTIVATIONS = ("identity", "relu", "leaky_relu", "sigmoid", "tanh", "silu")
 # Those that never fall, which may stand behind the largest of neighbours.
 RISING = ACTIVATIONS[:-1]
 LOSSES = ("squared error", "cross-entropy")
+# What may be asked of codes.
+OF_CODES = ("absolute values", "contraction")
 FEW = ("sums", "dots", "project", "largest", "count", "above")
 DEEPEST = MOST_THREADS = 64
 # Floats of the registers that most processors have.
@@ -99,7 +101,7 @@ class Job(ctypes.Structure):
         ("kept", _POINTER),
         ("drawn", _LONG),
         ("noise", _POINTER),
-        ("lasso", _LONG),
+        *((name, _LONG) for name in ("ruled", "asks")),
         *((name, _POINTER) for name in ("betas", "apart", "shrinks", "squares")),
         ("pairs", _LONG),
     )

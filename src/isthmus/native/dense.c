@@ -42,12 +42,14 @@ typedef struct { double scale, beta, *value, *apart; chance by; const float *cou
 /* Say what rows lose, and what is added for their codes. */
 INLINE void judge(const job *j, const room *r, int64_t rows, asked of, float *h) {
     const float *out = r->y[j->depth - 1];
-    const int64_t wide = padded(j->width), code = j->drawn >= 0 ? j->drawn : j->lasso;
+    const int64_t wide = padded(j->width), code = j->drawn >= 0 ? j->drawn : j->ruled;
     *of.value = of.counts ? counted(j->loss, out, r->t, of.counts, rows, j->width, wide)
                           : term(j->loss, out, r->t, rows, j->width, wide, h);
     if (code < 0) return;
-    const int64_t units = j->layers[code].out, ld = padded(units);
-    *of.apart = j->drawn >= 0 ? divergence(r->y[code], ld, units / 2, rows) : absolute(r->y[code], rows, units, ld);
+    const layer a = j->layers[code];
+    const float *y = r->y[code];
+    *of.apart = j->drawn >= 0 ? divergence(y, padded(a.out), a.out / 2, rows)
+        : j->asks == CONTRACTION ? contraction(a, y, r->code, rows) : absolute(y, rows, a.out, padded(a.out));
 }
 
 /* Write the gradient of a layer's weights, given its inputs and that of its outputs. */
@@ -94,6 +96,8 @@ INLINE void gradient(const work *w, room *r, int64_t rows, int listed, asked of,
     const int64_t wide = padded(j->width), inputs = j->layers[0].in;
     const float by = (float)of.scale, *out = r->y[j->depth - 1], *up = w->uprights + w->turned;
     float *g = r->g, *h = r->h;
+    const int contracts = j->ruled == 0 && j->asks == CONTRACTION;
+    if (contracts) lengths_of(j->layers[0], w->p, r->code);
     if (of.value) judge(j, r, rows, of, h);
     for (int64_t i = 0; i < rows * wide; i += V) {
         vec mean = *(const vec *)(out + i);
@@ -120,12 +124,14 @@ INLINE void gradient(const work *w, room *r, int64_t rows, int listed, asked of,
         if (a.activation == SILU) slope_of_silu(g, r->before[l], h, rows * padded(a.out));
         else slope(a.activation, g, r->y[l], rows * padded(a.out));
         weigh(a, r, pairs, rows, read_by(a, r, j->drawn), g, a.reads < 0 && listed ? &r->rows : 0, grad);
+        if (contracts && l == 0) add_reach(a, w->p, r->y[0], (float)of.beta, rows, grad);
         if (a.reads >= 0) back(a, r, pairs, rows, g, up, straight ? r->waits : h);
         /* The deep path, which comes next, has the same gradient. */
         if (straight) waiting = a.reads;
         if (straight || a.reads < 0) continue;
         if (waiting == a.reads) add(h, r->waits, rows * padded(a.in));
-        if (a.reads == j->lasso) add_signs(h, r->y[a.reads], (float)of.beta, rows * padded(a.in));
+        if (contracts && a.reads == 0) add_bends(j->layers[0], h, r->y[0], r->code, (float)of.beta, rows);
+        else if (a.reads == j->ruled) add_signs(h, r->y[a.reads], (float)of.beta, rows * padded(a.in));
         if (a.reads == j->drawn) {
             undraw(g, h, r->y[l - 1], padded(2 * a.in), r->code, a.in, rows, (float)of.beta);
             continue;

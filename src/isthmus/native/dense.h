@@ -19,6 +19,7 @@ typedef int32_t whole __attribute__((vector_size(64)));
 
 enum { IDENTITY, RELU, LEAKY, SIGMOID, TANH, SILU };
 enum { SQUARED, CROSS_ENTROPY };
+enum { ABSOLUTE, CONTRACTION };
 
 typedef struct { int32_t in, out, activation, reads, dropped, tied; int64_t weight, bias; } layer;
 

@@ -53,6 +53,65 @@ INLINE void add_signs(float *g, const float *y, float by, int64_t n) {
     for (int64_t i = 0; i < n; i++) g[i] += y[i] > 0 ? by : y[i] < 0 ? -by : 0;
 }
 
+/* Write the squared lengths of the weights that each unit of a layer reads. */
+INLINE void lengths_of(const layer a, const float *panels, float *to) {
+    for (int64_t n = 0; n < panels_of(a.out); n++, panels += panel_of(a)) {
+        vec sum = {0};
+        for (int64_t i = 0; i < a.in; i++) sum += *(const vec *)(panels + i * V) * *(const vec *)(panels + i * V);
+        *(vec *)(to + n * V) = sum;
+    }
+}
+
+/* Put the square of the slope of units in the place of what they gave. */
+INLINE void squared_slope(int64_t kind, vec *y) {
+    const vec none = {0}, one = none + 1.0f;
+    vec s = one;
+    if (kind == SIGMOID) s = *y * (one - *y);
+    if (kind == TANH) s = one - *y * *y;
+    if (kind == RELU) s = EITHER(*y > none, one, none);
+    if (kind == LEAKY) s = EITHER(*y > none, one, 0.01f * one);
+    *y = s * s;
+}
+
+/* Return the sum over rows of ||J||^2, J the Jacobian of a first layer's outputs y: squares of slopes times lengths. */
+INLINE double contraction(const layer a, const float *y, const float *lengths, int64_t rows) {
+    double total = 0;
+    for (int64_t r = 0; r < rows; r++, y += padded(a.out)) {
+        vec sum = {0};
+        for (int64_t i = 0; i < panels_of(a.out) * V; i += V) {
+            vec t = *(const vec *)(y + i);
+            squared_slope(a.activation, &t);
+            sum += t * *(const vec *)(lengths + i);
+        }
+        for (int u = 0; u < V; u++) total += sum[u];
+    }
+    return total;
+}
+
+/* Add the gradient of `by` times that sum: of the outputs, of which the slope is asked that slopes have, and then of the
+ * weights. */
+INLINE void add_bends(const layer a, float *g, const float *y, const float *lengths, float by, int64_t rows) {
+    if (a.activation != SIGMOID && a.activation != TANH) return; /* slopes of others do not change */
+    for (int64_t r = 0; r < rows; r++, y += padded(a.out), g += padded(a.out))
+        for (int64_t i = 0; i < panels_of(a.out) * V; i += V) {
+            const vec at = *(const vec *)(y + i), s = at * (1.0f - at), bend = s * (1.0f - 2.0f * at);
+            const vec both = a.activation == SIGMOID ? bend : -2.0f * at * (1.0f - at * at);
+            *(vec *)(g + i) += 2.0f * by * *(const vec *)(lengths + i) * both;
+        }
+}
+
+INLINE void add_reach(const layer a, const float *panels, const float *y, float by, int64_t rows, float *grad) {
+    for (int64_t n = 0; n < panels_of(a.out); n++, panels += panel_of(a), grad += panel_of(a)) {
+        vec sum = {0};
+        for (int64_t r = 0; r < rows; r++) {
+            vec t = *(const vec *)(y + r * padded(a.out) + n * V);
+            squared_slope(a.activation, &t);
+            sum += t;
+        }
+        for (int64_t i = 0; i < a.in; i++) *(vec *)(grad + i * V) += 2.0f * by * sum * *(const vec *)(panels + i * V);
+    }
+}
+
 /* Return the sum over rows of (mean^2 + e^log-variance - 1 - log-variance) / 2. */
 INLINE double divergence(const float *from, int64_t ld, int64_t units, int64_t rows) {
     double total = 0;

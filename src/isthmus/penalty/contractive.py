@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ class Contractive(Penalty):
     Contractive(probes=2)
     """
 
+    native: ClassVar[str] = "contraction"
     weight: float | Schedule = number(0.1, low=0.0)
     probes: int = count(1)
 

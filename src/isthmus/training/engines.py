@@ -13,7 +13,7 @@ from isthmus.training.engine import Autograd, Compiled, Engine
 from isthmus.training.explicit import Explicit
 from isthmus.training.graphs import graphs_of
 from isthmus.training.sharded import Sharded, undivided
-from isthmus.training.suited import unsuited
+from isthmus.training.suited import penalties, unsuited
 
 if TYPE_CHECKING:
     from isthmus.training.trainer import Trainer
@@ -89,11 +89,7 @@ def _no_kernel(trainer: Trainer, task: Task, rows: Source | None, *, shared: boo
         return "the kernel is for one process"
     if rows is not None and not (isinstance(rows, Rows) and rows.plain):
         return "the kernel reads rows in memory without labels"
-    if (
-        isinstance(rows, Rows)
-        and rows.weight is not None
-        and any(p.by_row for p in task.unsupervised().penalties.values())
-    ):
+    if isinstance(rows, Rows) and rows.weight is not None and penalties(task.unsupervised(), dense=True)[0]:
         return "the kernel does not weigh penalties by rows"
     if trainer.clip or trainer.trim:
         return f"the kernel does not {'clip gradients' if trainer.clip else 'trim batches'}"

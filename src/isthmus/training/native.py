@@ -60,7 +60,8 @@ class Native(Explicit):
         # The layer behind which codes are drawn, how many numbers of a row, and the penalty of their divergence.
         self.drawn = coding(task) - 1 if gaussian(task) else -1
         self.of_code, self.of_weights = penalties(task, dense=found is not None)
-        self.lasso = -1 if gaussian(task) or not self.of_code else coding(task) - 1
+        self.ruled = -1 if gaussian(task) or not self.of_code else coding(task) - 1
+        self.asks = 0 if self.ruled < 0 else native.OF_CODES.index(task.penalties[self.of_code].native)  # type: ignore[attr-defined]
         dropping = [(product.sizes[1], product.kept) for product in found or [] if product.kept is not None]
         self.inputs = Inputs(task, dropping, math.prod(task.model.code_shape) if gaussian(task) else 0)
 
@@ -197,7 +198,8 @@ class Native(Explicit):
             kept=kept,
             drawn=self.drawn,
             noise=noise,
-            lasso=self.lasso,
+            ruled=self.ruled,
+            asks=self.asks,
             pairs=self.products.half,
             **others,
         )

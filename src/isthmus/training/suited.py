@@ -47,9 +47,15 @@ def unknown(task: Objective, *, dense: bool) -> list[str]:
 
 def penalties(task: Objective, *, dense: bool) -> tuple[str, str]:
     """Name the penalty of codes and that of weights that the kernel counts; empty where there is none."""
-    kinds = {declaration(penalty, "native"): name for name, penalty in task.penalties.items()}
-    of_code = "divergence" if gaussian(task) else "absolute values" if dense else ""
-    return kinds.get(of_code, ""), kinds.get("squares", "") if dense else ""
+    kinds = {declaration(penalty, "native"): name for name, penalty in task.penalties.items() if exact(penalty, task)}
+    of_codes = ("divergence",) if gaussian(task) else native.OF_CODES if dense else ()
+    of_code = next((kinds[kind] for kind in of_codes if kind in kinds), "")
+    return of_code, kinds.get("squares", "") if dense else ""
+
+
+def exact(penalty: Any, task: Objective) -> bool:
+    """Say whether a penalty differentiates nothing by the inputs, which is beyond the kernel."""
+    return not penalty.differentiates(task.model)
 
 
 def noting(part: Component) -> bool:
