@@ -54,12 +54,13 @@ INLINE void logistic(float *y, const float *x, float by, int64_t n) {
     }
 }
 
-/* Columns from which on zeros are looked for, and the share of others from which on they are not worth it. */
+/* Columns from which on zeros are looked for, the share of others from which on they are not worth it, and how many rows
+ * share a list. */
 #define FEW 64
 #define MANY 0.85
-#define LISTED 4
+#define TOGETHER 4
 
-/* Which of A's columns are not zero in each LISTED of its rows, lists `apart` numbers apart; null: all may be. */
+/* Which of A's columns are not zero in each TOGETHER of its rows, lists `apart` numbers apart; null: all may be. */
 typedef struct { int32_t *listed, *counts; int64_t apart; } some;
 
 /* C[m][n] = bias[n] + sum_k A[m][k] B[k][n] for `panels` of 16 columns, which are `aside` floats apart in B and bias,
@@ -87,11 +88,11 @@ int64_t isthmus_pairs(void);
 const float *isthmus_pair_columns(const float *x, int64_t rows, int64_t columns, float *to);
 const float *isthmus_pair_rows(const float *x, int64_t rows, int64_t ld, float *to);
 
-/* List the columns of x that are not zero in each LISTED of its rows, and return their share; what is left of rows is not
+/* List the columns of x that are not zero in each TOGETHER of its rows, and return their share; what is left of rows is not
  * listed. */
 double isthmus_list_rows(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to);
 
-/* List the rows of x that are not zero in each LISTED of its columns; what is left of columns is not listed. */
+/* List the rows of x that are not zero in each TOGETHER of its columns; what is left of columns is not listed. */
 void isthmus_list_columns(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to);
 
 INLINE void activate(int64_t kind, float *y, int64_t n) {
@@ -207,10 +208,10 @@ static __attribute__((unused)) int64_t lay_out(const layer *layers, int64_t dept
     TAKE(r->b, pairs ? rows * widest : 0);
     r->columns.apart = padded(columns) + V;
     r->rows.apart = rows + V;
-    TAKE(r->columns.listed, (rows / LISTED + 1) * r->columns.apart);
-    TAKE(r->columns.counts, rows / LISTED + 1);
-    TAKE(r->rows.listed, (columns / LISTED + 1) * r->rows.apart);
-    TAKE(r->rows.counts, columns / LISTED + 1);
+    TAKE(r->columns.listed, (rows / TOGETHER + 1) * r->columns.apart);
+    TAKE(r->columns.counts, rows / TOGETHER + 1);
+    TAKE(r->rows.listed, (columns / TOGETHER + 1) * r->rows.apart);
+    TAKE(r->rows.counts, columns / TOGETHER + 1);
     return at - start;
 }
 

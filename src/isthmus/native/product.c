@@ -7,8 +7,8 @@
 /* The columns of A that a block of rows reads. */
 #define ALL_MANY inner
 #define ALL_OF(q) q
-#define LISTED_MANY listed->counts[m / LISTED]
-#define LISTED_OF(q) listed->listed[m / LISTED * listed->apart + q]
+#define LISTED_MANY listed->counts[m / TOGETHER]
+#define LISTED_OF(q) listed->listed[m / TOGETHER * listed->apart + q]
 
 /* Add products with a vector: of a number of A, or of a pair, whose two products are added up as one. */
 #define NUMBERS(sum, a, b) sum += *(a) * b
@@ -65,7 +65,7 @@
 
 #define OF_LISTED(of, wide)                                                                                            \
     {                                                                                                                  \
-        BLOCKS(of, vec, LISTED, wide, LISTED)                                                                          \
+        BLOCKS(of, vec, TOGETHER, wide, LISTED)                                                                        \
         BLOCKS(of, vec, 1, wide, ALL)                                                                                  \
     }
 
@@ -149,21 +149,21 @@ LISTS static int32_t append(int32_t *list, int64_t first, __mmask16 set) {
 
 LISTS double isthmus_list_rows(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to) {
     int64_t total = 0;
-    for (int64_t m = 0; m + LISTED <= rows; m += LISTED) {
-        int32_t *list = to->listed + m / LISTED * to->apart, count = 0;
+    for (int64_t m = 0; m + TOGETHER <= rows; m += TOGETHER) {
+        int32_t *list = to->listed + m / TOGETHER * to->apart, count = 0;
         for (int64_t k = 0; k < columns; k += V) {
             __m512i any = _mm512_setzero_si512();
-            for (int r = 0; r < LISTED; r++) any = _mm512_or_si512(any, _mm512_loadu_si512(x + (m + r) * ld + k));
+            for (int r = 0; r < TOGETHER; r++) any = _mm512_or_si512(any, _mm512_loadu_si512(x + (m + r) * ld + k));
             count += append(list + count, k, _mm512_test_epi32_mask(any, any));
         }
-        to->counts[m / LISTED] = count;
+        to->counts[m / TOGETHER] = count;
         total += count;
     }
-    return rows < LISTED ? 1 : (double)total / (double)(rows / LISTED * columns);
+    return rows < TOGETHER ? 1 : (double)total / (double)(rows / TOGETHER * columns);
 }
 
 LISTS void isthmus_list_columns(const float *x, int64_t rows, int64_t columns, int64_t ld, const some *to) {
-    memset(to->counts, 0, (columns / LISTED + 1) * sizeof(int32_t));
+    memset(to->counts, 0, (columns / TOGETHER + 1) * sizeof(int32_t));
     for (int64_t n = 0; n < rows; n += V)
         for (int64_t k = 0; k < columns; k += V) {
             int32_t bits[V] = {0}; /* of 16 columns in each row */
@@ -172,8 +172,8 @@ LISTS void isthmus_list_columns(const float *x, int64_t rows, int64_t columns, i
                 bits[u] = _mm512_test_epi32_mask(row, row);
             }
             const __m512i all = _mm512_loadu_si512(bits);
-            for (int64_t u = 0, m = k / LISTED; u < V && k + u + LISTED <= columns; u += LISTED, m++) {
-                const __m512i own = _mm512_set1_epi32(((1 << LISTED) - 1) << u);
+            for (int64_t u = 0, m = k / TOGETHER; u < V && k + u + TOGETHER <= columns; u += TOGETHER, m++) {
+                const __m512i own = _mm512_set1_epi32(((1 << TOGETHER) - 1) << u);
                 to->counts[m] += append(to->listed + m * to->apart + to->counts[m], n, _mm512_test_epi32_mask(all, own));
             }
         }

@@ -38,7 +38,7 @@ typedef struct {
     const float *kept; /* what units that may be dropped are multiplied by, for rows of this call's batches */
     int64_t drawn; /* the layer whose outputs are means and log-variances of a code; -1: none */
     const float *noise; /* what a code is drawn by, rows of this call's batches x units */
-    int64_t ruled, asks; /* the layer that codes leave, -1: nothing is asked of it; and what is: few units, or small slopes */
+    int64_t ruled, asks; /* the layer that codes leave, -1: nothing is asked of codes; and what is asked */
     const double *betas; /* of each step: what the divergence from N(0, 1), or what is asked of codes, counts */
     double *apart; /* like values: the penalty's sum over the batch */
     const double *shrinks; /* of each step: what half the squares of all weights count; null: nothing */
