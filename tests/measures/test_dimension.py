@@ -46,6 +46,16 @@ def test_flat_rows_are_exact_also_in_noise_and_float32(dimension, columns):
     assert intrinsic_dimension(X.astype(np.float32)) == dimension
 
 
+@pytest.mark.parametrize("draw", ["normal", "uniform"])
+@pytest.mark.parametrize("dimension", [1, 2, 4])
+def test_flat_rows_without_any_noise_are_exact(dimension, draw):
+    """There the last components are no noise, though they are as white as it."""
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X = getattr(rng, draw)(size=(1500, dimension)) @ rng.normal(size=(dimension, 40))
+        assert intrinsic_dimension(X) == intrinsic_dimension(X.astype(np.float32)) == dimension
+
+
 def test_units_shape_and_the_order_of_columns_do_not_matter():
     X = generated(tanh, 3, 20, 600, seed=3)
     found = intrinsic_dimension(X)

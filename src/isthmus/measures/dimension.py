@@ -4,9 +4,9 @@ The rule asks how many leading principal components, made independent of each ot
 
 1. The noise floor. Components are kept until the remaining variances look like one white noise: the first of them is
    below :math:`\bar\lambda (1 + \sqrt{\gamma})^2`, the edge of the Marchenko-Pastur law for the columns and rows that
-   remain (as Kritchman & Nadler, 2008, Determining the number of components in a factor model, count signals). On flat
-   data with little noise this alone is the answer; a curved sheet, though, lies in more components than it has
-   dimensions.
+   remain (as Kritchman & Nadler, 2008, Determining the number of components in a factor model, count signals). Rows
+   that leave half of the directions of their columns empty have no noise, and keep all. On flat data with little noise
+   this alone is the answer; a curved sheet, though, lies in more components than it has dimensions.
 2. The local dimension. :math:`m = 1 / mean(\log r_k / r_j)` over the k nearest neighbours of 500 rows (Levina & Bickel,
    2004, Maximum likelihood estimation of intrinsic dimension). It sees through the bend, but is biased by borders, by
    unequal variances, and in more than a few dimensions by the number of rows.
@@ -62,7 +62,7 @@ def intrinsic_dimension(X: Array, *, random_state: int = 0) -> int:
     drawn = X[rng.permutation(len(X))[:_ROWS]]
     # Rows that repeat have neighbours at distance zero, which tell nothing.
     rows = rng.permutation(np.unique(drawn.reshape(len(drawn), -1).astype(np.float64), axis=0))
-    scores = _above_noise(*_components(rows), rows.shape[1])
+    scores = _above_noise(*_components(rows), _different(rows))
     count = scores.shape[1]
     if count < 2:
         return 1
@@ -85,11 +85,25 @@ def _components(rows: Array) -> tuple[Array, Array]:
     return scores[:, full], variances[full]
 
 
+def _different(rows: Array) -> int:
+    """Return how many columns are neither constant nor a multiple of another, but for a constant."""
+    varying = rows[:, np.ptp(rows, axis=0) > 0]
+    scaled = (varying - varying[0]) / np.abs(varying - varying[0]).max(axis=0)
+    first = np.abs(scaled).argmax(axis=0)
+    signed = scaled * np.sign(np.take_along_axis(scaled, first[None], axis=0))
+    return len(np.unique(signed.round(6), axis=1).T)
+
+
 def _above_noise(scores: Array, variances: Array, columns: int) -> Array:
-    """Keep the components before the first whose successors look like white noise; all, where all look like it."""
+    """Keep the components before the first whose successors look like white noise; all, where all look like it.
+
+    Noise varies in as many directions as there are different ``columns``, or nearly, as some may be sums of others:
+    rows that leave half of them empty have none.
+    """
     rows, rank = scores.shape
-    if rank < min(rows - 1, columns):
-        columns = rank  # some columns repeat others: noise has no more directions than this
+    if 2 * rank <= min(rows - 1, columns):
+        return scores
+    columns = min(rank, columns) if rank < rows - 1 else columns
     for count in range(rank):
         if variances[count] <= variances[count:].mean() * _white(rows - count, columns - count):
             return scores[:, :count] if count else scores
