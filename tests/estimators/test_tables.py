@@ -98,6 +98,25 @@ def test_imputing_changes_no_cell_that_is_there(model):
     assert (doubts["city"] < 1).all() and doubts["age"].max() > 1
 
 
+def test_what_is_filled_or_drawn_is_within_what_the_fit_saw(tmp_path):
+    """A linear guess of a skewed column falls below zero; cells that are there are kept, wherever they are."""
+    rng = np.random.default_rng(0)
+    dear = rng.random(300) < 0.5
+    price = np.where(dear, 25.0, 0.1) * np.exp(rng.normal(0, 0.05, 300))
+    table = pd.DataFrame({"price": price, "pieces": np.where(dear, 1, rng.integers(50, 2000, 300)).astype(float)})
+    holed = table.mask(rng.random(table.shape) < 0.3)
+    model = Autoencoder(1, trainer=Trainer(epochs=3), random_state=0).fit(holed)
+    holed.loc[0] = [-7.0, np.nan]
+    model.save(tmp_path / "m")
+    for each in (model, load(tmp_path / "m")):
+        filled, drawn = each.impute(holed), each.sample(200)
+        assert filled.price[0] == -7.0
+        for name in table:
+            inside = table[name].min(), table[name].max()
+            assert filled[name][holed[name].isna()].between(*inside).all() and drawn[name].between(*inside).all()
+    assert (model.reconstruct(holed.fillna(1.0)) < 0).any(axis=None)  # what is not kept inside
+
+
 def test_errors_add_up_to_the_score_and_missing_cells_count_nothing(model):
     errors = model.feature_errors(X)
     assert errors.shape == X.shape

@@ -167,10 +167,15 @@ class TableCodec:
             self._refuse_drift(frame)
         return frame
 
-    def decode(self, U: Array, like: Any = None) -> Any:
-        """Return the table of variables, with the types of ``like`` (or of the fit's table) and its index."""
+    def decode(self, U: Array, like: Any = None, *, within: bool = False) -> Any:
+        """Return the table of variables, with the types of ``like`` (or of the fit's table) and its index.
+
+        Numbers stay ``within`` those of the fit where that is asked: no price is negative where none was.
+        """
         U = np.asarray(U, dtype=np.float64)  # in single precision a date is off by minutes
         values = {codec.name: codec.decode(U[:, place]) for codec, place in self._placed()}
+        if within:
+            values = {codec.name: codec.within(values[codec.name]) for codec in self.columns}
         return restored(values, self.template if like is None else like, len(U))
 
     def log_slopes(self, U: Array) -> Array:

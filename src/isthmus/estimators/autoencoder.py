@@ -268,6 +268,7 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
     def impute(self, X: Any, *, return_std: bool = False) -> Any:
         """Return the table X with its missing cells filled by what the model expects, given the cells that are there.
 
+        Numbers stay within those that the fit saw.
         With ``return_std`` also how far each filled cell may be off: for numbers and dates (in seconds) the root mean
         squared error at hidden cells of rows held out of the fit (of its own where it held none out), for levels the
         chance of another one; 0 elsewhere.

@@ -60,6 +60,10 @@ class Plain:
         """Return values in the type of X, frame and names, in rows of the shape ``given``."""
         return values if X is None else like(X, values.reshape(len(values), *given))
 
+    def drawn(self, values: Array) -> Any:
+        """Return new rows in the form of the fit's."""
+        return self.restore(values)
+
     def errors(self, x: Array, found: Array) -> Array:
         """Return nats of each column."""
         return found
@@ -133,6 +137,10 @@ class Table(Plain):
         frame = isinstance(X, np.ndarray) or hasattr(X, "columns")
         made = self.table.decode(values, X if frame else None)
         return like(X, made) if isinstance(X, Tensor) and isinstance(made, np.ndarray) else made
+
+    def drawn(self, values: Array) -> Any:
+        """Return new rows as a table, numbers within those of the fit."""
+        return self.table.decode(values, within=True)
 
     def errors(self, x: Array, found: Array) -> Array:
         """Return nats of the table's own units, column by column; 0 where a value is missing."""

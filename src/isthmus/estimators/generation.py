@@ -26,7 +26,7 @@ def sample(model: Autoencoder, n: Any, random_state: Any, mean: bool) -> Any:
     """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"n_samples={n!r} is not a number of rows; give a whole number from 1 up")
-    values = model.form_.restore(variables(model, int(n), random_state, mean))
+    values = model.form_.drawn(variables(model, int(n), random_state, mean))
     return values.reshape(n, *model.row_shape_) if isinstance(values, np.ndarray) else values
 
 

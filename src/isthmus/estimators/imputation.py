@@ -30,7 +30,7 @@ def impute(model: Autoencoder, X: Any, *, return_std: bool = False) -> Any:
         )
     X = gather(X)
     expected, spread = expectations(model, codec, codec.encode(X))
-    made = filled(X, codec.decode(expected, X))
+    made = filled(X, codec.decode(expected, X, within=True))
     return (made, deviations_like(X, spread)) if return_std else made
 
 

@@ -160,11 +160,13 @@ class Columns:
                 found[:, i] = [record[field.name] for record in records]
         return found
 
-    def to_cells(self, variables: Array) -> Array:
-        """Return variables as the numbers that graphs write, (rows, columns)."""
+    def to_cells(self, variables: Array, *, within: bool = False) -> Array:
+        """Return variables as the numbers that graphs write, (rows, columns), ``within`` those of the fit if asked."""
         if self.codec is None:
             return variables
         found: Array = export.Columns(self.codec).cells(torch.from_numpy(np.ascontiguousarray(variables))).numpy()
+        for i, codec in enumerate(self.codec.columns if within else ()):
+            found[:, i] = codec.within(found[:, i])
         return found
 
     def example(self) -> Any:

@@ -226,7 +226,8 @@ def reading_routes(autoencoder: Any, columns: Columns) -> dict[str, Callable[...
 
         filled, spread = expectations(autoencoder, autoencoder.form_.table, rows.x)
         missing, made, doubts = np.isnan(rows.cells), [], []
-        cells = zip(columns.to_records(columns.to_cells(filled)), rows.given, missing, listed(spread), strict=True)
+        expected = columns.to_records(columns.to_cells(filled, within=True))
+        cells = zip(expected, rows.given, missing, listed(spread), strict=True)
         for new, old, holes, far in cells:
             filled_in = [name for name, hole in zip(columns.names, holes, strict=True) if hole]
             # Cells that were there keep every digit.
@@ -237,7 +238,7 @@ def reading_routes(autoencoder: Any, columns: Columns) -> dict[str, Callable[...
     def sample(n: int = 1, *, seed: int | None = None, mean: bool = True) -> Answer:
         from isthmus.estimators.generation import variables
 
-        return {"rows": columns.to_rows(columns.to_cells(variables(autoencoder, n, seed, mean)))}
+        return {"rows": columns.to_rows(columns.to_cells(variables(autoencoder, n, seed, mean), within=True))}
 
     found: dict[str, Callable[..., Answer]] = {"reconstruct": reconstruct, "sample": sample}
     return found if autoencoder.form_.table is None else found | {"impute": impute}

@@ -67,6 +67,10 @@ class Codec:
         """Return the values of variables, (rows, variables), as a masked array of numbers or a list with None."""
         raise NotImplementedError(f"{type(self).__name__} must define decode")  # abstract
 
+    def within(self, values: Any) -> Any:
+        """Return decoded values, those beyond all that the fit saw moved to its ends; as they are where there are none."""
+        return values
+
     def log_slope(self, U: Array) -> Array | float:
         """Return the logarithm of the slope du/dx, which turns nats of variables into nats of the column's own unit."""
         return 0.0

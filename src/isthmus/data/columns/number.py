@@ -56,8 +56,13 @@ class Number(Kind):
             knots, at = _knots(facts)
             centre, spread = 0.0, 1.0
         return NumberCodec(
-            name, self.scale, float(centre), float(spread) or 1.0, float(unit), knots, at, facts.step > 0
+            name, self.scale, float(centre), float(spread) or 1.0, float(unit), knots, at, facts.step > 0, *_ends(facts)
         )
+
+
+def _ends(facts: Facts) -> tuple[float, float]:
+    """Return the least and the largest number; none where no number was seen."""
+    return (float(facts.low), float(facts.high)) if facts.low <= facts.high else (-np.inf, np.inf)
 
 
 def _knots(facts: Facts) -> tuple[Array, Array]:
@@ -76,7 +81,7 @@ def _knots(facts: Facts) -> tuple[Array, Array]:
 
 @dataclass(frozen=True, eq=False)
 class NumberCodec(Codec):
-    """Numbers to mean 0 and deviation 1, and back."""
+    """Numbers to mean 0 and deviation 1, and back; ``low`` and ``high`` are the ends of those that the fit saw."""
 
     scale: str
     centre: float
@@ -85,6 +90,8 @@ class NumberCodec(Codec):
     knots: Array = field(default_factory=lambda: np.empty(0))
     scores: Array = field(default_factory=lambda: np.empty(0))
     whole: bool = False
+    low: float = -np.inf
+    high: float = np.inf
 
     @property
     def variables(self) -> tuple[Column, ...]:
@@ -108,6 +115,10 @@ class NumberCodec(Codec):
             x = self.centre + self.factor * U[:, 0]
             x = self.unit * np.sinh(x) if self.scale == "log" else x
         return np.round(x) if self.whole else x
+
+    def within(self, values: Array) -> Array:
+        """Return numbers, those beyond the fit's at its ends."""
+        return values.clip(self.low, self.high)
 
     def log_slope(self, U: Array) -> Array | float:
         """Return minus the logarithm of what one unit of the variable is in the column's."""
