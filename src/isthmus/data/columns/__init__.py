@@ -68,7 +68,7 @@ class Codec:
         raise NotImplementedError(f"{type(self).__name__} must define decode")  # abstract
 
     def within(self, values: Any) -> Any:
-        """Return decoded values, those beyond all that the fit saw moved to its ends; as they are where there are none."""
+        """Return decoded values, those beyond all that the fit saw moved to its ends, where there are ends."""
         return values
 
     def log_slope(self, U: Array) -> Array | float:
