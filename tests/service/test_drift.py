@@ -1,11 +1,15 @@
 """Rows that are answered are compared with those of the fit, and nobody waits for it or fails by it."""
 
 import logging
+import threading
 
 import numpy as np
 import pytest
 from quick import quick, rows
 from serving import as_json, client_of, detail
+
+from isthmus.service.registry import loaded
+from isthmus.service.worker import Worker
 
 pytest.importorskip("prometheus_client", reason="the service needs the extra isthmus[serve]")
 
@@ -63,6 +67,16 @@ def test_what_counts(folder):
         for outputs in ([{"name": "score"}], [{"name": "code"}]):  # the second comes without a score
             assert client.post("/v2/models/m/infer", json={"inputs": [tensor], "outputs": outputs}).status_code == 200
         assert told(client)["rows"] == 261
+
+
+def test_rows_of_requests_that_wait_together_all_count(folder):
+    one, worker, begin = loaded("m", folder / "m", alpha=0.01).served, Worker(), threading.Event()
+    worker.submit(one, lambda: {"begun": begin.wait(10)}, None)
+    waiting = [worker.submit(one, one.score, one.rows(rows(200, seed=i).tolist())) for i in range(4)]
+    begin.set()
+    assert all(len(future.result()["scores"]) == 200 for future in waiting)
+    worker.close()
+    assert one.watched.report().rows == 800
 
 
 def test_a_new_model_begins_anew(folder, tmp_path):
