@@ -119,6 +119,11 @@ def test_a_failure_of_the_comparison_is_nobodys(folder, caplog):
         assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == ["comparison failed"]
 
 
+def test_a_detector_of_series_says_why_nothing_is_compared(served):
+    answer = served.get("/v1/drift?model=series")
+    assert (answer.status_code, "neighbours in a series are alike" in detail(answer)) == (404, True)
+
+
 def test_nothing_is_compared_where_nobody_asked(folder):
     with client_of(folder, "m", alpha=0.0) as (client, _):
         asked(client, rows(40), size=40)
