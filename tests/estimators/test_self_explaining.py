@@ -237,8 +237,8 @@ def test_questions_are_refused_by_name(fitted):
     for question, says in [
         (lambda: fitted.intervene(X[:2], {9: 0.0}), "numbered from 0 to 3"),
         (lambda: fitted.intervene(X[:2], {"concpt 1": 0.0}), "did you mean 'concept 1'"),
-        (lambda: fitted.explain(X[:2], against="oak"), "label oak"),
-        (lambda: fitted.counterfactual(X[:2], target="oak"), "label oak"),
+        (lambda: fitted.explain(X[:2], against="oak"), "against='oak' is no class of the fit; give one of"),
+        (lambda: fitted.counterfactual(X[:2], target="oak"), "target='oak' is no class of the fit; give one of"),
         (lambda: fitted.explain(X[:2, :3]), "features"),
         (
             lambda: fitted.intervene(X[:3], {0: [1, 2]}),

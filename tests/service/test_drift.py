@@ -1,11 +1,15 @@
 """Rows that are answered are compared with those of the fit, and nobody waits for it or fails by it."""
 
 import logging
+import threading
 
 import numpy as np
 import pytest
 from quick import quick, rows
 from serving import as_json, client_of, detail
+
+from isthmus.service.registry import loaded
+from isthmus.service.worker import Worker
 
 pytest.importorskip("prometheus_client", reason="the service needs the extra isthmus[serve]")
 
@@ -65,6 +69,16 @@ def test_what_counts(folder):
         assert told(client)["rows"] == 261
 
 
+def test_rows_of_requests_that_wait_together_all_count(folder):
+    one, worker, begin = loaded("m", folder / "m", alpha=0.01).served, Worker(), threading.Event()
+    worker.submit(one, lambda: {"begun": begin.wait(10)}, None)
+    waiting = [worker.submit(one, one.score, one.rows(rows(200, seed=i).tolist())) for i in range(4)]
+    begin.set()
+    assert all(len(future.result()["scores"]) == 200 for future in waiting)
+    worker.close()
+    assert one.watched.report().rows == 800
+
+
 def test_a_new_model_begins_anew(folder, tmp_path):
     quick().fit(rows(300)).save(tmp_path / "m")
     with client_of(tmp_path, "m") as (client, registry):
@@ -103,6 +117,11 @@ def test_a_failure_of_the_comparison_is_nobodys(folder, caplog):
         asked(client, rows(3))
         assert client.get("/v1/drift").json() == {"models": []}
         assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == ["comparison failed"]
+
+
+def test_a_detector_of_series_says_why_nothing_is_compared(served):
+    answer = served.get("/v1/drift?model=series")
+    assert (answer.status_code, "neighbours in a series are alike" in detail(answer)) == (404, True)
 
 
 def test_nothing_is_compared_where_nobody_asked(folder):

@@ -1,10 +1,12 @@
 """Whatever comes in, mistakes are the caller's: a status below 500, and a sentence in JSON."""
 
+import gzip
 import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from quick import quick, rows
 from serving import as_json, client_of, detail
 
 ROUTES = ("score", "explain", "reconstruct", "impute", "sample", "predict")
@@ -31,6 +33,11 @@ def changed(fitted, **cells):
         ({"kids": 1e200}, "1e+200 for 'kids'; give a count, 0, 1, 2 and so on, less than 1e150"),
         ({"when": "31.12.2020"}, "column 'when' cannot be read"),
         ({"when": 3}, "give a date as text"),
+        ({"when": "2020-01-31T10:00:00Z"}, "with a time zone; write the time without one"),
+        ({"when": "2020-01-31 10:00:00.5+02:00"}, "with a time zone"),
+        ({"digit": 10**400}, "very many digits for 'digit'; give a number less than 1e150"),
+        ({"digit": 1e200}, "1e+200 for 'digit'; give a number less than 1e150"),
+        ({"word": 1e200}, "1e+200 for 'word'; give a number less than 1e150"),
         ({"word": "\ud800"}, "column 'word' cannot be read"),
     ],
 )
@@ -47,6 +54,34 @@ def test_pictures_that_lie_on_their_side_are_none(served):
     for strange in ([[0.0] * 8] * 2, [[0.0] * 16], [[0.0] * 4, [0.0] * 4, [0.0] * 8]):
         answer = served.post("/v1/score?model=tiles", json={"rows": [strange]})
         assert (answer.status_code, "nested in another way" in detail(answer)) == (422, True), strange
+
+
+@pytest.mark.parametrize("row", [None, 5, True, "ab", {}])
+def test_a_row_that_is_no_list_among_lists(tmp_path, row):
+    quick(1).fit(rows(width=1)).save(tmp_path / "one")
+    with client_of(tmp_path, "one") as (client, _):
+        answer = client.post("/v1/score", json={"rows": [[5.0], row]})
+    assert answer.status_code == 422
+    assert "give all rows alike" in detail(answer)
+
+
+def test_what_is_infinite_is_no_level(served, fitted):
+    body = json.dumps({"rows": changed(fitted, digit=12345)}).replace("12345", "1e999")
+    answer = served.post("/v1/impute?model=people", content=body)
+    assert (answer.status_code, detail(answer)) == (422, "rows[0] has inf for 'digit'; give a number less than 1e150")
+
+
+def test_a_packed_body(served):
+    body = gzip.compress(b'{"rows": [[0, 0, 0, 0, 0, 0, 0, 0]]}')
+    answer = served.post("/v1/score?model=plain", content=body, headers={"content-encoding": "gzip"})
+    assert answer.status_code == 415
+    assert detail(answer) == "the body is packed (gzip); send it as it is, without Content-Encoding"
+
+
+def test_a_model_that_is_null_is_not_named(served):
+    body = {"rows": [[0.0] * 8], "model": None}
+    assert served.post("/v1/score?model=plain", json=body).status_code == 200
+    assert "several models are served" in detail(served.post("/v1/score", json=body))
 
 
 def test_levels_that_the_fit_did_not_see_are_no_mistake(served, fitted):
@@ -68,6 +103,8 @@ def test_levels_that_the_fit_did_not_see_are_no_mistake(served, fitted):
         ("plain", b'{"row": []}', 422, "did you mean 'rows'"),
         ("plain", b'{"rows": [[1, 2]]}', 422, "rows[0] has 2 numbers, and rows of the fit have 8"),
         ("plain", b'{"rows": [[null, 0, 0, 0, 0, 0, 0, 0]]}', 422, "knows no missing cells"),
+        ("plain", b'{"rows": [[0, 0, 0, 0, 0, 0, 0, 0], {}]}', 422, "rows[1] is an object, and the first"),
+        ("plain", b'{"rows": [[' + b"1" * 5000 + b"]]}", 422, "a number of very many digits; give numbers less than"),
         ("plain", b'{"rows": [{"x0": 1}]}', 422, "rows[0] lacks 'x1' and 6 more"),
         ("people", b'{"rows": [[1]]}', 422, "give an object with a value for every column"),
         ("series", b'{"rows": [[0, 0, 0, 0, 0, 0, 0, 0]]}', 422, "window"),
@@ -89,7 +126,8 @@ def test_paths_and_methods(served):
     assert "names a class" in detail(
         served.post("/v1/explain?model=target", json={"rows": [served_example(served, "target")], "against": "x"})
     )
-    assert "lacks" in detail(
+    assert served.post("/v1/score/?model=plain", json={}, follow_redirects=False).status_code == 404
+    assert "against='maybe' is no class of the fit; give one of 'no', 'yes'" in detail(
         served.post("/v1/explain?model=classes", json={"rows": [served_example(served, "classes")], "against": "maybe"})
     )
 

@@ -107,6 +107,31 @@ def test_graphs_answer_where_they_agree(saved, fitted, name):
     assert served.graph is None
 
 
+def zeros(cells, wanted):
+    """Answer as a graph in float32, which has no number for the second row."""
+    shapes = {"errors": (8,), "logits": (3,), "code": (3,), "relevances": (3, 4), "reconstruction": (8,)}
+    found = {name: np.zeros((len(cells), *shapes.get(name, ())), np.float32) for name in wanted}
+    for array in found.values():
+        array[1] = np.nan
+    return found
+
+
+@pytest.mark.parametrize("name", ["plain", "three"])
+def test_rows_that_a_graph_cannot_hold_are_answered_by_the_model(saved, fitted, name):
+    served = loaded(name, saved / name).served
+    given = [fitted[name][1][0].tolist(), [1e30, *fitted[name][1][1, 1:].tolist()]]
+    routes = [route for route in ("score", "predict", "explain") if route in served.routes]
+    own = {route: served.routes[route](served.rows(given)) for route in routes}
+    served.graph = zeros
+    for route in routes:
+        found = served.routes[route](served.rows(given))
+        assert {key: items[1] for key, items in found.items()} == {key: items[1] for key, items in own[route].items()}
+        assert {key: items[0] for key, items in found.items()} != {key: items[0] for key, items in own[route].items()}
+    with pytest.raises(ValueError, match="no numbers"):
+        graphs.taken(served, zeros)
+    assert served.graph is None
+
+
 def near(found, wanted):
     """Check that answers agree: numbers to 1e-4 of their size, and texts but for their digits."""
     if isinstance(wanted, dict):

@@ -184,15 +184,20 @@ def ranked(logits: Array) -> tuple[Array, Array]:
     return order[:, 0], order[:, min(1, logits.shape[1] - 1)]
 
 
-def places(model: Any, against: Any, rows: int) -> Array:
-    """Return the place of the class to explain against, for each row.
+def places(model: Any, labels: Any, rows: int, what: str = "against") -> Array:
+    """Return the place of the class that is asked for as ``what``, for each row.
 
     Raises:
         ValueError: no class of the fit, or a regressor, which has none.
     """
     if not hasattr(model, "classes_"):
-        raise ValueError("against= names a class, and a regressor has none; leave it out")
-    return np.asarray(model._numbered(per_row(np.asarray(against), rows, "classes asked for are"), "against"))
+        raise ValueError(f"{what}= names a class, and a regressor has none; leave it out")
+    asked, known = per_row(np.asarray(labels), rows, "classes asked for are"), model.classes_.tolist()
+    strange = next((label for label in asked.tolist() if label not in known), None)
+    if strange is not None:
+        some = ", ".join(map(repr, known[:8])) + (", ..." if len(known) > 8 else "")
+        raise ValueError(f"{what}={strange!r} is no class of the fit; give one of {some}")
+    return np.asarray(model._numbered(asked, what))
 
 
 def per_row(given: Array, rows: int, what: str) -> Array:

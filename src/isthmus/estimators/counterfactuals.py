@@ -37,7 +37,7 @@ def counterfactual(model: SelfExplainingClassifier, x: Array, target: Any) -> Co
     """Find the least changes for rows, which are ``x`` as variables."""
     concepts, relevances = model._taken_apart(x)
     _, counter = ranked((concepts[:, :, None] * relevances).sum(1))
-    wanted = counter if target is None else places(model, target, len(x))
+    wanted = counter if target is None else places(model, target, len(x), "target")
     known = model.known_concepts_.astype(np.float64)
     low, high = np.percentile(known, RANGE, axis=0)
     box = Box(low, high, np.maximum(known.std(0), 1e-6))

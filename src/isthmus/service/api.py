@@ -25,7 +25,7 @@ Route = Callable[[Request], Awaitable[Response]]
 
 def api(registry: Registry, worker: Worker, limits: Limits, metrics: Metrics, key: str | None = None) -> Guard:
     """Return the service as an ASGI application."""
-    app = FastAPI(title="isthmus serve", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="isthmus serve", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     guard = Guard(app, limits, metrics, key)
     metrics.registry.register(drift.Gauges(registry))
 

@@ -23,6 +23,8 @@ def parsed(body: bytes) -> dict[str, Any]:
     except RecursionError:
         raise Refused(400, "the body is nested too deeply; give rows as objects of plain values") from None
     except ValueError as error:  # of Unicode too
+        if str(error).startswith("Exceeds the limit"):  # of Python's own, for the digits of a whole number
+            raise Refused(422, "the body holds a number of very many digits; give numbers less than 1e150") from None
         raise Refused(400, f"the body is no JSON: {error}; send an object") from None
     if not isinstance(found, dict):
         raise Refused(400, f"the body is {shown(found)}; send an object")

@@ -105,6 +105,8 @@ class Columns:
         """Return the cells of rows that are lists, nested as the shape of a row or flat."""
         cells = []
         for place, row in enumerate(rows):
+            if not isinstance(row, list):
+                raise Refused(422, f"rows[{place}] is {shown(row)}, and the first row is a list; give all rows alike")
             flat = flattened(row)
             if len(flat) != len(self.fields) or (flat is not row and not alike(row, self.shape)):
                 self._refuse_shape(place, len(flat))

@@ -98,7 +98,14 @@ def answer(registry: Registry, name: str | None) -> Answer:
     if name is None:
         every = [entry.served.watched for entry in list(registry.entries.values())]
         return {"models": [told(one) for one in every if one is not None]}
-    found = registry.get(name).watched
+    served = registry.get(name)
+    found = served.watched
+    if not served.by_row:
+        raise Refused(
+            404,
+            f"points of {name!r} are not compared with those of its fit, as neighbours in a series are alike; ask "
+            "about a model of rows",
+        )
     if found is None:
         raise Refused(
             404,

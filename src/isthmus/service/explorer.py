@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from isthmus.report import Report, report
+from isthmus.report.packing import Blobs
+from isthmus.service.registry import stamp
 
 
 class Explorer:
@@ -38,6 +39,7 @@ class Explorer:
         made.blobs.page(page)
         self.report = Report(page, made.blobs)
         self._writing = Lock()
+        self._stamp = None if path is None else stamp(path)
 
     def blob(self, name: str) -> bytes:
         """Return the bytes of an array, a graph or the page's tree, compressed by gzip.
@@ -51,21 +53,37 @@ class Explorer:
         """Call a unit by a name, and save the model; None or nothing takes its name away.
 
         Raises:
-            ValueError: no such unit, or no usable name.
+            ValueError: no such unit, no usable name, or a folder that cannot be written or holds another model by now.
         """
         with self._writing:
-            self.model.name_concept(unit, name or None)
-            if self.path is not None:
-                self.model.save(self.path)
+            self._name(unit, name or None)
             page = self.report.page
             concepts = page.concepts
             if concepts is None:
                 return
             named = [replace(c, name=name or "") if c.unit == unit else c for c in concepts.concepts]
             page = replace(page, concepts=replace(concepts, concepts=named))
-            self.report.blobs.packed.pop("page")
-            self.report.blobs.page(page)
+            fresh = Blobs()
+            fresh.page(page)
+            self.report.blobs.packed |= fresh.packed  # in one step, as others may be asking for it
             self.report = Report(page, self.report.blobs)
+
+    def _name(self, unit: int, name: str | None) -> None:
+        """Name a unit in the model and in its folder, or in neither."""
+        if self.path is not None and stamp(self.path) != self._stamp:
+            raise ValueError(f"{self.path} was saved anew since this page was opened; open the page again")
+        if not hasattr(self.model, "name_concept"):
+            raise ValueError(f"a {type(self.model).__name__} has no concepts to name; name those of an autoencoder")
+        before = getattr(self.model, "autoencoder_", self.model).concept_names_.get(unit)
+        self.model.name_concept(unit, name)
+        if self.path is None:
+            return
+        try:
+            self.model.save(self.path)
+        except (OSError, ValueError) as error:
+            self.model.name_concept(unit, before)
+            raise ValueError(f"the name was not saved: {error}") from None
+        self._stamp = stamp(self.path)
 
     def html(self) -> str:
         """Return the page, which asks for all the rest."""
@@ -87,12 +105,10 @@ def serve(explorer: Explorer, port: int = 0) -> None:
         import uvicorn
 
         from isthmus.service.app import app
+        from isthmus.service.server import bound
     except ImportError as error:
         raise ImportError(f"isthmus explore needs {error.name}; pip install 'isthmus[serve]'") from None
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    with listening:
-        listening.bind(("127.0.0.1", port))
+    with bound("127.0.0.1", port) as listening:
         print(f"http://127.0.0.1:{listening.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
         settings = uvicorn.Config(app(explorer), log_level="warning", lifespan="off")
         uvicorn.Server(settings).run(sockets=[listening])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +27,9 @@ TYPES: dict[str, frozenset[type]] = {
     "date": frozenset([str]),
     "any": frozenset([str, int, float, bool]),
 }
+
+# The end of a time that says how far it is from UTC.
+ZONED = re.compile(r":\d{2}(\.\d+)? ?(Z|[+-]\d{2}(:?\d{2})?)$", re.ASCII)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +91,16 @@ class Field:
         try:
             out[:] = self._read(cells)
         except ValueError as error:
+            if self.type == "date":
+                self._refuse_zone(cells)
             raise Refused(422, f"column {self.name!r} cannot be read: {named(error)}") from None
         except OverflowError:
             remedy = "give numbers less than 1e150"
             raise Refused(422, f"column {self.name!r} holds a number of very many digits; {remedy}") from None
 
     def _read(self, cells: list[Any]) -> Any:
+        if isinstance(self.codec, (LevelCodec, HashedCodec)):
+            refuse_great(self.name, cells)
         if isinstance(self.codec, LevelCodec):
             new = float(len(self.places))
             return [math.nan if cell is None else self.places.get(cell, new) for cell in cells]
@@ -135,6 +143,13 @@ class Field:
                 raise Refused(422, f"rows[{row}] has null for {self.name!r}, and this model knows no missing cells")
             missing = ", or null where it is missing" if self.nullable else ""
             raise Refused(422, f"rows[{row}] has {shown(cell)} for {self.name!r}; give {WORDS[self.type]}{missing}")
+
+    def _refuse_zone(self, cells: list[Any]) -> None:
+        """Refuse a date with a time zone: that of a request is none, or UTC where the fit had one."""
+        for row, cell in enumerate(cells):
+            if cell is not None and ZONED.search(cell):
+                remedy = f"write the time{' in UTC' if getattr(self.codec, 'zone', None) else ''} without one"
+                raise Refused(422, f"rows[{row}] has {shown(cell)} for {self.name!r}, with a time zone; {remedy}")
 
     def refuse_cells(self, cells: Array, given: list[Any] | None = None) -> None:
         """Refuse numbers that stand for no cell of the column: (rows,), NaN where one is missing.
@@ -200,6 +215,17 @@ class Field:
             return cell
         text = cell.isoformat(" ", "microseconds" if self.told["step"] < 1 else "auto")
         return text.removesuffix(" 00:00:00") if self.told["step"] == DAY else text
+
+
+def refuse_great(name: str, cells: list[Any]) -> None:
+    """Refuse numbers that are too great for any column, where they would stand for a level.
+
+    Raises:
+        Refused: with the row of the first.
+    """
+    for row, cell in enumerate(cells):
+        if type(cell) in (int, float) and not abs(cell) <= GREATEST:
+            raise Refused(422, f"rows[{row}] has {shown(cell)} for {name!r}; give a number less than 1e150")
 
 
 def _text(cell: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.record import Array
-from isthmus.service.served import Graph, Rows, Served
+from isthmus.service.served import Graph, Rows, Served, beyond
 
 LOG = logging.getLogger("isthmus.service")
 NAMES = {"autoencoder": "score", "detector": "detector", "self-explaining": "prediction"}
@@ -89,7 +89,14 @@ def taken(served: Served, graph: Graph) -> dict[str, Any]:
     rows = Rows(served.columns, served.probes(), [])
     wanted = tuple(served.outputs)
     own = served.tensors(rows, wanted=wanted)
-    served.graph = graph
+
+    def sure(cells: Array, names: Sequence[str]) -> dict[str, Array]:
+        told = graph(cells, names)
+        if beyond(told).any():  # for which the model would answer, so that it agreed with itself
+            raise ValueError("the graph's answers are no numbers")
+        return told
+
+    served.graph = sure
     try:
         found = served.tensors(rows, wanted=wanted)
         for name in wanted:
@@ -97,6 +104,7 @@ def taken(served: Served, graph: Graph) -> dict[str, Any]:
     except Exception:
         served.graph = None
         raise
+    served.graph = graph
     return {}
 
 

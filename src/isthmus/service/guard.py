@@ -15,7 +15,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from isthmus.service.logs import LOG, Metrics, request_id
-from isthmus.service.refusal import Refused
+from isthmus.service.refusal import Refused, brief
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -95,13 +95,14 @@ class Guard:
         """Let the application answer.
 
         Raises:
-            Refused: no key, too much of a body, or too late.
+            Refused: no key, too much of a body, a packed one, or too late.
         """
         self._refuse_stranger(scope["path"], headers)
         body: bytes | None = None
         try:
             async with asyncio.timeout(self.limits.seconds):
                 body = await self._body(headers, receive)
+                refuse_packed(body, headers)
                 again, route = replayed(body, receive), self.hot.get(scope["path"])
                 if route is None or scope["method"] != "POST":
                     await self.app(scope, again, send)
@@ -159,6 +160,17 @@ class Guard:
                 "rows": request.rows,
             },
         )
+
+
+def refuse_packed(body: bytes, headers: dict[bytes, bytes]) -> None:
+    """Refuse a body that has to be unpacked, as nobody knows how large it is then.
+
+    Raises:
+        Refused: it is packed.
+    """
+    coding = headers.get(b"content-encoding", b"identity").decode("latin-1")
+    if body and coding.lower() not in ("", "identity"):
+        raise Refused(415, f"the body is packed ({brief(coding)}); send it as it is, without Content-Encoding")
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

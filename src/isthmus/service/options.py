@@ -13,6 +13,8 @@ from isthmus.service.guard import Limits
 
 KEY = "ISTHMUS_API_KEY"
 UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+# A year in seconds: clocks of the system end, and no wait is meant to be longer.
+LONGEST = 31_536_000
 TRUE, FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 
@@ -56,8 +58,10 @@ api_key_file=None, monitor=True, alpha=0.01)
         for name in ("max_rows", "timeout", "threads"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)} is too little; give more than 0")
-        if not self.reload >= 0:
-            raise ValueError(f"--reload {self.reload} is no time; give seconds, or 0")
+        for name in ("timeout", "reload"):
+            if not 0 <= getattr(self, name) <= LONGEST:
+                remedy = f"give seconds, {LONGEST:,} at most" + (", or 0" if name == "reload" else "")
+                raise ValueError(f"--{name} {getattr(self, name)} is no time; {remedy}")
         if self.log_level not in ("info", "warning"):
             raise ValueError(f"--log-level {self.log_level!r} is none; give info or warning")
         if not 0 < self.alpha < 1:
@@ -94,10 +98,14 @@ api_key_file=None, monitor=True, alpha=0.01)
         """Return the key that callers must show; None where there is none.
 
         Raises:
-            ValueError: an empty one, which would let everybody in who sends none.
+            ValueError: a file that cannot be read, or an empty key, which would let everybody in who sends none.
         """
         file = None if self.api_key_file is None else Path(self.api_key_file)
-        found = file.read_text(encoding="utf-8") if file is not None else os.environ.get(KEY)
+        try:
+            found = file.read_text(encoding="utf-8") if file is not None else os.environ.get(KEY)
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise ValueError(f"--api-key-file {str(file)!r} cannot be read ({why}); name a file with the key") from None
         if found is not None and not found.strip():
             raise ValueError(f"the key in {file or KEY} is empty; write one there, or leave it out")
         # A line's end belongs to the file that a key came in, and no header could hold it.
@@ -126,6 +134,6 @@ def size(text: str) -> int:
     """
     number = text.lower().rstrip("kmgb").strip()
     unit = text.lower().strip()[len(number) :].strip()
-    if not number.isdigit() or unit not in UNITS or not int(number):
+    if not number.isdecimal() or unit not in UNITS or not int(number):
         raise ValueError(f"--max-body {text!r} is no size; write for example 10MB")
     return int(number) * UNITS[unit]

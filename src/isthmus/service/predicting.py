@@ -14,7 +14,7 @@ from isthmus.estimators.reference import References
 from isthmus.service.columns import Columns
 from isthmus.service.detecting import plain
 from isthmus.service.fields import listed
-from isthmus.service.served import REASONS, Answer, Rows, Served, Tensor, columns_of, reading_routes, sampled
+from isthmus.service.served import REASONS, Answer, Rows, Served, Tensor, columns_of, reading_routes, sampled, whole
 
 
 class ServedPredictor(Served):
@@ -46,15 +46,20 @@ class ServedPredictor(Served):
         asked: dict[str, Callable[..., Answer]] = {"predict": self.predict, "explain": self.explain}
         return asked | reading_routes(self.model.autoencoder_, self.columns)
 
+    def _logits(self, rows: Rows) -> Array:
+        """Return logits, or of a regressor predictions in the unit of the target."""
+        if self.graph is None:
+            return self._logits_of(rows.x)
+        name = "logits" if self.classes is not None else "prediction"
+        return whole(self.graph(rows.cells, (name,)), lambda far: {name: self._logits_of(rows.x[far])})[name]
+
+    def _logits_of(self, x: Array) -> Array:
+        logits: Array = self.model._logits_of(x)
+        return logits if self.classes is not None else logits * self.model.target_scale_ + self.model.target_mean_
+
     def _predicted(self, rows: Rows) -> tuple[list[Any], Array | None]:
         """Return predictions, and of a classifier the probabilities of all classes."""
-        if self.graph is not None:
-            name = "logits" if self.classes is not None else "prediction"
-            logits = self.graph(rows.cells, (name,))[name]
-        else:
-            logits = self.model._logits_of(rows.x)
-            if self.classes is None:
-                logits = logits * self.model.target_scale_ + self.model.target_mean_
+        logits = self._logits(rows)
         if self.classes is None:
             targets = listed(logits)
             return [own[0] for own in targets] if len(self.model.target_mean_) == 1 else targets, None
@@ -76,13 +81,20 @@ class ServedPredictor(Served):
         return found | {"reasons": [told.reasons(row, reasons) for row in range(len(rows))]}
 
     def _explained(self, rows: Rows, against: Any = None) -> ConceptExplanation:
+        return apart(self.model, *self._parts(rows), against)
+
+    def _parts(self, rows: Rows) -> tuple[Array, Array]:
+        """Return concepts, with the constant one last, and relevances (rows, concepts + 1, outputs)."""
         if self.graph is None:
             concepts, relevances = self.model._taken_apart(rows.x)
-        else:
-            found = self.graph(rows.cells, ("code", "relevances"))
-            ones = np.ones((len(rows), 1), dtype=found["code"].dtype)
-            concepts, relevances = np.concatenate([found["code"], ones], 1), found["relevances"].transpose(0, 2, 1)
-        return apart(self.model, concepts, relevances, against)
+            return concepts, relevances
+        found = self.graph(rows.cells, ("code", "relevances"))
+        # Products of both may be greater than float32 holds.
+        code, relevances = (found[name].astype(np.float64) for name in ("code", "relevances"))
+        concepts = np.concatenate([code, np.ones((len(rows), 1))], 1)
+        told = {"concepts": concepts, "relevances": relevances.transpose(0, 2, 1)}
+        told = whole(told, lambda far: dict(zip(told, self.model._taken_apart(rows.x[far]), strict=True)))
+        return told["concepts"], told["relevances"]
 
     def explain(self, rows: Rows, *, against: Any = None) -> Answer:
         """Return what every concept adds to the prediction, as ``explain``; or to its gap to the class ``against``."""

@@ -34,8 +34,8 @@ def answer(
         Refused: what is wrong with the question.
     """
     asked = parsed(body)
-    named = asked.get("model", model)
-    if model is not None and named is not None and named != model:
+    named = model if asked.get("model") is None else asked["model"]
+    if model is not None and named != model:
         registry.get(model)  # one that is not there is refused as such
         raise Refused(422, f"the body names {shown(named)}, and the address {shown(model)}; name one model")
     served = registry.get(named)

@@ -197,7 +197,7 @@ def named(models: Iterable[str]) -> dict[str, Path]:
     """Return folders by name: ``name=folder``, or the folder's own name.
 
     Raises:
-        ValueError: two of one name.
+        ValueError: two of one name, or one that addresses cannot hold.
 
     >>> named(["models/people", "odd=models/detector"])
     {'people': PosixPath('models/people'), 'odd': PosixPath('models/detector')}
@@ -207,7 +207,9 @@ def named(models: Iterable[str]) -> dict[str, Path]:
         name, equals, path = model.partition("=")
         folder = Path(path if equals and not Path(model).exists() else model)
         name = name if equals and folder != Path(model) else folder.resolve().name
-        if name in found or not name or "/" in name:
+        if not name or "/" in name:
+            raise ValueError(f"{name!r} of {model!r} is no name that addresses can hold; name it anew: other={folder}")
+        if name in found:
             raise ValueError(f"two models are called {name!r}; name one anew: other={folder}")
         found[name] = folder
     return found

@@ -115,6 +115,31 @@ class Served:
         return Rows(self.columns, self.columns.of_records(given), given)
 
 
+def beyond(found: Mapping[str, Array]) -> Array:
+    """Say of which rows a graph's answers are no numbers."""
+    wrong = [~np.isfinite(array).reshape(len(array), -1).all(1) for array in found.values() if array.dtype.kind == "f"]
+    far: Array = np.any(wrong, axis=0)
+    return far
+
+
+def whole(found: Mapping[str, Array], own: Callable[[Array], Mapping[str, Array]]) -> dict[str, Array]:
+    """Return a graph's answers, and the estimator's for rows where these are no numbers.
+
+    Graphs compute in float32, whose squares end at values of 1e19; the estimator computes such rows in float64.
+
+    Args:
+        found: what the graph answered, an item for each row.
+        own: returns what the estimator answers to some of the rows.
+    """
+    far = beyond(found)
+    if not far.any():
+        return dict(found)
+    wide = {name: np.array(array, np.float64 if array.dtype.kind == "f" else None) for name, array in found.items()}
+    for name, array in own(far).items():
+        wide[name][far] = array
+    return wide
+
+
 class ServedAutoencoder(Served):
     """An autoencoder: scores, reasons by column, reconstructions, samples; of tables filled cells."""
 
@@ -161,14 +186,18 @@ class ServedAutoencoder(Served):
         }
 
     def tensors(self, rows: Rows, *, wanted: tuple[str, ...]) -> Answer:
+        if self.graph is None or not possible(self.model, rows.cells):
+            return self._asked(rows.x, wanted)
+        return whole(self.graph(rows.cells, wanted), lambda far: self._asked(rows.x[far], wanted))
+
+    def _asked(self, x: Array, wanted: tuple[str, ...]) -> Answer:
+        """Return what the estimator itself says of variables."""
         form, model = self.model.form_, self.model
-        if self.graph is not None and possible(model, rows.cells):
-            return self.graph(rows.cells, wanted)
         asked = {"score": "scores", "errors": "errors", "code": "codes", "reconstruction": "reconstructions"}
-        found = dict(zip(wanted, model.answers.ask(rows.x, *(asked[name] for name in wanted)), strict=True))
+        found = dict(zip(wanted, model.answers.ask(x, *(asked[name] for name in wanted)), strict=True))
         finish: dict[str, Callable[[Array], Array]] = {
-            "score": lambda a: form.scores(rows.x, a),
-            "errors": lambda a: form.errors(rows.x, a),
+            "score": lambda a: form.scores(x, a),
+            "errors": lambda a: form.errors(x, a),
             "code": lambda a: a,
             "reconstruction": self.columns.to_cells,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import math
 import signal
 import socket
@@ -90,14 +91,18 @@ def bound(host: str, port: int) -> socket.socket:
     Raises:
         OSError: it is taken, or there is none.
     """
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no name"
+        raise OSError(f"there is no host {host!r} ({why}); choose another --host") from None
+    family, kind, protocol, _, address = found[0]
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind(address)
     except OSError as error:
         made.close()
-        raise OSError(f"cannot listen at {host}:{port} ({error.strerror}); choose another --port") from None
+        option = "--host" if error.errno == errno.EADDRNOTAVAIL else "--port"
+        raise OSError(f"cannot listen at {host}:{port} ({error.strerror}); choose another {option}") from None
     return made

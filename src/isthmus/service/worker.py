@@ -109,11 +109,13 @@ class Worker:
             for job in jobs:
                 alone(job)
             return
-        start = 0
+        start, told = 0, []
         for job, part in zip(jobs, rows, strict=True):
             own = slice(start, start := start + len(part))
-            job.done.set_result({name: values[own] for name, values in answer.items()})
-        note(jobs[0], whole, answer)
+            told.append({name: values[own] for name, values in answer.items()})
+            job.done.set_result(told[-1])
+        for job, part, answered in zip(jobs, rows, told, strict=True):
+            note(job, part, answered)
 
 
 async def aside(size: int, function: Callable[..., T], *given: Any) -> T:
