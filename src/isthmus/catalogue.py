@@ -110,7 +110,9 @@ def from_dict(kind: type[P], data: dict[str, Any] | str) -> P:
     """
     data = {"type": data} if isinstance(data, str) else dict(data)
     known = catalogue(kind)
-    name = data.pop("type", None)
+    if "type" not in data:
+        raise UnknownPart(f"{kind.kind} {data!r} lacks type, the name of a part; {suggest('', list(known))}")
+    name = data.pop("type")
     if name not in known:
         raise UnknownPart(f"unknown {kind.kind} {name!r}; {suggest(str(name), list(known))}")
     cls = known[name]

@@ -31,6 +31,8 @@ def _read(text: str) -> dict[str, Any]:
         key, equals, value = item.partition("=")
         if not equals:
             raise ValueError(f"{item!r} in {text!r} is not NAME=VALUE; write for example top_k:k=8")
+        if key.strip() in settings:
+            raise ValueError(f"{key.strip()!r} stands twice in {text!r}; give it once")
         settings[key.strip()] = literal(value.strip())
     return settings
 

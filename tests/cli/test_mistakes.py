@@ -32,6 +32,11 @@ def files(tmp_path, wine):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.tex").write_text("precious")
     (tmp_path / "broken.toml").write_text("epochs = = 3")
+    (tmp_path / "below.toml").write_text("[fit]\nepochs = 3")
+    (tmp_path / "other.toml").write_text("config = 'half.toml'")
+    (tmp_path / "half.toml").write_text("seed = 2.5")
+    (tmp_path / "rows").mkdir()
+    shutil.copy(tmp_path / "one.csv", tmp_path / "rows")
     return tmp_path
 
 
@@ -68,6 +73,10 @@ FIT = [
     ("pixels.npy", ("--validation", "2"), "validation=2.0 is out of range"),
     ("pixels.npy", ("--device", "gpu"), "device='gpu'"),
     ("pixels.npy", ("--epochs", "few"), "--epochs|int"),
+    ("pixels.npy", ("--epochs", "2.5"), "--epochs 2.5 is not a whole number"),
+    ("pixels.npy", ("--config", "{files}/half.toml"), "--seed 2.5 (|half.toml) is not a whole number"),
+    ("pixels.npy", ("--config", "{files}/other.toml"), "other.toml' names another file|into one file"),
+    ("pixels.npy", ("--config", "{files}/below.toml"), "below.toml' has 'fit', which is a command|at the top"),
     ("pixels.npy", ("--unts", "3"), "--unts. Did you mean --units?"),
     ("pixels.npy", ("--config", "{files}/broken.toml"), "is not TOML"),
     ("pixels.npy", ("--config", "{files}/nowhere.toml"), "cannot read the settings"),
@@ -113,6 +122,9 @@ USE = [
     (("monitor", "{model}", "{files}/header.csv"), "no rows|at least one"),
     (("monitor", "{model}", "{files}/one.csv", "--reference", "{files}/header.csv"), "no rows|at least one"),
     (("impute", "{model}", "{files}/one.csv", "-o", "{files}/f.csv"), "knows no missing cells|schema='auto'"),
+    (("encode", "{model}", "{files}/one.csv", "-o", "{files}/one.csv"), "one.csv' holds rows of DATA|another name"),
+    (("reconstruct", "{model}", "{files}/rows/*.csv", "-o", "{files}/rows/one.csv"), "one.csv' holds rows of DATA"),
+    (("score", "{model}", "{files}/rows/../one.csv", "-o", "{files}/one.csv"), "one.csv' holds rows of DATA"),
     (("sample", "{model}", "-n", "0", "-o", "{files}/s.csv"), "n_samples=0"),
     (("evaluate", "{files}/taken", "digits"), "not a saved model"),
     (("evaluate", "{files}/nowhere", "digits"), "not a saved model"),

@@ -1,6 +1,7 @@
 """Rows on disk: what a stream reads is what the readers read, every epoch visits every row once, in a drawn order."""
 
 import io
+import os
 import pickle
 import sys
 import threading
@@ -22,6 +23,7 @@ from isthmus.data import Scaling, read, stream
 from isthmus.data.arrays import Moments
 from isthmus.data.shuffle import Shuffled, quality, windows
 from isthmus.data.streams.base import Once
+from isthmus.data.streams.unchanged import Unchanged
 from isthmus.noise import Noise
 from isthmus.records import Rows
 
@@ -522,7 +524,36 @@ def test_refusals_name_culprit_and_remedy(tmp_path):
         stream(tmp_path / "none.parquet")
 
 
-def test_a_file_that_is_cut_while_it_is_read_is_named(tmp_path):
+@pytest.mark.parametrize("name", ["x.npy", "x.parquet"])
+def test_a_file_of_this_machine_that_is_written_anew_is_no_longer_read(tmp_path, name):
+    def written(X):
+        if name == "x.npy":
+            return np.save(tmp_path / name, X)
+        return pq.write_table(table(X), tmp_path / name, row_group_size=10)
+
+    written(numbered(50))
+    opened = stream(tmp_path / name, window_bytes=400)
+    assert len(opened.take(np.arange(3))) == 3
+    written(numbered(50) + 1)
+    os.utime(tmp_path / name, ns=(1, 1))  # clocks of file systems are coarse
+    for reading in (lambda: opened.read(0), lambda: opened.take(np.arange(3)), lambda: list(opened)):
+        with pytest.raises(ValueError, match=rf"{name}' was changed since it was opened; open it anew"):
+            reading()
+    (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match=rf"{name}' is not there, or no longer"):
+        opened.read(0)
+    written(numbered(50))
+    other = pickle.loads(pickle.dumps(opened))
+    assert np.array_equal(np.concatenate(list(other)), numbered(50))
+
+
+def test_a_series_is_refused_by_its_own_shape():
+    with pytest.raises(ValueError, match=r"'array' has the shape \(7,\), rows x columns are needed"):
+        stream(np.arange(7.0))
+
+
+def test_a_file_that_is_cut_while_it_is_read_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(Unchanged, "check", lambda self: None)  # the cut comes right after it
     path = tmp_path / "x.npy"
     np.save(path, numbered(50))
     opened = stream(path, window_bytes=400)

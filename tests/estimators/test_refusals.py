@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 from quick import START, TWO, identical, quick, rows, unit_rows
@@ -125,6 +126,10 @@ METHODS = ("transform", "reconstruct", "feature_errors", "score_samples", "score
     ("given", "said"),
     [
         (FRAME[list("bacdefgh")], ("same order", "Found 'b' where the fit had 'a'", "feature_names_in_")),
+        (
+            pa.Table.from_pandas(FRAME[list("bacdefgh")], preserve_index=False),
+            ("same order", "Found 'b' where the fit had 'a'", "feature_names_in_"),
+        ),
         (FRAME[list("abc")], ("now missing:\n- d", "feature_names_in_")),
         (FRAME.assign(z=1.0), ("unseen at fit time:\n- z",)),
         (FRAME.rename(columns={"a": "A"}), ("unseen at fit time:\n- A", "now missing:\n- a")),
@@ -133,7 +138,7 @@ METHODS = ("transform", "reconstruct", "feature_errors", "score_samples", "score
         (FRAME.assign(b="high"), ("column 'b'", "String")),
         (FRAME[:0], ("0 sample(s)",)),
     ],
-    ids=["reordered", "missing", "extra", "renamed", "NaN", "infinity", "text", "empty"],
+    ids=["reordered", "reordered for Arrow", "missing", "extra", "renamed", "NaN", "infinity", "text", "empty"],
 )
 def test_rows_that_are_not_those_of_the_fit(model, method, given, said):
     refused(lambda: getattr(model, method)(given), *said)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from isthmus.bottleneck import Bottleneck
+from isthmus.catalogue import from_dict
 from isthmus.grammar import parse
 from isthmus.parts import L1, L2, Adam, Dense, Emphasised, Greedy, Masking, Steps, TopK
 from isthmus.training.optimiser import Optimiser
@@ -28,6 +30,17 @@ def test_a_line_is_the_part_that_it_says(line):
     part = LINES[line]
     kind = next(cls for cls in type(part).__mro__ if getattr(cls, "kind", None) and cls.__base__.__name__ == "Part")
     assert parse(kind, line) == part
+
+
+@pytest.mark.parametrize("line", ["top_k:k=4,k=5", "top_k:type=sigmoid"])
+def test_a_setting_that_stands_twice_is_refused(line):
+    with pytest.raises(ValueError, match="stands twice in"):
+        parse(Bottleneck, line)
+
+
+def test_a_part_without_a_name_is_told_what_it_lacks():
+    with pytest.raises(ValueError, match=r"bottleneck \{'k': 4\} lacks type, the name of a part; known: .*top_k"):
+        from_dict(Bottleneck, {"k": 4})
 
 
 @pytest.mark.parametrize("line", ["adam:0.1", "adam:learning_rate", "adam:learning_rat=0.1", "adm", ""])

@@ -242,7 +242,7 @@ def test_a_cosine_that_spans_the_fit_makes_its_length_count(tmp_path):
 @pytest.mark.parametrize("kept", [0, 3, 100, -1])
 def test_a_torn_file_is_refused(written, kept):
     written.write_bytes(written.read_bytes()[:kept])
-    with pytest.raises(ValueError, match=r"not a readable checkpoint .*; delete it to start anew"):
+    with pytest.raises(ValueError, match=r"not a readable checkpoint .*; name another file, or delete it if"):
         fit(logistic, PLAIN, written)
 
 

@@ -36,11 +36,11 @@ class Fixed:
 
 
 def test_ranges_and_choices_are_read():
-    found = parsed(["units=2:64:log", "corruption.rate=0.1|0.5", "scaling=common|standard", "learning-rate=1e-4:1e-2"])
+    found = parsed(["units=2:64:log", "corruption.rate=0.1|0.5", "scaling=none|standard", "learning-rate=1e-4:1e-2"])
     assert found == {
         "units": Range(2, 64, log=True),
         "corruption__rate": Choice((0.1, 0.5)),
-        "scaling": Choice(("common", "standard")),
+        "scaling": Choice(("none", "standard")),
         "learning_rate": Range(1e-4, 1e-2),
     }
 
@@ -66,6 +66,9 @@ def test_parts_stand_between_commas_with_settings_of_their_own():
         ("units=1:9:sqrt", "is no range; write LOW:HIGH"),
         ("bottleneck=topk:k=3", "unknown bottleneck 'topk'; did you mean 'top_k'"),
         ("bottleneck=top_k:kk=3", "bottleneck 'top_k' has no setting 'kk'; did you mean 'k'"),
+        ("units=1:9 units=2:5", "--search has units twice"),
+        ("units=1:9 n_components=2:5", "units and n_components are one setting"),
+        ("bottleneck=top_k:k=4,top_k:k=8", "bottleneck 'top_k' stands twice"),
         ("unit=1:9", "'unit' is no setting of an autoencoder; did you mean 'units'"),
         ("corruption__rat=0:1", "Invalid parameter 'rat' for corruption"),
         (
@@ -77,7 +80,7 @@ def test_parts_stand_between_commas_with_settings_of_their_own():
 )
 def test_what_means_nothing_is_refused_before_any_trial(text, told):
     with pytest.raises(ValueError, match=told):
-        settings([text], corruption=Masking(0.2))
+        settings(text.split(), corruption=Masking(0.2))
 
 
 def test_a_trial_becomes_an_estimator():

@@ -70,6 +70,24 @@ def write(out: Path, answers: Iterator[tuple[Any, Data | None]], names: Sequence
     return append(out, (with_names(tabular(values, names), block, out) for values, block in answers))
 
 
+def refuse_own(out: Path | None, data: str) -> None:
+    """Refuse to write answers over the rows that they are about.
+
+    Raises:
+        ValueError: ``out`` is DATA, or one of its files.
+    """
+    if out is None or not out.exists():
+        return
+    from isthmus.data.parquetfiles import PARQUET
+    from isthmus.data.places import found, is_url, located, several
+
+    files = [Path(data)]
+    if not is_url(data) and (several(data) or files[0].is_dir()):
+        files += [place.here for place in found(located(data), PARQUET) if place.here is not None]
+    if any(file.exists() and out.samefile(file) for file in files):
+        raise ValueError(f"{str(out)!r} holds rows of DATA, which would be lost; give --out another name")
+
+
 def tabular(values: Any, names: Sequence[str] | None) -> Any:
     """Return numbers, (rows, *shape), as an Arrow table; a table as it is."""
     import numpy as np

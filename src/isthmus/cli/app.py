@@ -18,7 +18,7 @@ from isthmus.atrow import AtRow
 from isthmus.cli.benching import bench
 from isthmus.cli.coding import encode, reconstruct, sample
 from isthmus.cli.concepts import concepts
-from isthmus.cli.config import ConfigFile, Environment
+from isthmus.cli.config import ConfigFile, Environment, WholeNumbers
 from isthmus.cli.explaining import explain
 from isthmus.cli.exporting import export
 from isthmus.cli.fitting import fit
@@ -53,7 +53,7 @@ app = App(
 Begin with: isthmus fit digits -o model --figures figures""",
     version=isthmus.__version__,
     # The first one wins: flags, then the environment (ISTHMUS_FIT_EPOCHS=20), then the file.
-    config=[Environment(), ConfigFile()],
+    config=[Environment(), ConfigFile(), WholeNumbers()],
     suppress_keyboard_interrupt=False,
 )
 COMMANDS: tuple[Callable[..., int | None], ...] = (

@@ -37,6 +37,7 @@ def encode(
         bits: store each number of a code in so few bits; needs an npz file, which isthmus reconstruct takes back.
         reading: how DATA is read.
     """
+    answers.refuse_own(out, data)
     if bits is not None and out.suffix.lower() != ".npz":
         raise ValueError(f"codes in {bits} bits need an npz file, not {str(out)!r}; write for example -o codes.npz")
     fitted, reading, types = _fitted(model, data, reading)
@@ -77,6 +78,7 @@ def reconstruct(
     from isthmus.data.writing import refuse_ending
 
     refuse_ending(out, table=False)
+    answers.refuse_own(out, data)
     small = _quantised(Path(data))
     if small is not None:
         fitted = rows.model_at(model)

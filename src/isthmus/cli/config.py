@@ -6,8 +6,9 @@ import difflib
 import json
 import os
 import tomllib
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from cyclopts.config import Dict, Env
 
@@ -47,11 +48,50 @@ class ConfigFile:
     """
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-        """Read the file, if one is named, and pass its settings on."""
+        """Read the file, if one is named, and pass its settings on.
+
+        Raises:
+            ValueError: no such file, not TOML, or settings that nobody would read.
+        """
         named = [token.value for argument in arguments if "--config" in argument.names for token in argument.tokens]
         if named:
             settings = read(Path(named[-1]))
+            _refuse_unread(settings, named[-1], {name for root in app.app_stack.current_frame for name in root})
             Dict(settings, source=named[-1], use_commands_as_keys=False)(app, commands, arguments)
+
+
+class WholeNumbers:
+    """Refuse fractions where whole numbers are asked for, wherever they come from; cyclopts would round them."""
+
+    def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        """Look at what flags, the environment and the file gave.
+
+        Raises:
+            ValueError: a fraction.
+        """
+        for argument in arguments:
+            if int in (argument.hint, *get_args(argument.hint)):
+                for token in argument.tokens:
+                    if _fraction(token.value):
+                        where = "" if token.source == "cli" else f" ({token.source})"
+                        raise ValueError(f"{argument.name} {token.value}{where} is not a whole number; give one")
+
+
+def _fraction(text: str) -> bool:
+    try:
+        return "." in text and not float(text).is_integer()
+    except ValueError:  # no number at all, which cyclopts says
+        return False
+
+
+def _refuse_unread(settings: Mapping[str, Any], source: str, commands: Collection[str]) -> None:
+    """Refuse settings below the name of a command, which cyclopts passes over, and the name of another file."""
+    if "config" in settings:
+        raise ValueError(f"{source!r} names another file as its config; put all settings into one file")
+    if inner := next((name for name in settings if name in commands), None):
+        raise ValueError(
+            f"{source!r} has {inner!r}, which is a command and no option; write its options at the top of the file"
+        )
 
 
 def read(path: Path) -> dict[str, Any]:

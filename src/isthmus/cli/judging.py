@@ -63,6 +63,7 @@ def score(
     from isthmus.cli import spreading
     from isthmus.estimators import AnomalyDetector
 
+    answers.refuse_own(out, data)
     folder = spreading.folder_for(data, out, ray, devices, fdr)
     if folder is not None:
         if figures is not None:

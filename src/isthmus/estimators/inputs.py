@@ -274,7 +274,9 @@ def _about_columns(estimator: Any, X: Any, reason: str) -> str:
         return ""
     moved = ""
     if "same order" in reason:
-        pairs = zip(X.columns, estimator.feature_names_in_, strict=True)
+        import narwhals.stable.v2 as nw
+
+        pairs = zip(nw.from_native(X, eager_only=True).columns, estimator.feature_names_in_, strict=True)
         moved = next(f"Found {now!r} where the fit had {fit!r}.\n" for now, fit in pairs if now != fit)
     return f"{moved}Give the columns of the fit in their order: X[list(model.feature_names_in_)]"
 

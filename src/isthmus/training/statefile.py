@@ -92,7 +92,9 @@ def read(path: Path) -> dict[str, Any]:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dictionary)
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is not a readable checkpoint ({error}); delete it to start anew") from None
+        raise ValueError(
+            f"{path} is not a readable checkpoint ({error}); name another file, or delete it if it was a checkpoint"
+        ) from None
     if "state" not in metadata:
         raise ValueError(f"{path} is a safetensors file but not a checkpoint; name another file")
     if metadata.get("version") != str(VERSION):

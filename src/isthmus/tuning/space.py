@@ -135,6 +135,8 @@ def space_of(given: Mapping[str, Any]) -> dict[str, Searched]:
     """
     found: dict[str, Searched] = {}
     for key, value in given.items():
+        if same := next((other for other in found if named(other) == named(key)), None):
+            raise ValueError(f"{same} and {key} are one setting; search it by one name")
         if isinstance(value, (Range, Choice, Parts)):
             found[key] = value
         elif isinstance(value, str):
@@ -153,7 +155,10 @@ def parsed(texts: Sequence[str]) -> dict[str, Searched]:
         name, equals, value = text.partition("=")
         if not equals or not value.strip():
             raise ValueError(f"--search {text!r} is not NAME=VALUES; write for example {EXAMPLE}")
-        given[name.strip().replace("-", "_").replace(".", "__")] = value.strip()
+        key = name.strip().replace("-", "_").replace(".", "__")
+        if key in given:
+            raise ValueError(f"--search has {key} twice; give it once, several values as {key}=4|8")
+        given[key] = value.strip()
     return space_of(given)
 
 
@@ -161,6 +166,8 @@ def read(name: str, text: str) -> Searched:
     """Read what one parameter may be."""
     if name in KINDS:
         return _parts(KINDS[name], text)
+    if name == "scaling":  # one of its words is none, which elsewhere is no value
+        return Choice(tuple(word.strip() for word in text.split("|")))
     found = value_of(text)
     return found if isinstance(found, (Range, Choice)) else Choice((found,))
 
@@ -190,6 +197,8 @@ def _parts(kind: Any, text: str) -> Parts:
             current = name.strip().replace("-", "_").lower()
             if current not in known and not (current == "none" and kind is Penalty):
                 raise ValueError(f"unknown {kind.kind} {name.strip()!r}; {suggest(name.strip(), list(known))}")
+            if current in options:
+                raise ValueError(f"{kind.kind} {current!r} stands twice; give it once, with settings as k=4|8")
             options[current] = {}
         if equals:
             key = (key if colon else head).strip()

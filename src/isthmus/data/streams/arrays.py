@@ -11,6 +11,7 @@ from isthmus.data import npfiles
 from isthmus.data.places import Place
 from isthmus.data.record import Array
 from isthmus.data.streams.base import READERS, Once, Stream, rows_in
+from isthmus.data.streams.unchanged import Unchanged
 
 # Blocks of an array in a window; a batch-mate comes from the same block once in so many times.
 BLOCKS = 64
@@ -30,7 +31,8 @@ class Ranges(Stream):
         if 0 in shape:
             raise ValueError(f"{self.source!r} has no rows or no columns (shape {shape}); give at least one")
         self._kind, self._stored = kind, shape[1:]
-        first = self._numbers(np.zeros(shape and (1, *shape[1:]), kind))
+        # One row stands for all; what has no columns is refused by its whole shape.
+        first = self._numbers(np.broadcast_to(np.zeros((), kind), (1, *shape[1:]) if len(shape) > 1 else shape))
         self.shape, self.dtype = first.shape[1:], first.dtype
         self.layout = (f"{kind} of the shape {shape[1:]}",)
         self.window = rows_in(window_bytes, self.width)
@@ -56,6 +58,7 @@ class Mapped(Ranges):
         """Look at the shape and the type."""
         self.filed = isinstance(array, Place)
         self._array = array
+        self._unchanged = Unchanged(array) if isinstance(array, Place) else None
         self.source = str(array) if isinstance(array, Place) else str(getattr(array, "filename", None) or "array")
         found: Any = self._open()
         # To read what lies in order costs half of mapping it page by page, and nothing of it stays in memory.
@@ -69,6 +72,7 @@ class Mapped(Ranges):
         return npfiles.mapped(self._array.here)
 
     def read(self, block: int) -> Array:
+        self._check()
         start, end = self._span(block)
         if self._offset is None or not isinstance(self._array, Place):
             return self._numbers(self._open()[start:end])
@@ -80,7 +84,12 @@ class Mapped(Ranges):
         return self._numbers(found.reshape(-1, *self._stored))
 
     def take(self, rows: Array) -> Array:
+        self._check()
         return self._numbers(self._open()[rows])
+
+    def _check(self) -> None:
+        if self._unchanged is not None:
+            self._unchanged.check()
 
 
 class Fetched(Ranges):

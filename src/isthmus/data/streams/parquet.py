@@ -11,6 +11,7 @@ from isthmus.data.parquetrows import columns_of, read_row_group
 from isthmus.data.places import Place
 from isthmus.data.record import Array
 from isthmus.data.streams.base import READERS, WIDTH, Once, Stream, rows_in
+from isthmus.data.streams.unchanged import Unchanged
 
 
 class Parquet(Stream):
@@ -22,6 +23,7 @@ class Parquet(Stream):
         self.readers = 1 if place.here is not None else READERS
         # The path, or the open object of a store, which is asked for its size once.
         self._opened = Once(place.source)
+        self._unchanged = Unchanged(place)
         self._metadata = parquet_file(place, source=self._opened()).metadata
         rows = [self._metadata.row_group(group).num_rows for group in range(self._metadata.num_row_groups)]
         self._groups = [group for group, count in enumerate(rows) if count]
@@ -42,6 +44,7 @@ class Parquet(Stream):
             )
 
     def read(self, block: int) -> Array:
+        self._unchanged.check()
         return read_row_group(self._place, self._metadata, self._groups[block], self._kept, self._opened())
 
     def where(self, row: int) -> str:
