@@ -51,6 +51,15 @@ def test_points_are_scored_by_windows_and_keep_their_time(series, shell, tmp_pat
     assert f"row {SPIKE + 1} ({worst['time']}): score " in shown
 
 
+def test_gaps_in_the_axis_of_time_are_told(series, shell, tmp_path):
+    """Windows read across them; empty rows in their place would say that something is missing."""
+    whole = (series / "series.csv").read_text().splitlines()
+    (tmp_path / "gap.csv").write_text("\n".join(whole[:101] + whole[171:250] + whole[260:]) + "\n")
+    told = shell("score", series / "watch", tmp_path / "gap.csv", "-o", tmp_path / "out.csv").err
+    assert "2 gaps, the longest of 2 days, 23:00:00 in 'time', after row 100" in " ".join(told.split())
+    assert "gap" not in shell("score", series / "watch", series / "series.csv", "-o", tmp_path / "whole.csv").err
+
+
 def test_a_fit_of_a_series_is_told_and_drawn(series, shell, tmp_path):
     told = ("--window", "16", *SHORT[:-1], "--figures", tmp_path / "figures")
     done = shell("fit", series / "series.csv", "-o", tmp_path / "watch", *told)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 HINT, CHANNELS = 64, 8
 """The window that is proposed, and of how many numbers beside a date rows may be points of a series."""
+REGULAR, LONGER = 0.9, 1.5
+"""Times have a rhythm where so many steps are alike, and a gap where one is so many times as long."""
 
 
 def read(source: str, reading: Reading, types: Any, *, quiet: bool) -> Data:
@@ -62,7 +66,7 @@ def divided(given: Data) -> tuple[Data, str | None]:
     """
     time = times_of(given)
     if time is not None:
-        _refuse_disorder(given, time)
+        _in_order(given, time)
         given = without(given, time)
     if given.table is not None:
         _refuse_words(given)
@@ -87,27 +91,63 @@ def _refuse_words(given: Data) -> None:
         )
 
 
-def _refuse_disorder(given: Data, time: str) -> None:
-    """Refuse points that are not in order of time; some may be of one time.
+def _in_order(given: Data, time: str) -> None:
+    """Refuse points that are not in order of time, some may be of one time, and warn of gaps between them.
 
     Raises:
         ValueError: a row that is earlier than the one before.
     """
-    row = _backwards(given, time)
+    seconds = _seconds(given, time)
+    row = _backwards(seconds)
     if row is not None:
         raise ValueError(f"{given.source!r}: row {row} is of an earlier {time!r} than the one before; sort by it")
+    found = gaps(seconds)
+    if found is not None:
+        many, longest, after, step = found
+        count = "a gap" if many == 1 else f"{many} gaps, the longest"
+        warnings.warn(
+            f"{given.source!r} has {count} of {timedelta(seconds=longest)} in {time!r}, after row {after}; windows "
+            f"read across as if nothing were missing: put empty rows there, one for every {timedelta(seconds=step)}",
+            stacklevel=2,
+        )
 
 
-def _backwards(given: Data, time: str) -> int | None:
+def _seconds(given: Data, time: str) -> Any:
+    """Return the time of each row in seconds since 1970, NaN where it has none."""
+    from isthmus.data.codec import TableCodec
+
+    return TableCodec.fit(given.table.select([time])).cells(given.table.select([time]))[:, 0]
+
+
+def _backwards(seconds: Any) -> int | None:
     """Return the number of the first row that is earlier than the one before; None where all are in order."""
     import numpy as np
 
-    from isthmus.data.codec import TableCodec
-
-    seconds = TableCodec.fit(given.table.select([time])).cells(given.table.select([time]))[:, 0]
     known = np.flatnonzero(~np.isnan(seconds))
     back = np.flatnonzero(np.diff(seconds[known]) < 0)
     return int(known[back[0] + 1]) + 1 if len(back) else None
+
+
+def gaps(seconds: Any) -> tuple[int, float, int, float] | None:
+    """Return how many gaps times in a rhythm have, the longest in seconds, the row before it, and the rhythm's step.
+
+    None where there is no gap or no rhythm. A row without a time lies where it may.
+
+    >>> gaps([0.0, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200])
+    (1, 600.0, 11, 60.0)
+    """
+    import numpy as np
+
+    known = np.flatnonzero(~np.isnan(seconds))
+    steps, rows = np.diff(np.asarray(seconds)[known]), np.diff(known)
+    if len(steps) == 0 or (step := float(np.median(steps / rows))) <= 0:
+        return None
+    longer = steps > LONGER * step * rows
+    alike = np.abs(steps - step * rows) < 0.01 * step
+    if not longer.any() or alike.mean() < REGULAR:
+        return None
+    worst = int(np.argmax(np.where(longer, steps, 0.0)))
+    return int(longer.sum()), float(steps[worst]), int(known[worst]) + 1, step
 
 
 def hint(given: Data) -> str | None:
@@ -118,7 +158,7 @@ def hint(given: Data) -> str | None:
         return None
     names = [f.name for f in given.table.schema if not (pa.types.is_integer(f.type) or pa.types.is_floating(f.type))]
     time = times_of(replace(given, table=given.table.select(names), names=tuple(names))) if len(names) == 1 else None
-    if time is None or _backwards(given, time) is not None:
+    if time is None or _backwards(_seconds(given, time)) is not None:
         return None
     return f"rows are in order of {time!r}; if they are points of a series, add --window {HINT}"
 
@@ -147,5 +187,5 @@ def points(detector: Any, source: str, reading: Reading) -> Data:
     kept = replace(reading, drop=tuple(name for name in reading.drop if name != time))
     read = rows.read(source, kept, types=rows.types_of(detector))
     if time in (read.names or ()) and times_of(replace(read, table=read.table.select([time]), names=(time,))):
-        _refuse_disorder(read, time)
+        _in_order(read, time)
     return read
