@@ -182,7 +182,11 @@ def test_doubts_of_filled_cells_are_those_of_the_weights_after_the_fit(kind, fro
     start = Autoencoder(2, schema="auto", corruption=Hiding(0.2), trainer=SHORT, random_state=0).fit(frame)
     found = kind(start, trainer=SHORT, frozen=frozen, random_state=0).fit(frame, Y, held_out=(frame[:40], Y[:40]))
     own, noise = found.autoencoder_, found.autoencoder_._noise.branch(HIDE)
-    expected = start.deviations_ if frozen else deviations(own.answers, own.form_.table.encode(frame[:40]), noise)
+    expected = (
+        start.deviations_
+        if frozen
+        else deviations(own.answers, own.form_.table, own.form_.table.encode(frame[:40]), noise)
+    )
     assert_allclose(own.deviations_, expected, rtol=1e-6)
     assert np.array_equal(own.deviations_, start.deviations_) == frozen
 

@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from isthmus import AnomalyDetector, Autoencoder, Trainer, load
+from isthmus import AnomalyDetector, Autoencoder, Trainer, load, recipes
 from isthmus.data import stream
 from isthmus.parts import Hiding, Number, Variational
 
@@ -115,6 +115,22 @@ def test_what_is_filled_or_drawn_is_within_what_the_fit_saw(tmp_path):
             inside = table[name].min(), table[name].max()
             assert filled[name][holed[name].isna()].between(*inside).all() and drawn[name].between(*inside).all()
     assert (model.reconstruct(holed.fillna(1.0)) < 0).any(axis=None)  # what is not kept inside
+
+
+def test_the_uncertainty_of_filled_cells_is_that_of_rows_that_lack_one():
+    """Columns that tell each other: where both were hidden in one row, neither would seem to be known."""
+    rng = np.random.default_rng(0)
+    a, c = rng.normal(size=(2, 600))
+    near = 0.1 * rng.normal(size=(2, 600))
+    table = pd.DataFrame({"a": a, "b": a + near[0], "c": c, "d": c + near[1]})
+    holed, place = table.copy(), rng.integers(4, size=600)
+    for i in range(0, 600, 4):
+        holed.iloc[i, place[i]] = np.nan
+    filled, spread = recipes.imputing(random_state=0).fit(holed).impute(holed, return_std=True)
+    missing = holed.isna().to_numpy()
+    real = np.sqrt(np.square((filled - table).to_numpy()[missing]).mean())
+    stated = np.sqrt(np.square(spread.to_numpy()[missing]).mean())
+    assert 0.7 < stated / real < 1.4, (stated, real)
 
 
 def test_errors_add_up_to_the_score_and_missing_cells_count_nothing(model):

@@ -170,7 +170,7 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
         """Keep how far a table's hidden cells are from what is expected of them."""
         if self.form_.table is not None:
             noise = self._noise.branch(HIDE)
-            self.deviations_ = deviations(self.answers, some(rows, noise), noise)
+            self.deviations_ = deviations(self.answers, self.form_.table, some(rows, noise), noise)
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Pass once over the rows of X, going on from where the last call or fit ended; nothing is held out.

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from isthmus.data.codec import TableCodec
     from isthmus.estimators.autoencoder import Autoencoder
 
-HIDDEN, MOST = 0.2, 4096
+# Rows that errors are measured on, how often a column is hidden at least, and passes over the rows at most.
+MOST, OFTEN, PASSES = 4096, 100, 32
 
 
 def impute(model: Autoencoder, X: Any, *, return_std: bool = False) -> Any:
@@ -56,14 +57,17 @@ def some(rows: Source, noise: Noise) -> Array:
     return x if few.seen is None else np.where(few.seen.cpu().numpy() > 0, x, np.nan)
 
 
-def deviations(answers: Inference, x: Array, noise: Noise) -> Array:
-    """Return the root of the mean squared error of each variable where it was hidden, a fifth of the cells at a time.
+def deviations(answers: Inference, codec: TableCodec, x: Array, noise: Noise) -> Array:
+    """Return the root of the mean squared error of each variable where its column was hidden.
 
-    Best on rows held out of the fit. Levels have none.
+    A row hides one column at a time beside those that it lacks, as rows do that are to be filled. Best on rows held out
+    of the fit. Levels have none.
     """
-    errors, counts, like = np.zeros(x.shape[1]), np.zeros(x.shape[1]), torch.empty(x.shape, dtype=torch.float64)
-    for i in range(3):
-        hidden = (noise.at(i).uniform(like).numpy() < HIDDEN) & ~np.isnan(x)
+    errors, counts, columns = np.zeros(x.shape[1]), np.zeros(x.shape[1]), len(codec.slices)
+    column = np.repeat(np.arange(columns), [place.stop - place.start for place in codec.slices])
+    first = (noise.uniform(torch.empty(len(x), dtype=torch.float64)).numpy() * columns).astype(int)
+    for i in range(min(columns, PASSES, max(3, -(-OFTEN * columns // len(x))))):
+        hidden = (column == (first[:, None] + i) % columns) & ~np.isnan(x)
         back = answers.reconstructions(np.where(hidden, np.nan, x))
         errors += np.where(hidden, np.square(x - back), 0.0).sum(0)
         counts += hidden.sum(0)
