@@ -53,19 +53,25 @@ def answered(
 def write(out: Path, answers: Iterator[tuple[Any, Data | None]], names: Sequence[str] | None) -> int:
     """Write answers, numbers or Arrow tables; return how many rows they are of.
 
-    csv and Parquet files are written block by block, behind the rows' own names; any other file at the end, which is
-    refused at the start where it cannot hold them.
+    csv and Parquet files are written block by block, behind the names of rows, which pictures have as files; any other
+    file at the end, which is refused at the start where it cannot hold them.
     """
     import numpy as np
 
+    from isthmus.data import write as write_rows
     from isthmus.data.writing import refuse_ending
 
     refuse_ending(out, table=False)
     if out.suffix.lower() not in rows.ROW_NAMES:
         first = next(answers)
         refuse_ending(out, table=hasattr(first[0], "column_names"))
-        found = np.concatenate([np.asarray(values) for values, _ in chain([first], answers)])
-        rows.write(out, found, names)
+        parts: list[Any] = []
+        called: list[Any] = []
+        for values, block in chain([first], answers):
+            parts.append(np.asarray(values))
+            called += [] if block is None or block.index is None else block.index.tolist()
+        found = np.concatenate(parts)
+        write_rows(out, found, names, called=called)
         return len(found)
     return append(out, (with_names(tabular(values, names), block, out) for values, block in answers))
 
