@@ -97,11 +97,19 @@ def with_names(found: Any, block: Data | None, out: Path) -> Any:
     return found.add_column(0, rows.ROW_NAMES[out.suffix.lower()], pa.array(block.index.tolist()))
 
 
+def with_left_out(found: Any, block: Data) -> Any:
+    """Return answers behind the columns that the model does not read, but for those that are called as an answer."""
+    names = () if block.aside is None else block.aside.column_names
+    for place, name in enumerate(name for name in names if name not in found.column_names):
+        found = found.add_column(place, name, block.aside[name])
+    return found
+
+
 def append(out: Path, found: Iterator[Any]) -> int:
     """Write tables, one or more, of the first one's columns; return the number of rows.
 
     Raises:
-        ValueError: the names of rows change their type, as from one Parquet file to the next.
+        ValueError: what stands before answers changes its type, as from one Parquet file to the next.
     """
     import pyarrow as pa
 
@@ -115,6 +123,7 @@ def append(out: Path, found: Iterator[Any]) -> int:
             try:
                 write(table.cast(first.schema))
             except pa.ArrowException as error:
-                raise ValueError(f"the names of rows are of several types ({error}); make them one") from None
+                told = f"names of rows, or columns that are left out, are of several types ({error}); make them one"
+                raise ValueError(told) from None
             count += table.num_rows
     return count

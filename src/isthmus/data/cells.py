@@ -236,6 +236,13 @@ def conformed(table: Any, types: Mapping[str, Any]) -> Any:
     return replaced(table, cast)
 
 
+def with_texts(types: Mapping[str, Any] | None, drop: Sequence[str]) -> dict[str, Any]:
+    """Return types with columns that are left out as the text that they are, as in 007."""
+    import pyarrow as pa
+
+    return {**(types or {}), **dict.fromkeys(drop, pa.string())}
+
+
 def is_text(kind: Any) -> bool:
     """Tell whether an Arrow type is text, or categories of text."""
     import pyarrow.types as is_
