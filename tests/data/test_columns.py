@@ -206,7 +206,7 @@ def test_whole_numbers_beyond_float64_are_levels_too():
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
-        (Category(), [str(i) for i in range(1001)], r"more than 1000 levels.*hash it \(schema: 'hashed'\)"),
+        (Category(), [str(i) for i in range(1001)], r"more than 1000 levels.* hash it, as schema={'c': 'hashed'}"),
         (Category(limit=3), [1, 2, 3, 4], "more than 3 levels"),
         (Category(), [dt.date(2020, 1, 1)], "declare it as date"),
         (Binary(), ["a", "b", "c"], "more than two levels"),
