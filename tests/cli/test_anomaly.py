@@ -113,6 +113,24 @@ def test_blocks_give_what_the_whole_gives(orders, model, shell, tmp_path, monkey
     assert [row["anomaly"] for row in parts] == [row["anomaly"] for row in whole]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("options", [(), ("--fdr", "0.2"), ("--limit", "120")])
+def test_columns_that_the_model_does_not_read_stand_before_its_answers(
+    orders, model, shell, tmp_path, monkeypatch, suffix, options
+):
+    monkeypatch.setattr(blockwise.blocks, "__kwdefaults__", {**blockwise.blocks.__kwdefaults__, "rows": 50})
+    lines = orders.read_text(encoding="utf-8").splitlines()
+    more = [f"{line},{'order,score' if not i else f'{i:04d},no'}" for i, line in enumerate(lines)]
+    (tmp_path / "in.csv").write_text("\n".join(more), encoding="utf-8")
+    drop = ("--drop", "order", "--drop", "score", *options)
+    done = shell("score", model, tmp_path / "in.csv", "-o", tmp_path / f"out.{suffix}", *drop)
+    assert done.code == 0, done.err
+    table = data.read(tmp_path / f"out.{suffix}", types={"order": pa.string()}).table
+    assert table.column_names[:3] == ["group", "order", "score"] and table.column_names.count("score") == 1
+    assert table["order"].to_pylist() == [f"{i + 1:04d}" for i in range(120)]
+    assert table["group"].to_pylist() == data.read(orders, types={}).table["group"].to_pylist()
+
+
 def test_rows_of_the_fit_are_told_from_new_ones(orders, model, shell, tmp_path):
     known = "these are the rows of the fit, which its members have seen: new ones may raise more"
     assert known in shell("score", model, orders).out

@@ -101,7 +101,9 @@ def test_scores_are_predictions_with_reasons_and_names_of_rows(people, unlabelle
         assert found.index.tolist() == [f"n{i}" for i in range(160)]
         fitted = load(model)
         names = ["prediction", "probability", "reason_1", "reason_2", "reason_3"]
-        assert found.table.column_names == [*names, *(f"adds_concept {i}" for i in range(3)), "adds_constant"]
+        left_out = ["score"] if source == people else []
+        adds = [*(f"adds_concept {i}" for i in range(3)), "adds_constant"]
+        assert found.table.column_names == [*left_out, *names, *adds]
         assert found.table["prediction"].to_pylist() == fitted.predict(X).tolist()
         np.testing.assert_allclose(found.table["probability"], fitted.predict_proba(X).max(1), rtol=1e-5)
         adds = sum(
@@ -190,7 +192,7 @@ def test_a_limit_is_of_data_and_not_of_rows_beside_it(people, model, shell, tmp_
 def test_numbers_are_predicted_too(people, regressor, shell, tmp_path):
     assert shell("score", regressor, people, "-o", tmp_path / "s.csv").code == 0
     found = read(tmp_path / "s.csv")
-    assert list(found[0]) == ["", "prediction", "reason_1", "reason_2", "reason_3"]
+    assert list(found[0]) == ["", "group", "prediction", "reason_1", "reason_2", "reason_3"]
     expected = load(regressor).predict(data.read(people, label="score", drop=["group"]).table)
     np.testing.assert_allclose([float(row["prediction"]) for row in found], expected, rtol=1e-5)
     assert shell("evaluate", regressor, people).out.startswith("R2 ")

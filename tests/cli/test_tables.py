@@ -11,6 +11,7 @@ import pytest
 
 from isthmus import data, load
 from isthmus.data import blockwise
+from isthmus.data.codec import TableCodec
 
 NET = ("--architecture", "dense:hidden=(8)", "--units", "2", "--epochs", "3", "--quiet")
 KINDS = ("--schema", "zip=category", "--schema", "visits=count", "--schema", "income=number:scale=log")
@@ -211,6 +212,21 @@ def test_parquet_as_text_is_refused_where_text_cannot_hold_it(typed, shell, tmp_
     done = shell("impute", model, path, "-o", tmp_path / "f.csv")
     assert done.code == 2 and "cannot hold all columns (Unsupported Type:list" in done.err, done.err
     assert not (tmp_path / "f.csv").exists()
+
+
+def test_columns_of_too_many_levels_are_refused_together(shell, tmp_path):
+    names = ["order", 'what "he" said])', "note", "size"]
+    lines = [f"o{i},w{i % 1100},n{i},{i % 7}" for i in range(1200)]
+    header = 'order,"what ""he"" said])",note,size'
+    (tmp_path / "t.csv").write_text("\n".join([header, *lines]) + "\n")
+    done = shell("fit", tmp_path / "t.csv", "-o", tmp_path / "m")
+    assert done.code == 2 and "columns 'order', 'what \"he\" said])', 'note' have more than 1000 levels" in done.err
+    assert """leave them out: --drop order --drop 'what "he" said])' --drop note; or hash one, as """ in done.err
+    assert "--schema 'order=hashed'" in done.err
+    with pytest.raises(
+        ValueError, match=re.escape(f"leave them out: X.drop(columns={names[:3]}); or hash one, as schema")
+    ):
+        TableCodec.fit(data.read(tmp_path / "t.csv").table)
 
 
 def test_floats_that_are_no_numbers_are_holes_too(shell, tmp_path):

@@ -59,6 +59,21 @@ def test_pictures_come_back_as_a_folder(shell, model, digits, tmp_path):
     assert np.abs(back - load(model).reconstruct(digits).clip(0, 1)).max() < 1 / 255
 
 
+def test_pictures_come_back_by_their_names(shell, model, digits, tmp_path):
+    data.write(tmp_path / "in", digits[:2], called=["a/one.png", "b/one.png"])
+    assert shell("reconstruct", model, tmp_path / "in", "-o", tmp_path / "out").code == 0
+    assert sorted(str(p.relative_to(tmp_path / "out")) for p in tmp_path.glob("out/*/*")) == ["a/one.png", "b/one.png"]
+
+
+def test_columns_that_are_left_out_stand_before_scores_of_any_model(shell, table_model, wine, tmp_path):
+    lines = wine.read_text().splitlines()
+    (tmp_path / "in.csv").write_text("\n".join(f"{'n' if not i else i - 1:0>3},{line}" for i, line in enumerate(lines)))
+    assert shell("score", table_model, tmp_path / "in.csv", "--drop", "00n", "-o", tmp_path / "s.csv").code == 0
+    assert shell("score", table_model, wine, "-o", tmp_path / "plain.csv").code == 0
+    plain = (tmp_path / "plain.csv").read_text().splitlines()[1:]
+    assert (tmp_path / "s.csv").read_text().splitlines()[1:] == [f"{i:0>3},{line}" for i, line in enumerate(plain)]
+
+
 def test_names_of_pictures_travel_to_their_codes(shell, model, tmp_path):
     shell("reconstruct", model, "digits", *LIMIT, "-o", tmp_path / "pictures")
     shell("encode", model, tmp_path / "pictures", "-o", tmp_path / "codes.csv")

@@ -5,6 +5,7 @@ import time
 import pyarrow as pa
 import pytest
 
+from isthmus.atrow import RowError
 from isthmus.data import blockwise, read
 from isthmus.data.cells import cleaned
 from isthmus.data.codec import TableCodec
@@ -100,6 +101,14 @@ def test_numbers_that_can_mean_two_things_name_no_columns(tmp_path):
 def test_what_is_no_number_among_numbers_stays_with_its_row(tmp_path):
     found = column(tmp_path, ["1", "-", "old", "3"], types={"x": pa.float64()})
     assert found.to_pylist() == ["1", None, "old", "3"]
+
+
+@pytest.mark.parametrize(("cells", "bad"), [(["0,081", "1.234,5", "abc", "2,5e3"], 2), (["0,5", "1,5", "0.081"], 2)])
+def test_the_cell_to_blame_is_the_one_that_is_no_number_to_its_file(tmp_path, cells, bad):
+    codec = TableCodec.fit(pa.table({"x": [1234.5, 2345.25, 17.5]}))
+    with pytest.raises(RowError, match=r"is text now: 1 of 4|have a comma") as refusal:
+        codec.encode(pa.table({"x": column(tmp_path, cells, types={"x": pa.float64()})}))
+    assert refusal.value.row == bad and repr(cells[bad]) in str(refusal.value)
 
 
 def test_the_time_for_very_many_columns_does_not_grow_with_their_square():

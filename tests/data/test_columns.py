@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus.catalogue import catalogue
 from isthmus.data.columns import Kind
+from isthmus.data.columns.date import parsed
 from isthmus.data.columns.facts import Facts
 from isthmus.parts import Binary, Category, Constant, Count, Date, Hashed, Number
 
@@ -205,7 +206,7 @@ def test_whole_numbers_beyond_float64_are_levels_too():
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
-        (Category(), [str(i) for i in range(1001)], r"more than 1000 levels.*hash it \(schema: 'hashed'\)"),
+        (Category(), [str(i) for i in range(1001)], r"more than 1000 levels.* hash it, as schema={'c': 'hashed'}"),
         (Category(limit=3), [1, 2, 3, 4], "more than 3 levels"),
         (Category(), [dt.date(2020, 1, 1)], "declare it as date"),
         (Binary(), ["a", "b", "c"], "more than two levels"),
@@ -245,6 +246,16 @@ def test_what_is_no_count_is_refused_in_use(value, reason):
     codec, _ = encoded(Count(), pa.array([1, 2, 3]))
     with pytest.raises(ValueError, match=rf"column 'c' counts, but row 1 \(from 0\) {reason}"):
         encoded(None, np.array([np.nan, value]), codec)
+
+
+def test_iso_dates_are_read_beside_any_format_that_they_cannot_be_taken_for():
+    texts = ["31.12.2024", "2024-12-31", "2024-12-31 23:59", "2024-12-31T23:59:59.5", None]
+    seconds = parsed("x", pa.array(texts), "%d.%m.%Y").cast(pa.int64()).to_pylist()
+    day = 1_735_603_200 * 10**6
+    assert seconds == [day, day, day + 86_340 * 10**6, day + 86_399_500_000, None]
+    for text, format in (("2024-02-31", "%d.%m.%Y"), ("2024-08-13", "%Y-%d-%m"), ("2024-8-1", "%d.%m.%Y")):
+        with pytest.raises(ValueError, match=f"no date of the form '{format}'"):
+            parsed("x", pa.array([text]), format)
 
 
 # -- dates ------------------------------------------------------------------------------------------------------------

@@ -69,6 +69,29 @@ def test_a_folder_of_pictures_replaces_only_its_own_kind(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["pictures"]
 
 
+def test_pictures_are_called_as_those_that_they_were_read_from(tmp_path):
+    folder, tiles = tmp_path / "written", np.zeros((2, 1, 2, 2))
+    for called, names in (
+        (["b/1.jpg", "a/1.jpg"], ["a/1.png", "b/1.png"]),
+        (["1.jpg", "1.bmp"], ["1.bmp.png", "1.jpg.png"]),
+        (["../1.jpg", "2.jpg"], ["000000.png", "000001.png"]),
+        (["one", "two"], ["000000.png", "000001.png"]),
+        (["1.jpg"], ["000000.png", "000001.png"]),
+    ):
+        write(folder, tiles, called=called)  # which replaces what was written before
+        assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*.png")) == names
+
+
+def test_pictures_of_other_hands_stay(tmp_path):
+    Image = pytest.importorskip("PIL.Image")
+    path = tmp_path / "mine" / "a" / "1.png"
+    path.parent.mkdir(parents=True)
+    Image.new("L", (2, 2)).save(path)
+    with pytest.raises(ValueError, match=r"holds other files \(a.1.png\)"):
+        write(tmp_path / "mine", np.zeros((1, 1, 2, 2)), called=["a/1.jpg"])
+    assert path.exists()
+
+
 @pytest.mark.parametrize("kind", ["string", "large_string", "string_view"])
 def test_text_of_every_type_that_files_hold_is_written(tmp_path, kind):
     pa = pytest.importorskip("pyarrow")

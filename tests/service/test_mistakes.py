@@ -31,7 +31,7 @@ def changed(fitted, **cells):
         ({"kids": 1.5}, "1.5 for 'kids'; give a count"),
         ({"kids": -1}, "-1 for 'kids'; give a count"),
         ({"kids": 1e200}, "1e+200 for 'kids'; give a count, 0, 1, 2 and so on, less than 1e150"),
-        ({"when": "31.12.2020"}, "column 'when' cannot be read"),
+        ({"when": "31.12.2020"}, "column 'when' holds '31.12.2020' in rows[0], which is no date"),
         ({"when": 3}, "give a date as text"),
         ({"when": "2020-01-31T10:00:00Z"}, "with a time zone; write the time without one"),
         ({"when": "2020-01-31 10:00:00.5+02:00"}, "with a time zone"),

@@ -53,19 +53,25 @@ def answered(
 def write(out: Path, answers: Iterator[tuple[Any, Data | None]], names: Sequence[str] | None) -> int:
     """Write answers, numbers or Arrow tables; return how many rows they are of.
 
-    csv and Parquet files are written block by block, behind the rows' own names; any other file at the end, which is
-    refused at the start where it cannot hold them.
+    csv and Parquet files are written block by block, behind the names of rows, which pictures have as files; any other
+    file at the end, which is refused at the start where it cannot hold them.
     """
     import numpy as np
 
+    from isthmus.data import write as write_rows
     from isthmus.data.writing import refuse_ending
 
     refuse_ending(out, table=False)
     if out.suffix.lower() not in rows.ROW_NAMES:
         first = next(answers)
         refuse_ending(out, table=hasattr(first[0], "column_names"))
-        found = np.concatenate([np.asarray(values) for values, _ in chain([first], answers)])
-        rows.write(out, found, names)
+        parts: list[Any] = []
+        called: list[Any] = []
+        for values, block in chain([first], answers):
+            parts.append(np.asarray(values))
+            called += [] if block is None or block.index is None else block.index.tolist()
+        found = np.concatenate(parts)
+        write_rows(out, found, names, called=called)
         return len(found)
     return append(out, (with_names(tabular(values, names), block, out) for values, block in answers))
 
@@ -109,11 +115,19 @@ def with_names(found: Any, block: Data | None, out: Path) -> Any:
     return found.add_column(0, rows.ROW_NAMES[out.suffix.lower()], pa.array(block.index.tolist()))
 
 
+def with_left_out(found: Any, block: Data) -> Any:
+    """Return answers behind the columns that the model does not read, but for those that are called as an answer."""
+    names = () if block.aside is None else block.aside.column_names
+    for place, name in enumerate(name for name in names if name not in found.column_names):
+        found = found.add_column(place, name, block.aside[name])
+    return found
+
+
 def append(out: Path, found: Iterator[Any]) -> int:
     """Write tables, one or more, of the first one's columns; return the number of rows.
 
     Raises:
-        ValueError: the names of rows change their type, as from one Parquet file to the next.
+        ValueError: what stands before answers changes its type, as from one Parquet file to the next.
     """
     import pyarrow as pa
 
@@ -127,6 +141,7 @@ def append(out: Path, found: Iterator[Any]) -> int:
             try:
                 write(table.cast(first.schema))
             except pa.ArrowException as error:
-                raise ValueError(f"the names of rows are of several types ({error}); make them one") from None
+                told = f"names of rows, or columns that are left out, are of several types ({error}); make them one"
+                raise ValueError(told) from None
             count += table.num_rows
     return count

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 import os
 import re
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -36,8 +38,17 @@ INTERRUPTED = 130
 WITHOUT_MEMORY = re.compile(r"out of memory|n.t allocate|cannot allocate|bad_alloc", re.IGNORECASE)
 ALLOCATED = re.compile(r"allocate ([\d.]+ [KMGT]?i?B(?:ytes)?)\b", re.IGNORECASE)
 
+# Text as Python writes it.
+TEXT = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+
+
+def _drops(found: re.Match[str]) -> str:
+    return " ".join(f"--drop {shlex.quote(name)}" for name in ast.literal_eval(found[1]))
+
+
 # What is called otherwise in Python, where most of what is told comes from.
-IN_SHELL = (
+IN_SHELL: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(rf"\bX\.drop\(columns=(\[{TEXT}(?:, {TEXT})*\])\)"), _drops),
     (re.compile(r"\bn_components=(\w)"), r"--units \1"),
     (re.compile(r"\bn_components\b"), "--units"),
     (re.compile(r"\bdrop it, or declare its kind \(schema\)"), "leave it out (--drop), or declare its kind (--schema)"),

@@ -71,7 +71,7 @@ def reconstruct(
     Args:
         model: folder of a saved model.
         data: rows like those of the fit, or what isthmus encode wrote.
-        out: csv, Parquet, npy or npz file; no ending for a folder of PNGs.
+        out: csv, Parquet, npy or npz file; no ending for a folder of PNGs, which are called as the pictures of DATA.
         codes: DATA holds codes, as isthmus encode wrote them without --bits; with --bits they are recognised.
         reading: how DATA is read.
     """

@@ -44,6 +44,9 @@ def score(
     Where --out is a folder (a name without ending), DATA is a Parquet file, a folder of these or a pattern, and is
     scored in parts, also by workers of a Ray cluster. Where that was interrupted, the same command goes on.
 
+    In a csv or Parquet file the columns that --drop or the fit left out, such as the number of an order, stand before
+    each row's answers, so that rows can be found again; one that is called as an answer is not written.
+
     Args:
         model: folder of a saved model.
         data: rows like those of the fit.
@@ -106,11 +109,12 @@ def _likely(fitted: Any, data: str, out: Path | None, reading: Reading, *, per_c
             np.savetxt(sys.stdout, table, fmt="%.7g", delimiter=",", header=header, comments="")
         return
     sums: list[float] = []
+    tabular = out.suffix.lower() in rows.ROW_NAMES
 
     def summed() -> Iterator[tuple[Any, Data]]:
         for table, block in scored:
             sums.append(float(table[:, 0].sum()))
-            yield table, block
+            yield answers.with_left_out(answers.tabular(table, names), block) if tabular else table, block
 
     count = answers.write(out, summed(), names)
     print(f"{out}: {count} rows, mean score {sum(sums) / count:.6g} nats")

@@ -130,6 +130,7 @@ def some(given: Data, index: Any) -> Data:
         y=None if given.y is None else given.y[index],
         index=None if given.index is None else given.index[index],
         table=None if given.table is None else given.table.take(index),
+        aside=None if given.aside is None else given.aside.take(index),
     )
 
 

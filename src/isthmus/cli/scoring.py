@@ -189,8 +189,8 @@ def _noted(found: Any, block: Data, out: Path, tally: Tally, detector: AnomalyDe
 
 
 def named_rows(found: Any, block: Data, out: Path) -> Any:
-    """Return answers behind the rows' own names, numbers in seven digits."""
-    return answers.with_names(rows.shortened(found), block, out)
+    """Return answers behind the rows' own names and what the model does not read of them, numbers in seven digits."""
+    return answers.with_names(answers.with_left_out(rows.shortened(found), block), block, out)
 
 
 def _marked(first: Path, anomaly: Any) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from isthmus.atrow import behind
 from isthmus.data import places, tables
+from isthmus.data.cells import with_texts
 from isthmus.data.csvlayout import Layout, ends_open, layout, lines_of, refuse_open
 from isthmus.data.parquetfiles import PARQUET, parquet_file, reading
 from isthmus.data.places import Place
@@ -70,7 +71,7 @@ def _text(
     inner, before = replace(found, skip=0, encoding="utf-8"), 0
     for lines in _lines(path, found):
         # A file of Python's would be read by a thread of Arrow's, which the end of the process could abort.
-        table = tables.arrow_csv(path, inner, types or {}, pa.BufferReader(lines.encode()))
+        table = tables.arrow_csv(path, inner, with_texts(types, drop), pa.BufferReader(lines.encode()))
         for start in range(0, table.num_rows, rows):
             with behind(before + start):
                 block = tables.csv_rows(table.slice(start, rows), inner, path, label, drop, None, types)
@@ -114,6 +115,7 @@ def parts(data: Data, rows: int = ROWS) -> Iterator[Data]:
             y=None if data.y is None else data.y[part],
             index=None if data.index is None else data.index[part],
             table=None if data.table is None else data.table.slice(start, rows),
+            aside=None if data.aside is None else data.aside.slice(start, rows),
         )
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from isthmus.atrow import FileRowError
+
 # Missing in any column, and in one whose other cells are numbers or dates.
 MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A")
 MARKS = tuple(
@@ -16,6 +18,8 @@ MARKS = tuple(
 FIRST, FIGURES = 100, re.compile(r"[+-]?[.,]?\d|true$|false$", re.IGNORECASE)
 # What sets thousands apart, whatever the decimal sign is.
 APART = ("'", "\u2019", " ", "\u00a0", "\u202f")
+# A number as Arrow's regular expressions have it.
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 # A date, and perhaps a time, as Arrow's regular expressions have it.
 DATE = r"^(\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})|\d{4}[./-]\d{1,2}[./-]\d{1,2})([ T]\d{1,2}:\d{2}.*)?$"
 
@@ -34,6 +38,9 @@ def cleaned(
     a mark that means missing among numbers and dates alone, as ``-``, or where thousands are set apart. ``types`` are
     those that columns are known to have, text too. ``names`` are the places of columns that name the rows. Where
     the file has not ``decided`` its decimal sign a column of numbers needs proof, too, of what its commas mean.
+
+    Raises:
+        FileRowError: a number with a point where the decimals of the file have a comma.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -46,6 +53,8 @@ def cleaned(
             known = (types or {}).get(name)
             found = _trimmed(column)
             read[i] = _dated(found) if is_text(known) else _read(found, decimal, known, decided)
+            if _number(known) and decimal == "," and pa.types.is_string(read[i].type):
+                _refuse_points(name, read[i], found)
     return replaced(table, read)
 
 
@@ -85,7 +94,8 @@ def _read(text: Any, decimal: str, known: Any, decided: bool) -> Any:
     found = _joined(marked, decimal, sure=number and decided) if pa.types.is_string(found.type) else found
     if found is not None:
         return found
-    return marked if number else _dated(text)  # which of the others are no numbers is said by the model
+    # Which of the others are no numbers is said by the model, which knows points alone.
+    return _pointed(marked, decimal, decided) if number else _dated(text)
 
 
 def _names(text: Any) -> bool:
@@ -131,6 +141,35 @@ def _joined(text: Any, decimal: str, *, sure: bool) -> Any:
             found = _guessed(pc.replace_substring_regex(text, sign, ""), decimal)
             return None if pa.types.is_string(found.type) else found
     return None
+
+
+def _pointed(text: Any, decimal: str, decided: bool) -> Any:
+    """Return text whose numbers, cell by cell, have a decimal point and no signs between thousands; else as it is."""
+    import pyarrow.compute as pc
+
+    point = r"\." if decimal == "." else ","
+    known = (r"\.",) if decimal == "," else (",",) if decided else ()
+    for sign in (*known, *APART):
+        number = rf"^[+-]?([1-9]\d{{0,2}}({sign}\d{{3}})+|\d+)?({point}\d*)?([eE][+-]?\d+)?$"
+        joined = pc.replace_substring(pc.replace_substring_regex(text, sign, ""), decimal, ".")
+        text = pc.if_else(pc.match_substring_regex(text, number), joined, text)
+    return text
+
+
+def _refuse_points(name: str, text: Any, written: Any) -> None:
+    """Refuse a decimal point among commas, for which :func:`_pointed` text shows no sign, where nothing else is wrong.
+
+    Raises:
+        FileRowError: always with the first one.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    odd = pc.and_(pc.match_substring(text, "."), pc.equal(text, written))
+    row = pc.index(odd, pa.scalar(True)).as_py()
+    if row >= 0 and pc.all(pc.match_substring_regex(text, NUMBER)).as_py():
+        before = f"column {name!r}: decimals of the file have a comma, but "
+        raise FileRowError(before, row, f" holds {written[row].as_py()!r}; write it with a comma, too")
 
 
 def _number(kind: Any) -> bool:
@@ -195,6 +234,13 @@ def conformed(table: Any, types: Mapping[str, Any]) -> Any:
         if wider or is_.is_null(have):
             cast[i] = column.cast(want, safe=False)
     return replaced(table, cast)
+
+
+def with_texts(types: Mapping[str, Any] | None, drop: Sequence[str]) -> dict[str, Any]:
+    """Return types with columns that are left out as the text that they are, as in 007."""
+    import pyarrow as pa
+
+    return {**(types or {}), **dict.fromkeys(drop, pa.string())}
 
 
 def is_text(kind: Any) -> bool:

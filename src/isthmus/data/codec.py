@@ -104,9 +104,11 @@ class TableCodec:
     def of(cls, facts: Mapping[str, Facts], template: Any, schema: Schema | None = None) -> Self:
         """Return the codec of a table whose columns have these facts."""
         from isthmus.catalogue import name_of
+        from isthmus.data.columns.level import refuse_many
 
         said = declared(list(facts), schema)
         kinds = {name: said.get(name) or chosen(known) for name, known in facts.items()}
+        refuse_many(kinds, facts)
         for name in (name for name, known in facts.items() if name not in said and known.names_rows):
             warn_of_names(name, facts[name].rows)
         codecs = tuple(kinds[name].codec(name, known) for name, known in facts.items())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from isthmus.data.record import Array, Data
 if TYPE_CHECKING:
     from PIL import Image
 
+MARK = ("Software", "isthmus")
 SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"])
 
 
@@ -102,13 +105,13 @@ def _extent(picture: Array) -> str:
     return f"{picture.shape[1]} x {picture.shape[2]} (height x width)"
 
 
-def write_pictures(folder: Path, X: Array) -> None:
-    """Write rows in [0, 1], (rows, channels, height, width), as ``000000.png`` and so on; values outside are clipped.
+def write_pictures(folder: Path, X: Array, called: Sequence[Any] | None = None) -> None:
+    """Write rows in [0, 1], (rows, channels, height, width), as :func:`png_names` says; values outside are clipped.
 
     Raises:
         ValueError: The rows are not pictures of one or three channels.
     """
-    from PIL import Image
+    from PIL import Image, PngImagePlugin
 
     if X.ndim != 4 or X.shape[1] not in (1, 3):
         raise ValueError(
@@ -116,6 +119,39 @@ def write_pictures(folder: Path, X: Array) -> None:
             "end the path in .csv, .parquet, .npy or .npz"
         )
     pixels = np.rint(np.clip(X, 0, 1) * 255).astype(np.uint8)
-    for number, picture in enumerate(pixels):
+    mark = PngImagePlugin.PngInfo()
+    mark.add_text(*MARK)
+    for name, picture in zip(png_names(len(pixels), called), pixels, strict=True):
         array = picture[0] if len(picture) == 1 else np.moveaxis(picture, 0, -1)
-        Image.fromarray(array).save(folder / f"{number:06d}.png")
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(array).save(path, pnginfo=mark)
+
+
+def png_names(rows: int, called: Sequence[Any] | None = None) -> list[str]:
+    """Name the pictures of rows as the files that they are ``called`` by, else ``000000.png`` and so on.
+
+    Files that differ in their endings alone keep these, too. What is no picture's name below a folder names no file.
+
+    >>> png_names(2, ["cat/1.jpg", "dog/1.jpg"]), png_names(2, ["1.jpg", "1.bmp"]), png_names(1, ["../1.jpg"])
+    (['cat/1.png', 'dog/1.png'], ['1.jpg.png', '1.bmp.png'], ['000000.png'])
+    """
+    paths = [Path(str(name)) for name in (() if called is None else called)]
+    if all(is_image(path) and not path.is_absolute() and ".." not in path.parts for path in paths):
+        for names in ([path.with_suffix(".png") for path in paths], [Path(f"{path}.png") for path in paths]):
+            if len({str(name).casefold() for name in names}) == rows:  # as some file systems tell them apart
+                return list(map(str, names))
+    return [f"{number:06d}.png" for number in range(rows)]
+
+
+def is_written(path: Path) -> bool:
+    """Tell whether a file is a picture that was written here: by its number, or by a mark in it."""
+    from PIL import Image
+
+    if re.fullmatch(r"\d{6,}\.png", path.name):
+        return True
+    try:
+        with Image.open(path) as opened:
+            return opened.info.get(MARK[0]) == MARK[1]
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False

@@ -33,6 +33,7 @@ class Data:
             0.
         table: The rows as an Arrow table of their own types, where they hold more than complete numbers: text, dates,
             missing cells. Else None. :attr:`rows` is what an estimator takes in both cases.
+        aside: The columns that were left out on request, as an Arrow table, those of a text file as text; or None.
 
     Raises:
         ValueError: There is no row or no column, labels or names are too many or too few, or a number is not finite
@@ -50,6 +51,7 @@ class Data:
     index: Array | None = None
     itemsize: int = 0
     table: Any = None
+    aside: Any = None
 
     def __post_init__(self) -> None:
         shape = self._held.shape

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from isthmus.atrow import RowError, RowWarning, called, labels_of
-from isthmus.data.cells import DATE
+from isthmus.data.cells import DATE, NUMBER
 from isthmus.data.columns import Kind
 from isthmus.data.columns.date import Date, declared_as, format_of, kind_of, parsed
 from isthmus.data.columns.exact import warn_of_inexact
-from isthmus.data.columns.facts import NUMBER, first_of, plain, type_of
+from isthmus.data.columns.facts import first_of, plain, type_of
 from isthmus.data.frames import Frame
 from isthmus.data.schema import Schema, declared
 

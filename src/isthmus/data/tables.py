@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.atrow import FileRowError
-from isthmus.data.cells import cleaned, conformed, is_text, settled
+from isthmus.data.cells import cleaned, conformed, is_text, settled, with_texts
 from isthmus.data.columns.exact import inexact
 from isthmus.data.csvlayout import Layout, is_number, layout, ragged, refuse_open, tabular, told, values
 from isthmus.data.idx import is_idx
@@ -34,7 +34,7 @@ def text_file(path: Path) -> bool:
 def read_csv(path: Path, label: str | None, drop: Sequence[str], limit: int | None, types: Types | None) -> Data:
     """Read a text table; an unnamed first column of a named table is the rows' names, as R and pandas write it."""
     found = layout(path)
-    return csv_rows(arrow_csv(path, found, types or {}), found, path, label, drop, limit, types)
+    return csv_rows(arrow_csv(path, found, with_texts(types, drop)), found, path, label, drop, limit, types)
 
 
 def csv_rows(
@@ -55,7 +55,7 @@ def csv_rows(
         )
     index = [0] if found.rows_named else []
     table = table.rename_columns(names if found.header else [f"x{i}" for i in range(len(names))])
-    table = cleaned(table, found.decimal, types, names=index, decided=found.decided)
+    table = cleaned(table, found.decimal, with_texts(types, drop), names=index, decided=found.decided)
     return _data(table, names, path, label, drop, limit, index, found.header is not None, types)
 
 
@@ -201,15 +201,25 @@ def _data(
         raise NoRowsError(f"{str(path)!r} has columns and no rows; give at least one row")
     taken = None if label is None else _finder(names, path, named)(label)
     kept = kept_of(names, path, index, taken, drop, named)
+    others = set(range(len(names))).difference(kept, index, [taken])
+    aside = _aside(table, sorted(others), names, named) if others else None
     y = None if taken is None else _labels(table.column(taken), names[taken], path)
     rows_of = np.asarray(table.column(index[0]).to_pylist()) if index else None
     X = numbers_of(table, kept, names, path) if types is None and _complete(table, kept) else None
     if X is not None and not np.isnan(X).any():
         own = tuple(names[i] for i in kept) if named else None
-        return Data(X, y=y, names=own, source=str(path), index=rows_of)
+        return Data(X, y=y, names=own, source=str(path), index=rows_of, aside=aside)
     own = tuple(names[i] if named else f"x{i}" for i in kept)
     rows = _typed(table.select(kept).rename_columns(own), types or {}, path)
-    return Data(None, y=y, names=own, source=str(path), index=rows_of, table=rows)
+    return Data(None, y=y, names=own, source=str(path), index=rows_of, table=rows, aside=aside)
+
+
+def _aside(table: Any, places: list[int], names: tuple[str, ...], named: bool) -> Any:
+    """Return columns that are left out; where places are their names, as text: blocks could differ in types."""
+    import pyarrow as pa
+
+    found = table.select(places).rename_columns([names[i] if named else f"x{i}" for i in places])
+    return found if named else found.cast(pa.schema([(name, pa.string()) for name in found.column_names]))
 
 
 def _complete(table: Any, kept: list[int]) -> bool:

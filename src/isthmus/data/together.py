@@ -87,7 +87,18 @@ def _joined(parts: Sequence[Data]) -> Data:
         y=None if first.y is None else np.concatenate([part.y for part in parts]),
         index=np.concatenate([part.index for part in parts]) if index else None,
         table=None if first.table is None else _tables(parts),
+        aside=_asides(parts),
     )
+
+
+def _asides(parts: Sequence[Data]) -> Any:
+    """Return columns that were left out; None where files differ in them, which nobody reads."""
+    import pyarrow as pa
+
+    with suppress(pa.ArrowException):
+        if all(part.aside is not None for part in parts):
+            return pa.concat_tables([part.aside for part in parts], promote_options="permissive")
+    return None
 
 
 def _tables(parts: Sequence[Data]) -> Any:

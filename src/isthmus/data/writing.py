@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.cells import is_text, replaced
-from isthmus.data.images import write_pictures
+from isthmus.data.images import is_written, write_pictures
 from isthmus.data.record import Array
 
 TABLES = (".csv", ".parquet")
@@ -24,7 +23,9 @@ TABLES = (".csv", ".parquet")
 CHUNK = 8192
 
 
-def write(path: str | os.PathLike[str], array: Any, names: Sequence[str] | None = None) -> None:
+def write(
+    path: str | os.PathLike[str], array: Any, names: Sequence[str] | None = None, *, called: Sequence[Any] | None = None
+) -> None:
     """Write rows as csv, Parquet, npy or npz by the path's suffix, or as a folder of PNGs where it has none.
 
     The file appears whole or not at all: a failure leaves an older one as it was. Missing parent folders are made. A
@@ -35,6 +36,7 @@ def write(path: str | os.PathLike[str], array: Any, names: Sequence[str] | None 
         path: Where to write; an existing file is replaced, a folder only if it holds nothing but written PNGs.
         array: The rows, (rows, *shape), or one number per row; or an Arrow table of any columns, for csv and Parquet.
         names: One name per column; a table has its own.
+        called: The files that rows were read from, below one folder: their pictures are written by these names.
 
     Raises:
         ValueError: The suffix is unknown, the names do not fit, or the place cannot be written.
@@ -47,7 +49,7 @@ def write(path: str | os.PathLike[str], array: Any, names: Sequence[str] | None 
     if suffix == ".npz":
         return write_arrays(path, {"X": array} if names is None else {"X": array, "names": np.array(names)})
     if suffix == "":
-        return _write_folder(path, array)
+        return _write_folder(path, array, called)
     if suffix == ".npy":
         with atomic(path) as temporary, temporary.open("wb") as file:
             np.save(file, array, allow_pickle=False)
@@ -237,10 +239,12 @@ def _plain(table: Any) -> bool:
     return not any(special)
 
 
-def _write_folder(path: Path, array: Array) -> None:
-    foreign = [p.name for p in path.iterdir() if not re.fullmatch(r"\d{6,}\.png", p.name)] if path.is_dir() else []
-    if foreign:
-        raise ValueError(f"{str(path)!r} holds other files ({foreign[0]}); choose a new or empty folder for the PNGs")
+def _write_folder(path: Path, array: Array, called: Sequence[Any] | None) -> None:
+    below = (p for p in sorted(path.rglob("*")) if not p.is_dir()) if path.is_dir() else ()
+    foreign = next((p for p in below if not is_written(p)), None)
+    if foreign is not None:
+        name = foreign.relative_to(path)
+        raise ValueError(f"{str(path)!r} holds other files ({name}); choose a new or empty folder for the PNGs")
     with atomic(path) as temporary:
         temporary.mkdir()
-        write_pictures(temporary, array)
+        write_pictures(temporary, array, called)

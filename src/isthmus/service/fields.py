@@ -93,7 +93,8 @@ class Field:
         except ValueError as error:
             if self.type == "date":
                 self._refuse_zone(cells)
-            raise Refused(422, f"column {self.name!r} cannot be read: {named(error)}") from None
+            told, column = named(error), f"column {self.name!r}"
+            raise Refused(422, told if told.startswith(column) else f"{column} cannot be read: {told}") from None
         except OverflowError:
             remedy = "give numbers less than 1e150"
             raise Refused(422, f"column {self.name!r} holds a number of very many digits; {remedy}") from None

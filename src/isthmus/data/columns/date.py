@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
@@ -25,7 +26,8 @@ LIMITS = {"": (-62_135_596_800, 253_402_214_400), "ns": (-9_223_286_400, 9_223_2
 # Period and where it starts, in seconds; 1970 began on a Thursday, and weeks begin on Monday.
 CYCLES = {"year": (365.2425 * DAY, 0.0), "week": (7 * DAY, -3 * DAY), "day": (DAY, 0.0)}
 
-# A day, a month and a year in either order, and perhaps a time.
+# A date of ISO 8601, and a day, a month and a year in either order; perhaps a time.
+_ISO = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d{1,6})?)?)?)?", re.ASCII)
 _WRITTEN = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})( \d{1,2}:\d{2}(?::\d{2})?)?", re.ASCII)
 
 
@@ -39,7 +41,8 @@ class Date(Kind):
     those of local time, and dates without one are refused; those of another zone are the same instants.
 
     Args:
-        format: how text is read, as ``%d.%m.%Y %H:%M``; ISO 8601 where it is empty.
+        format: how text is read, as ``%d.%m.%Y %H:%M``; ISO 8601 where it is empty, and beside any format, as it can
+            mean one thing only.
 
     >>> Date("%d.%m.%Y")
     Date(format='%d.%m.%Y')
@@ -214,7 +217,7 @@ def parsed(name: str, values: Any, format: str = "") -> Any:
     if lost.any():
         row = int(lost.argmax())
         value = values[row].as_py()
-        wanted, kind = f"of the form {format!r}; write it so", kind_of(value)
+        wanted, kind = f"of the form {format!r}{' nor like 2024-12-31' * _beside(format)}; write it so", kind_of(value)
         if not format:
             wanted = "like 2024-12-31 or 2024-12-31 23:59:59; correct it, or fit with its form: "
             wanted += declared_as(name, kind)
@@ -266,16 +269,25 @@ def kind_of(text: str) -> str:
 
 
 def _formatted(values: Any, format: str) -> Any:
-    """Parse dates of a format, every text once; null where one is none. Arrow's own parser takes 31 February."""
+    """Parse dates of a format or of ISO 8601, each once; null where one is none. Arrow's parser takes 31 February."""
     import pyarrow as pa
 
-    known: dict[str | None, datetime | None] = {None: None}
-    for text in values.unique().to_pylist():
-        try:
-            known[text] = None if text is None else datetime.strptime(text, format)
-        except ValueError:
-            known[text] = None
+    known = {text: None if text is None else _date(text, format) for text in values.unique().to_pylist()}
     return pa.array([known[text] for text in values.to_pylist()], pa.timestamp("us"))
+
+
+def _date(text: str, format: str) -> datetime | None:
+    with suppress(ValueError):
+        return datetime.strptime(text, format)
+    if _beside(format) and _ISO.fullmatch(text) is not None:
+        with suppress(ValueError):
+            return datetime.fromisoformat(text)
+    return None
+
+
+def _beside(format: str) -> bool:
+    """Tell whether ISO dates beside a format mean one thing: not where it looks alike, or where dates have a zone."""
+    return not format.startswith("%Y-%d") and "%z" not in format
 
 
 def _iso(values: Any) -> Any:

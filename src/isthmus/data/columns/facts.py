@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from isthmus.atrow import RowError
-from isthmus.data.cells import MARKS
+from isthmus.data.cells import MARKS, NUMBER
 from isthmus.data.columns.zones import zone_of
 from isthmus.data.record import Array
 
@@ -19,8 +19,6 @@ SKETCH = 1000
 IDENTIFIED = 100
 GREATEST = 1e150
 DAY = 86_400.0
-# As Arrow's regular expressions have it.
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 # Thousands or a fraction, by what a comma or a point is.
 TWO_WAYS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 WORDS = {"number": "numbers", "level": "text or truth values", "date": "dates"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -48,10 +48,29 @@ class Category(Kind):
         """
         if facts.type == "date":
             raise ValueError(f"column {name!r} holds dates, which are no category; declare it as date")
-        if facts.levels is None or len(facts.levels) > self.limit:
-            remedy = "hash it (schema: 'hashed'), drop it, or shorten it to what rows have in common"
-            raise ValueError(f"column {name!r} has more than {self.limit} levels, too many for a category; {remedy}")
+        refuse_many({name: self}, {name: facts})
         return LevelCodec(name, *_counted(facts), width=self.width)
+
+
+def refuse_many(kinds: Mapping[str, Kind], facts: Mapping[str, Facts]) -> None:
+    """Refuse categories of more levels than they take, all of them at once.
+
+    Raises:
+        ValueError: there are such.
+    """
+    wide = {name: kind.limit for name, kind in kinds.items() if isinstance(kind, Category) and _wide(facts[name], kind)}
+    if not wide:
+        return
+    names, most = list(wide), " or ".join(map(str, sorted(set(wide.values()))))
+    one, out = len(names) == 1, f"X.drop(columns={names})"
+    it, told = ("it", f"column {names[0]!r} has") if one else ("them", f"columns {', '.join(map(repr, names))} have")
+    hashed = f"hash {'it' if one else 'one'}, as schema={{{names[0]!r}: 'hashed'}}"
+    remedy = f"leave {it} out: {out}; or {hashed}; or shorten {it} to what rows have in common"
+    raise ValueError(f"{told} more than {most} levels, too many for a category; {remedy}")
+
+
+def _wide(facts: Facts, kind: Category) -> bool:
+    return facts.type != "date" and (facts.levels is None or len(facts.levels) > kind.limit)
 
 
 @dataclass(frozen=True, repr=False)
