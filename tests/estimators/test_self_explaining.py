@@ -339,6 +339,14 @@ def test_a_decorated_model_that_reads_the_code_is_not_told_to_read_it():
     assert not any("decoration" in sentence or "nearly one linear" in sentence for sentence in few)
 
 
+def test_an_audit_of_a_half_says_the_score_of_all_rows_too(fitted):
+    half, whole = fitted.audit(X, Y), fitted.audit(X, Y, train=(X, Y))
+    assert (half.rows, half.given, whole.rows, whole.given) == (len(X) // 2, len(X), len(X), len(X))
+    assert half.score_of_given == whole.score == fitted.score(X, Y)
+    first, second = str(half).splitlines()[:2]
+    assert first == str(whole).splitlines()[0].replace(" on ", " on all ") and "on 75 of them" in second
+
+
 def test_no_model_at_all_is_what_the_rows_of_the_baselines_say(fitted):
     """The class that is frequent in the rows looked at is not known to anybody who has not seen them."""
     most = max(set(Y), key=Y.tolist().count)
