@@ -13,7 +13,6 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from isthmus import Autoencoder, FineTunedClassifier, SelfExplainingClassifier, SelfExplainingRegressor, Trainer
-from isthmus.estimators import SizeWarning
 from isthmus.estimators.audit import Audit, conciseness, halves, leakages
 from isthmus.estimators.audit_baselines import drawn
 from isthmus.estimators.autoencoder import HIDE
@@ -210,8 +209,7 @@ def test_targets_far_from_zero_keep_their_digits():
 
 def test_a_default_sees_columns_in_standard_deviations():
     data = load_breast_cancer()
-    with pytest.warns(SizeWarning):
-        found = SelfExplainingClassifier(trainer=Trainer(30), random_state=0).fit(data.data, data.target)
+    found = SelfExplainingClassifier(trainer=Trainer(30), random_state=0).fit(data.data, data.target)
     assert found.autoencoder_.scaling_.mode == "standard"
     assert found.score(data.data, data.target) > 0.95
 

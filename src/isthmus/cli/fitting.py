@@ -97,7 +97,6 @@ def fit(
     from isthmus.persistence import refuse_unusable
 
     del config  # read by ConfigFile
-    results.refrain(quiet=quiet)
     refuse_unusable(out)
     detected = (contamination, alarm_rate, members, window)
     workers = spreading.workers(ray, devices, storage)
