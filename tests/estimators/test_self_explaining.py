@@ -333,6 +333,14 @@ def test_a_decorated_model_that_reads_the_code_is_not_told_to_read_it():
     assert any(sentence.endswith(remedy) for sentence in told.verdict)
     assert any(sentence.endswith("raise robustness") for sentence in replace(told, reads="code").verdict)
     few = replace(told, rows=9).verdict
+    linear = {"linear on the input": 0.98, "linear on the concepts": 0.93}
+    beaten = replace(told, baselines=told.baselines | linear)
+    assert any("on the input does better by 8.0 points (0.980)" in sentence for sentence in beaten.verdict)
+    assert any("on the concepts does better by 3.0 points (0.930)" in sentence for sentence in beaten.verdict)
+    equal = replace(beaten, score=0.975).verdict
+    assert any("on the input does as well (0.980)" in sentence for sentence in equal)
+    assert any("does as well or better (0.980)" in sentence for sentence in replace(beaten, rows=9).verdict)
+    assert not any("on the concepts" in sentence for sentence in [*few, *equal, *replace(beaten, rows=9).verdict])
     assert "9 rows are too few to tell whether concepts decide; give 30 or more" in few
     assert not any("decoration" in sentence or "nearly one linear" in sentence for sentence in few)
 

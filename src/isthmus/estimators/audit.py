@@ -12,6 +12,7 @@ from sklearn.utils.validation import column_or_1d
 from isthmus.estimators.audit_baselines import (
     BLACK_BOX,
     CHANCE,
+    CONCEPTS,
     INPUT,
     RANDOM,
     Scores,
@@ -114,10 +115,7 @@ class Audit:
 def of_score(audit: Audit) -> Iterator[str]:
     """Judge how well it predicts, beside simpler models and without its concepts."""
     own, base, leak = audit.score, audit.baselines, audit.leakage
-    if own <= base[INPUT] + POINT / 2:
-        yield f"a linear model on the input does as well ({base[INPUT]:.3f}): prefer it, unless concepts are the point"
-    else:
-        yield f"it beats a linear model on the input by {100 * (own - base[INPUT]):.1f} points"
+    yield from of_linear(audit)
     if BLACK_BOX in base:
         gap = 100 * (base[BLACK_BOX] - own)
         yield f"explaining costs {gap:.1f} points" if gap > 0 else "explaining costs nothing in this score"
@@ -134,6 +132,24 @@ def of_score(audit: Audit) -> Iterator[str]:
         yield "warning: concepts that were never trained do as well"
     if audit.rows >= FEWEST and leak[LINEAR] > own - POINT:
         yield "nearly one linear model on the concepts: the same weights hold for every row"
+
+
+def of_linear(audit: Audit) -> Iterator[str]:
+    """Judge the score beside those of linear models; differences below a point, or of few rows, are noise."""
+    own, base = audit.score, audit.baselines
+    if own > base[INPUT] + POINT / 2:
+        yield f"it beats a linear model on the input by {100 * (own - base[INPUT]):.1f} points"
+    else:
+        far = better(audit, INPUT) or ("as well or better" if audit.rows < FEWEST else "as well")
+        yield f"a linear model on the input does {far} ({base[INPUT]:.3f}): prefer it, unless concepts are the point"
+    if far := better(audit, CONCEPTS):
+        yield f"a linear model on the concepts does {far} ({base[CONCEPTS]:.3f}): they know more than the model says"
+
+
+def better(audit: Audit, name: str) -> str:
+    """Say by how much a baseline is better than the model; nothing where that is noise."""
+    gap = audit.baselines.get(name, -np.inf) - audit.score
+    return f"better by {100 * gap:.1f} points" if gap > POINT and audit.rows >= FEWEST else ""
 
 
 def of_explanations(audit: Audit) -> Iterator[str]:
