@@ -84,7 +84,7 @@ class Explanation:
         there, wanted, low, high = (brief(values[row, column], decimals) for values in cells)
         between = "" if self.low[row, column] is None or low == high else f" ({low} to {high})"
         if there == wanted:
-            return f"{self.columns[column]} is {there}, as expected{between}"
+            return f"{self.columns[column]} is {there}, the likeliest of several{between}"
         return f"{self.columns[column]} is {there}, expected {wanted}{between}"
 
     def __str__(self) -> str:
