@@ -476,3 +476,23 @@ def test_however_much_robustness_weighs_there_is_logistic_regression_to_fall_bac
     code = found.autoencoder_.transform(X * size)
     sized = code / np.sqrt(np.square(code).mean(0))
     assert found.score(X * size, Y) > LogisticRegression(max_iter=5000).fit(sized, Y).score(sized, Y) - 0.05
+
+
+def test_concepts_of_named_columns_say_which_they_move_and_those_of_others_do_not(fitted):
+    priors = np.random.default_rng(0).normal(size=120)
+    frame = pd.DataFrame({"priors": priors, "age": -priors, "town": np.where(priors > 0, "Bern", "Oslo")})
+    found = classifier(quick(1)).fit(frame, priors > 0)
+    (words,) = found.explain(frame[:1]).moves
+    ends = np.quantile(found.known_concepts_, [[0.05], [0.95]], axis=0)
+    low, high = (found.autoencoder_.inverse_transform(end) for end in ends)
+    ways = {name: "up" if high[name][0] > low[name][0] else "down" for name in ("priors", "age")}
+    ways["town"] = f"to {high['town'][0]}"
+    told = [tuple(word.split(" ", 1)) for word in words.split(", ")]
+    assert len(told) == 2 and all(ways[name] == way for name, way in told)
+    assert f"concept 0 ({words}) at " in " ".join(found.explain(frame[:1]).reasons(0, 2))
+    assert f"concept 0 ({words}) " in str(found.counterfactual(frame[:1]))
+    found.autoencoder_.name_concept(0, "trouble")
+    assert f"trouble ({words}) " in str(found.counterfactual(frame[:1]))
+    assert set(fitted.explain(X[:1]).moves) == {""}
+    other = frame.rename(columns={"priors": "past", "age": "years", "town": "place"})
+    assert not set(frame) & set(found.fit(other, priors > 0).explain(other[:1]).moves[0].split())
