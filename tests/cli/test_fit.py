@@ -166,12 +166,9 @@ def test_pictures_in_a_table_get_their_shape(shell, tmp_path):
     assert load(tmp_path / "model").spec_.shape == (1, 8, 8)
 
 
-def test_the_default_size_is_lowered_in_plain_words(shell, wine, tmp_path):
+def test_a_default_size_is_told_and_does_not_warn(shell, wine, tmp_path):
     done = shell("fit", wine, "-o", tmp_path / "model", "--label", "grape", "--epochs", "1")
-    assert done.code == 0
-    (line,) = [line for line in done.err.splitlines() if "lowered" in line]
-    assert line.startswith("isthmus: the default of 32 units") and ".py" not in line
-    assert line.endswith("set --units to choose")
+    assert done.code == 0 and "6 units" in done.out and "isthmus:" not in done.err
     done = shell("fit", wine, "-o", tmp_path / "model", "--label", "grape", "--epochs", "1", "--quiet")
     assert (done.code, done.err) == (0, "")
 

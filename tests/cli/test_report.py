@@ -108,3 +108,19 @@ def test_pictures_of_two_sizes_are_stretched_by_the_option_of_this_command(shell
     assert "--size HEIGHTxWIDTH" in shell("evaluate", model, tmp_path).err
     done = shell("report", model, tmp_path, "-o", tmp_path / "page.html", "--stretch", "8x8")
     assert done.code == 0, done.err
+
+
+def test_rows_without_a_label_are_drawn_in_grey_and_teach_no_classifier(shell, table_model, wine, tmp_path):
+    header, *lines = wine.read_text().splitlines()
+    lines = [line.rpartition(",")[0] + ",?" if i % 50 == 10 else line for i, line in enumerate(lines)]
+    holes = tmp_path / "holes.csv"
+    holes.write_text("\n".join([header, *lines]) + "\n")
+    done = shell("report", table_model, holes, "--label", "grape", "-o", tmp_path / "page.html")
+    assert done.code == 0, done.err
+    few = ("--architecture", "dense:hidden=(8)", "--units", "3", "--epochs", "1", "--quiet")
+    done = shell("fit", holes, "-o", tmp_path / "m", "--label", "grape", "--figures", tmp_path / "figures", *few)
+    assert done.code == 0 and (tmp_path / "figures" / "plane.png").exists(), done.err
+    done = shell("fit", holes, "-o", tmp_path / "c", "--task", "classify", "--target", "grape", *few)
+    assert done.code == 2 and "has no label in row 11" in done.err
+    done = shell("report", table_model, wine, "--label", "alcohol", "-o", tmp_path / "page.html")
+    assert done.code == 2 and "is a column of the fit, and the page colours by these too" in done.err

@@ -9,6 +9,7 @@ import pytest
 
 from isthmus.cli import remembered
 from isthmus.data import blockwise, read, stream, write
+from isthmus.data.record import Colour, unlabelled
 
 ROWS = np.array([[1.5, 2.0, -3.0], [4.0, 5.25, 6e-3]])
 
@@ -449,3 +450,21 @@ def test_whole_numbers_that_no_array_holds_stay_in_a_table(tmp_path, suffix):
             list(stream(tmp_path / "t.parquet"))
     write(tmp_path / f"t{suffix}", rows.set_column(0, "id", pa.array([2**60 + 256 * i for i in range(40)])))
     assert read(tmp_path / f"t{suffix}").X[:, 0].tolist() == [2**60 + 256 * i for i in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "found"),
+    [
+        (["a", "", "b"], ["a", "no label", "b"]),
+        (["1", "", "2"], ["1", "no label", "2"]),
+        (["1.5", "", "2"], [1.5, np.nan, 2.0]),
+    ],
+)
+def test_labels_that_only_colour_may_be_missing(tmp_path, cells, found):
+    path = tmp_path / "rows.csv"
+    path.write_text("x,y\n" + "".join(f"{i}.5,{cell}\n" for i, cell in enumerate(cells)))
+    with pytest.raises(ValueError, match="has no label in"):
+        read(path, label="y")
+    y = read(path, label=Colour("y")).y
+    np.testing.assert_array_equal(y, found)
+    assert unlabelled(y).tolist() == [False, True, False]

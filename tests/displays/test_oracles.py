@@ -258,3 +258,13 @@ def test_a_traversal_moves_one_unit_within_its_range(variational):
 def test_samples_are_the_estimators(variational):
     shown = SamplesDisplay.from_estimator(variational, n_samples=4, random_state=3)
     np.testing.assert_array_equal(shown.rows, variational.sample(4, random_state=3).reshape(4, -1))
+
+
+def test_pictures_that_are_made_up_are_on_the_scale_of_the_data(pictures, digits, monkeypatch):
+    far = np.where(np.arange(64) == 0, 9.0, 0.5)
+    monkeypatch.setattr(type(pictures), "sample", lambda self, n, random_state=None: np.tile(far, (n, 1)))
+    shown = SamplesDisplay.from_estimator(pictures, digits.X, n_samples=2)
+    assert (shown.look.low, shown.look.high) == (0.0, 1.0)
+    np.testing.assert_allclose(np.asarray(shown.axes_[0, 0].images[0].get_array()).ravel()[:3], [1.0, 0.5, 0.5])
+    alone = SamplesDisplay.from_estimator(pictures, n_samples=2).look
+    assert alone.high < 2

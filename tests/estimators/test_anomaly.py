@@ -11,6 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from isthmus import AnomalyDetector, Trainer
 from isthmus.data.codec import TableCodec
+from isthmus.estimators.explanation import Explanation
 from isthmus.estimators.parameters import seed_of
 from isthmus.measures import benjamini_hochberg
 from isthmus.noise import Noise
@@ -129,6 +130,23 @@ def test_a_missing_cell_that_adds_nothing_is_no_reason_and_numbers_have_no_power
     assert not any("missing" in reason for reason in why.reasons(0, 5))
     assert any("income is 86,213, expected" in reason for reason in why.reasons(0, 5))
     assert any("income is 1,000,000, expected" in reason for reason in why.reasons(1, 5))
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        ((1011.37, 1010.25, 1009.874, 1010.631), "1011.37, expected 1010.25 (1009.87 to 1010.63)"),
+        ((93.0, 41.2, 22.04, 60.31), "93, expected 41.2 (22.04 to 60.31)"),
+        ((86213.44, 86210.1, 86209.5, 86210.6), "86,213.4, expected 86,210.1 (86,209.5 to 86,210.6)"),
+        (("M4", "M4", None, None), "M4, the likeliest of several"),
+        ((0.987654, 0.987612, 0.9876, 0.98763), "0.987654, expected 0.987612 (0.9876 to 0.98763)"),
+    ],
+)
+def test_reasons_have_the_decimals_that_the_range_asks_for(cells, says):
+    there, expected, low, high = (np.array([[cell]], object) for cell in cells)
+    ones = np.ones(1)
+    why = Explanation(ones, ones[None], ("press",), there, expected, low, high, np.zeros((1, 3)), ones, (1,))
+    assert why.cell(0, 0) == f"press is {says}"
 
 
 def test_levels_contribute_nats_so_that_those_of_a_cell_are_probabilities():

@@ -59,13 +59,11 @@ def expected_failures(estimator):
 
 
 @parametrize_with_checks(list(estimators()), expected_failed_checks=expected_failures)
-@pytest.mark.filterwarnings("ignore:the default of 32 units")
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
 
 @pytest.mark.long
 @parametrize_with_checks(list(of_recipes()), expected_failed_checks=expected_failures)
-@pytest.mark.filterwarnings("ignore:the default of 32 units")
 def test_scikit_learn_contract_of_recipes(estimator, check):
     check(estimator)

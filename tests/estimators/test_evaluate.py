@@ -90,6 +90,8 @@ def test_what_is_worse_by_far_is_told_by_how_many_times():
     assert "so 1,250 million times worse" in str(replace(found, squared_error=1.25e6))
     assert "so 12.5 times worse" in str(replace(found, squared_error=1.25e-2))
     assert "so 50.0 % worse" in str(replace(found, squared_error=1.5e-3))
+    for equal in (1e-3, 1.0004e-3, 0.9996e-3):
+        assert "PCA at equal size 0.001, so as good as that" in str(replace(found, squared_error=equal))
 
 
 def test_a_code_as_wide_as_the_data_proves_nothing():

@@ -13,7 +13,6 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from isthmus import Autoencoder, FineTunedClassifier, SelfExplainingClassifier, SelfExplainingRegressor, Trainer
-from isthmus.estimators import SizeWarning
 from isthmus.estimators.audit import Audit, conciseness, halves, leakages
 from isthmus.estimators.audit_baselines import drawn
 from isthmus.estimators.autoencoder import HIDE
@@ -214,8 +213,7 @@ def test_targets_far_from_zero_keep_their_digits():
 
 def test_a_default_sees_columns_in_standard_deviations():
     data = load_breast_cancer()
-    with pytest.warns(SizeWarning):
-        found = SelfExplainingClassifier(trainer=Trainer(30), random_state=0).fit(data.data, data.target)
+    found = SelfExplainingClassifier(trainer=Trainer(30), random_state=0).fit(data.data, data.target)
     assert found.autoencoder_.scaling_.mode == "standard"
     assert found.score(data.data, data.target) > 0.95
 
@@ -339,8 +337,24 @@ def test_a_decorated_model_that_reads_the_code_is_not_told_to_read_it():
     assert any(sentence.endswith(remedy) for sentence in told.verdict)
     assert any(sentence.endswith("raise robustness") for sentence in replace(told, reads="code").verdict)
     few = replace(told, rows=9).verdict
+    linear = {"linear on the input": 0.98, "linear on the concepts": 0.93}
+    beaten = replace(told, baselines=told.baselines | linear)
+    assert any("on the input does better by 8.0 points (0.980)" in sentence for sentence in beaten.verdict)
+    assert any("on the concepts does better by 3.0 points (0.930)" in sentence for sentence in beaten.verdict)
+    equal = replace(beaten, score=0.975).verdict
+    assert any("on the input does as well (0.980)" in sentence for sentence in equal)
+    assert any("does as well or better (0.980)" in sentence for sentence in replace(beaten, rows=9).verdict)
+    assert not any("on the concepts" in sentence for sentence in [*few, *equal, *replace(beaten, rows=9).verdict])
     assert "9 rows are too few to tell whether concepts decide; give 30 or more" in few
     assert not any("decoration" in sentence or "nearly one linear" in sentence for sentence in few)
+
+
+def test_an_audit_of_a_half_says_the_score_of_all_rows_too(fitted):
+    half, whole = fitted.audit(X, Y), fitted.audit(X, Y, train=(X, Y))
+    assert (half.rows, half.given, whole.rows, whole.given) == (len(X) // 2, len(X), len(X), len(X))
+    assert half.score_of_given == whole.score == fitted.score(X, Y)
+    first, second = str(half).splitlines()[:2]
+    assert first == str(whole).splitlines()[0].replace(" on ", " on all ") and "on 75 of them" in second
 
 
 def test_no_model_at_all_is_what_the_rows_of_the_baselines_say(fitted):
@@ -466,3 +480,23 @@ def test_however_much_robustness_weighs_there_is_logistic_regression_to_fall_bac
     code = found.autoencoder_.transform(X * size)
     sized = code / np.sqrt(np.square(code).mean(0))
     assert found.score(X * size, Y) > LogisticRegression(max_iter=5000).fit(sized, Y).score(sized, Y) - 0.05
+
+
+def test_concepts_of_named_columns_say_which_they_move_and_those_of_others_do_not(fitted):
+    priors = np.random.default_rng(0).normal(size=120)
+    frame = pd.DataFrame({"priors": priors, "age": -priors, "town": np.where(priors > 0, "Bern", "Oslo")})
+    found = classifier(quick(1)).fit(frame, priors > 0)
+    (words,) = found.explain(frame[:1]).moves
+    ends = np.quantile(found.known_concepts_, [[0.05], [0.95]], axis=0)
+    low, high = (found.autoencoder_.inverse_transform(end) for end in ends)
+    ways = {name: "up" if high[name][0] > low[name][0] else "down" for name in ("priors", "age")}
+    ways["town"] = f"to {high['town'][0]}"
+    told = [tuple(word.split(" ", 1)) for word in words.split(", ")]
+    assert len(told) == 2 and all(ways[name] == way for name, way in told)
+    assert f"concept 0 ({words}) at " in " ".join(found.explain(frame[:1]).reasons(0, 2))
+    assert f"concept 0 ({words}) " in str(found.counterfactual(frame[:1]))
+    found.autoencoder_.name_concept(0, "trouble")
+    assert f"trouble ({words}) " in str(found.counterfactual(frame[:1]))
+    assert set(fitted.explain(X[:1]).moves) == {""}
+    other = frame.rename(columns={"priors": "past", "age": "years", "town": "place"})
+    assert not set(frame) & set(found.fit(other, priors > 0).explain(other[:1]).moves[0].split())

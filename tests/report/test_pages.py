@@ -215,3 +215,22 @@ def test_an_audit_is_of_rows_that_the_fit_has_not_seen_where_there_are_enough():
     assert audit.score == pytest.approx(model.score(digits.X[400:], digits.y[400:]))
     audit, of = audited(given(model, digits.X[:400], digits.y[:400]))
     assert audit.rows == 200 and of.startswith("100 %")
+
+
+def test_rows_that_are_often_the_same_are_not_taken_for_those_of_the_fit():
+    """Of two columns of truth values there are four different rows, which a test shares with every fit."""
+    from isthmus import SelfExplainingClassifier, Trainer
+    from isthmus.report.of_predictors import audited
+
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 2, (400, 2)).astype(float)
+    bits[:60, 0] = rng.random(60)  # some rows that no other equals
+    label = (bits[:, 1] > rng.random(400)).astype(int)
+    quick = Trainer(epochs=2)
+    model = SelfExplainingClassifier(Autoencoder(1, trainer=quick, random_state=0), trainer=quick, random_state=0)
+    model.fit(bits[100:], label[100:])
+    audit, of = audited(given(model, bits[:200], label[:200]))
+    assert audit.rows == 100 and "equal rows of the fit" in of
+    whole, some = summarise(given(model, bits[:200], label[:200])).measures[:2]
+    assert whole.value == pytest.approx(100 * model.score(bits[:200], label[:200])) and "all 200 rows" in whole.help
+    assert some.name == "accuracy on 100 of 200 rows" and some.value == pytest.approx(100 * audit.score)

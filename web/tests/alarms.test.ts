@@ -30,7 +30,7 @@ test("reasons are in the column's own words", () => {
   const told = { score: 10, contributions: [6.3, 0.7], values: [93, 0], expected: [41, 0], low: [22, NaN], high: [60, NaN] };
   expect(reasons([column, sex], told)).toEqual([
     "age is 93, expected 41 (22 to 60): 63 % of the score",
-    "sex is f, as expected: 7 % of the score",
+    "sex is f, the likeliest of several: 7 % of the score",
   ]);
 });
 

@@ -68,7 +68,7 @@ def fit(data: str, out: Path, asked: Asked, figures: Path | None, reading: Readi
 
     types = composing.text_columns(composing.schema(asked.schema))
     if asked.window is None:
-        given, axis = rows.read(data, reading, types=types, quiet=quiet), None
+        given, axis = rows.read(data, reading, types=types, quiet=quiet, colours=True), None
     else:
         given, axis = timeline.divided(timeline.read(data, reading, types, quiet=quiet))
     detector, training = detector_of(asked), composing.overrides(asked.training)

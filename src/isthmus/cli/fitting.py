@@ -97,7 +97,6 @@ def fit(
     from isthmus.persistence import refuse_unusable
 
     del config  # read by ConfigFile
-    results.refrain(quiet=quiet)
     refuse_unusable(out)
     detected = (contamination, alarm_rate, members, window)
     workers = spreading.workers(ray, devices, storage)
@@ -118,7 +117,7 @@ def fit(
     model, kinds = composing.compose(made), made.kinds
     opened = rows.opened(data, reading, asked=stream, table=kinds is not None)
     types = composing.text_columns(kinds)
-    given = rows.read(data, reading, types=types, quiet=quiet) if opened is None else rows.sampled(opened)
+    given = rows.read(data, reading, types=types, quiet=quiet, colours=True) if opened is None else rows.sampled(opened)
     rows_of_fit = given.rows if opened is None else opened
     if not _trained(model, rows_of_fit, out, checkpoint, workers, reading, quiet=quiet):
         return results.interrupted(out)
@@ -192,7 +191,7 @@ def _measured(
             f"On {len(given):,} rows of {data}, most of which it was trained on (--test DATA measures it on others)",
         )
     own = remembered.reading_for(model, test, replace(reading, limit=None, drop=()))
-    found = rows.read(test, own, types=rows.types_of(model), quiet=quiet)
+    found = rows.read(test, own, types=rows.types_of(model), quiet=quiet, colours=True)
     return found, f"On the rows of {test}, which it has not seen"
 
 

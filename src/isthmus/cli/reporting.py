@@ -117,14 +117,21 @@ def explore(
 
 
 def read(fitted: Any, data: str, reading: Reading) -> tuple[Any, Any, dict[str, Any]]:
-    """Return rows as a model takes them, their labels, and what a report is told of both."""
+    """Return rows as a model takes them, their labels, and what a report is told of both.
+
+    Raises:
+        ValueError: labels that the model reads as a column, which would lack.
+    """
     label = reading.label or ""
+    if label in getattr(fitted, "feature_names_in_", ()):
+        raise ValueError(f"--label {label} is a column of the fit, and the page colours by these too; leave it out")
     reading = remembered.reading_for(fitted, data, reading)
     types = rows.types_of(fitted)
     if getattr(fitted, "window", None) is not None:
         found, titles = timeline.timed(fitted, data, reading)
     else:
-        found = rows.read(data, reading, types=types if types is not None or not rows.predicts(fitted) else {})
+        colours = not rows.predicts(fitted)
+        found = rows.read(data, reading, types=types if types is not None or colours else {}, colours=colours)
         titles = found.index
     about = {"name": Path(data).name or data, "label": label, "bytes_per_row": found.bytes_per_row, "titles": titles}
     return taken(fitted, found), found.y, about

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,6 @@ from typing import Any
 def teller(*, quiet: bool) -> Callable[[str], None]:
     """Return what prints a line, or nothing where that is asked for."""
     return _silent if quiet else print
-
-
-def refrain(*, quiet: bool) -> None:
-    """Do not say what was chosen, such as the size of a code, where nothing but mistakes is asked for."""
-    if quiet:
-        warnings.filterwarnings("ignore", "the default of .* is lowered", UserWarning)
 
 
 def _silent(text: str) -> None:

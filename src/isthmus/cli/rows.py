@@ -34,10 +34,21 @@ def sizes(text: str | None, option: str) -> tuple[int, ...] | None:
     return tuple(int(item) for item in items)
 
 
-def read(source: str, reading: Reading, *, types: Mapping[str, Any] | None = None, quiet: bool = False) -> Data:
-    """Read rows, as a table where ``types`` are given; a download shows how far it is."""
+def read(
+    source: str,
+    reading: Reading,
+    *,
+    types: Mapping[str, Any] | None = None,
+    quiet: bool = False,
+    colours: bool = False,
+) -> Data:
+    """Read rows, as a table where ``types`` are given; a download shows how far it is.
+
+    With ``colours`` labels colour what is drawn and teach no model, so that rows may lack them.
+    """
     from isthmus.cli.progress import Download
     from isthmus.data import read as read_rows
+    from isthmus.data.record import Colour
 
     stretch = "stretch" if isinstance(reading, Stretched) else "size"
     size = sizes(reading.size, stretch)
@@ -46,7 +57,7 @@ def read(source: str, reading: Reading, *, types: Mapping[str, Any] | None = Non
     with Download(quiet=quiet) as shown:
         return read_rows(
             source,
-            label=reading.label,
+            label=Colour(reading.label) if colours and reading.label is not None else reading.label,
             drop=reading.drop,
             limit=reading.limit,
             size=size,

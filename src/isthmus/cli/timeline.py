@@ -23,7 +23,7 @@ REGULAR, LONGER = 0.9, 1.5
 def read(source: str, reading: Reading, types: Any, *, quiet: bool) -> Data:
     """Read a series for a fit; an array of one axis is one channel."""
     found = _one_axis(source, reading)
-    return found if found is not None else rows.read(source, reading, types=types, quiet=quiet)
+    return found if found is not None else rows.read(source, reading, types=types, quiet=quiet, colours=True)
 
 
 def _one_axis(source: str, reading: Reading) -> Data | None:
@@ -183,9 +183,9 @@ def points(detector: Any, source: str, reading: Reading) -> Data:
     reading = remembered.reading_for(detector, source, reading)
     time = getattr(detector, "time_", None)
     if time is None or time not in reading.drop:
-        return rows.read(source, reading, types=rows.types_of(detector))
+        return rows.read(source, reading, types=rows.types_of(detector), colours=True)
     kept = replace(reading, drop=tuple(name for name in reading.drop if name != time))
-    read = rows.read(source, kept, types=rows.types_of(detector))
+    read = rows.read(source, kept, types=rows.types_of(detector), colours=True)
     if time in (read.names or ()) and times_of(replace(read, table=read.table.select([time]), names=(time,))):
         _in_order(read, time)
     return read

@@ -11,6 +11,21 @@ import numpy as np
 from isthmus.atrow import FileRowError
 
 Array = np.ndarray[Any, np.dtype[Any]]
+NO_LABEL = "no label"
+
+
+class Colour(str):
+    """The name of a column of labels that some rows may lack, as where it only colours what is drawn."""
+
+    __slots__ = ()
+
+
+def unlabelled(y: Array) -> Array:
+    """Say which rows have no label, of labels that were read as a :class:`Colour`."""
+    if y.dtype.kind == "f":
+        missing: Array = np.isnan(y)
+        return missing
+    return y == NO_LABEL if y.dtype.kind in "UO" else np.zeros(len(y), bool)
 
 
 class NoRowsError(ValueError):

@@ -17,12 +17,14 @@ from isthmus.data.columns.exact import inexact
 from isthmus.data.csvlayout import Layout, is_number, layout, ragged, refuse_open, tabular, told, values
 from isthmus.data.idx import is_idx
 from isthmus.data.parquetfiles import Where, first_rows, parquet_file, reading
-from isthmus.data.record import Array, Data, NoRowsError, refuse_infinite
+from isthmus.data.record import NO_LABEL, Array, Colour, Data, NoRowsError, refuse_infinite
 
 TEXT = frozenset([".csv", ".tsv", ".txt", ".data"])
 # Endings of other kinds, which are asked no further.
 OTHER = frozenset([".parquet", ".pq", ".npy", ".npz", ".zarr"])
 Types = Mapping[str, Any]
+# Of more different numbers each is no class of its own.
+CLASSES = 20
 
 
 def text_file(path: Path) -> bool:
@@ -203,7 +205,8 @@ def _data(
     kept = kept_of(names, path, index, taken, drop, named)
     others = set(range(len(names))).difference(kept, index, [taken])
     aside = _aside(table, sorted(others), names, named) if others else None
-    y = None if taken is None else _labels(table.column(taken), names[taken], path)
+    lacking = isinstance(label, Colour)
+    y = None if taken is None else _labels(table.column(taken), names[taken], path, lacking=lacking)
     rows_of = np.asarray(table.column(index[0]).to_pylist()) if index else None
     X = numbers_of(table, kept, names, path) if types is None and _complete(table, kept) else None
     if X is not None and not np.isnan(X).any():
@@ -343,13 +346,29 @@ def not_numbers(column: Any) -> str | None:
     return f"{kind_of} ({values[row]!r} in row {row + 1})"
 
 
-def _labels(column: Any, name: str, path: Where) -> Array:
+def _labels(column: Any, name: str, path: Where, *, lacking: bool) -> Array:
+    if lacking and column.null_count:
+        return _colours(column)
     if column.null_count:
         values = column.to_pylist()
         after = f" (column {name!r}); fill in or leave out such rows"
         raise FileRowError(f"{str(path)!r} has no label in ", values.index(None), after)
     values = column.to_pylist()
     return np.asarray([v.strip() if isinstance(v, str) else v for v in values])
+
+
+def _colours(column: Any) -> Array:
+    """Return labels of which some are missing: words of what is there, of many numbers the numbers."""
+    import pyarrow as pa
+
+    values = column.to_pylist()
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        numbers: Array = column.cast(pa.float64()).to_numpy()
+        known = np.unique(numbers[~np.isnan(numbers)])
+        if len(known) > CLASSES or (known != known.round()).any():
+            return numbers
+        values = [v if v is None or v != v else int(v) for v in values]
+    return np.asarray([NO_LABEL if v is None or v != v else str(v).strip() for v in values])
 
 
 def _line(error: Exception) -> str:

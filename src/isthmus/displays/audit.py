@@ -63,7 +63,8 @@ class AuditDisplay:
         audit, lines = self.audit, self.words()
         count = 1 + len(audit.baselines) + len(audit.leakage)
         heights = [0.45 + 0.22 * count, 0.1 + LINE * len(lines)]
-        title = f"{audit.measure} {audit.score:.4g} on {audit.rows:,} rows"
+        of = f" of {audit.given:,}" if audit.rows < audit.given else ""
+        title = f"{audit.measure} {audit.score:.4g} on {audit.rows:,}{of} rows"
         self.figure_, grid = ground(ax, 2, 1, (WIDTH, sum(heights)), title=title if ax is None else "", heights=heights)
         bars, words = (self.figure_.add_subplot(grid[k, 0]) for k in range(2))
         self._bars(bars)

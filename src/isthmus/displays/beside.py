@@ -13,14 +13,14 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from isthmus.displays.anomaly import taken
 from isthmus.displays.look import INKS, Array, Look, Picture, Signal, bare, look_of, shortened, widened
 from isthmus.displays.viewing import PALE, centred, pixels, short
+from isthmus.explain.movement import columns_of, movement
 from isthmus.explain.words import brief
-from isthmus.explain.writing import by_column, cells, levels
+from isthmus.explain.writing import cells
 
 if TYPE_CHECKING:
     from isthmus.estimators.concept_explanation import ConceptExplanation
     from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
 
-LOW, HIGH = 0.05, 0.95
 EXAMPLES, COLUMNS = 4, 2
 TALL = 21.0  # points of a little picture
 
@@ -98,38 +98,6 @@ def rows_of(model: SelfExplainingEstimator, X: Any, shape: tuple[int, ...] | Non
         raise ValueError(f"shape={shape} does not hold the {values.shape[1]} numbers of a row; correct shape")
     numbers = [np.asarray(x, dtype=np.float64).reshape(len(x), -1) for x in (values, *others)]
     return Rows(look_of(shape, np.concatenate(numbers)), numbers[0])
-
-
-def columns_of(model: SelfExplainingEstimator, width: int) -> tuple[str, ...]:
-    """Return the names of the columns, those of a table in its order."""
-    codec = model.autoencoder_.form_.table
-    named = codec.names if codec is not None else getattr(model, "feature_names_in_", None)
-    return tuple(map(str, named)) if named is not None else tuple(f"x{i}" for i in range(width))
-
-
-def movement(model: SelfExplainingEstimator) -> tuple[Array, Array, Array]:
-    """Return rows decoded with each concept low and high, (concepts, columns) each, and how far each column moves.
-
-    All other concepts are at their mean over training rows; low and high are the 5 and 95 % quantiles.
-    """
-    known, autoencoder = model.known_concepts_, model.autoencoder_
-    count = known.shape[1]
-    codes = np.repeat(known.mean(0, keepdims=True), 2 * count, axis=0)
-    each = np.arange(count)
-    codes[each, each], codes[count + each, each] = np.quantile(known, (LOW, HIGH), axis=0)
-    made = cells(autoencoder.inverse_transform(codes))
-    return made[:count], made[count:], travelled(model, codes[:count], codes[count:])
-
-
-def travelled(model: SelfExplainingEstimator, codes: Array, others: Array) -> Array:
-    """Return how far each column moves between what codes and others stand for, (rows, columns).
-
-    Numbers move in standard deviations over training rows; a column of levels moves by 1 where its level changes.
-    """
-    autoencoder = model.autoencoder_
-    differ = np.abs(autoencoder.answers.decode(others) - autoencoder.answers.decode(codes))
-    scaled = np.divide(differ, model.spread_, out=np.zeros_like(differ), where=model.spread_ > 0)
-    return by_column(autoencoder, np.where(levels(autoencoder), differ != 0, scaled))
 
 
 @dataclass(frozen=True, eq=False)

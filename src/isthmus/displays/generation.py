@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from matplotlib.axes import Axes
 
-from isthmus.displays.look import Array, Look, panels
+from isthmus.displays.look import Array, Look, Picture, panels
 from isthmus.displays.source import code_shape, flat_rows, liveliest, row_look, standardised
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class TraversalDisplay:
         look = row_look(model, rows, shape)
         known = model.answers.decode(model.past.codes)
         (drawn,) = standardised(look, known, rows)
-        return cls(drawn, units, offsets, row_look(model, drawn, shape)).plot(ax=ax)
+        return cls(drawn, units, offsets, made_look(model, drawn, known, shape)).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw on a new figure, or in the place of ``ax``."""
@@ -124,13 +124,17 @@ class SamplesDisplay:
         random_state: int = 0,
         ax: Axes | None = None,
     ) -> Self:
-        """Draw new rows, three lines of panels if None; columns of tables in standard deviations from the mean of X."""
+        """Draw new rows, three lines of panels if None; columns of tables in standard deviations from the mean of X.
+
+        Pictures are on the scale of X, or of what training rows come back as, so that one that leaves it dims no other.
+        """
         n = n_samples if n_samples is not None else 3 * row_look(model, np.empty(0), shape).across
         rows = np.asarray(model.sample(n, random_state=random_state)).reshape(n, -1)
         look = row_look(model, rows, shape)
+        known = model.answers.decode(model.past.codes) if X is None else flat_rows(model, X)
         if X is not None:
-            (rows,) = standardised(look, flat_rows(model, X), rows)
-        return cls(rows, row_look(model, rows, shape)).plot(ax=ax)
+            (rows,) = standardised(look, known, rows)
+        return cls(rows, made_look(model, rows, known, shape)).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw on a new figure, or in the place of ``ax``."""
@@ -146,3 +150,9 @@ class SamplesDisplay:
         for panel in self.axes_.flat[len(self.rows) :]:
             panel.set_axis_off()
         return self
+
+
+def made_look(model: Autoencoder, made: Array, known: Array, shape: tuple[int, ...] | None) -> Look:
+    """Return how rows that a model made up are drawn: pictures on the scale of known rows, others on their own."""
+    look = row_look(model, made, shape)
+    return row_look(model, known, shape) if isinstance(look, Picture) else look

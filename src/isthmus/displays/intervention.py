@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from isthmus.displays.anomaly import taken
-from isthmus.displays.beside import Rows, rows_of, travelled
+from isthmus.displays.beside import Rows, rows_of
 from isthmus.displays.look import INKS, VERSIONS, Array, Picture, bare, ground, plain, shortened
 from isthmus.displays.viewing import PALE, short
+from isthmus.explain.movement import travelled
 from isthmus.explain.writing import cells
 
 if TYPE_CHECKING:

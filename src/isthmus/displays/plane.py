@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from matplotlib.axes import Axes
 
+from isthmus.data.record import NO_LABEL, unlabelled
 from isthmus.displays.look import INKS, Array, panels, plain, shortened
 from isthmus.displays.source import flat_rows
 from isthmus.measures import principal_axes
@@ -68,20 +69,23 @@ class CodePlaneDisplay:
         self.figure_, axes = panels(ax, 1, 1, (5.2, 4.2), title="Codes")
         self.axes_ = axes[0]
         panel = self.axes_[0]
-        classes = np.unique(self.y) if self.y is not None else np.array([])
+        lacking = np.zeros(len(self.points), bool) if self.y is None else unlabelled(self.y)
+        classes = np.unique(self.y[~lacking]) if self.y is not None else np.array([])
+        if lacking.any():
+            panel.scatter(*self.points[lacking].T, s=6, color=INKS[-1], linewidths=0, label=NO_LABEL)
         if self.y is None:
             panel.scatter(*self.points.T, s=6, color=INKS[1], linewidths=0)
         elif len(classes) > MANY_CLASSES and self.y.dtype.kind in "if":
-            drawn = panel.scatter(*self.points.T, s=6, c=self.y, cmap="cividis", linewidths=0)
+            drawn = panel.scatter(*self.points[~lacking].T, s=6, c=self.y[~lacking], cmap="cividis", linewidths=0)
             self.figure_.colorbar(drawn, ax=panel).ax.tick_params(labelsize=6)
         else:
-            self._classes(panel, classes)
+            self._classes(panel, classes, legend=bool(lacking.any()))
         for name, axis in zip(self.axis_labels, (panel.xaxis, panel.yaxis), strict=True):
             axis.set_label_text(name, fontsize=9)
         plain(panel, 8)
         return self
 
-    def _classes(self, ax: Axes, classes: Array) -> None:
+    def _classes(self, ax: Axes, classes: Array, *, legend: bool) -> None:
         """Give every class its own sign, its own text where that is short, and a colour."""
         from matplotlib import colormaps
 
@@ -100,7 +104,7 @@ class CodePlaneDisplay:
                 linewidths=0.2 if short else 0,
                 label=shortened(str(name)).replace("$", r"\$"),
             )
-        if not short:
+        if legend or not short:
             ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 

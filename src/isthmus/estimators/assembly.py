@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,7 +35,7 @@ INIT = 5
 
 
 class SizeWarning(UserWarning):
-    """A default size did not fit the data and was lowered."""
+    """A size that was asked for was not reached."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def pick_shape(asked: Any, given: Shape, width: int) -> Shape:
 
 
 def pick_units(n_components: Any, shape: Shape, places: int, x: np.ndarray[Any, Any], mode: str = "none") -> int:
-    """Return the number of units (at each of ``places``); the default is lowered, with a warning, for narrow data.
+    """Return the number of units (at each of ``places``); the default is lowered for narrow data, which ``Parts`` say.
 
     ``mode`` says how rows are scaled, and so in which units errors are measured.
     """
@@ -130,18 +129,7 @@ def pick_units(n_components: Any, shape: Shape, places: int, x: np.ndarray[Any, 
                 f"n_components={n_components!r} is not a size; give a whole number from 1 up, 'auto' or None"
             )
         return int(n_components)
-    lowered = max(1, size // (2 * places))
-    if lowered >= DEFAULT_UNITS:
-        return DEFAULT_UNITS
-    at = f" at {places} places" if places > 1 else ""
-    variables = "variable" if size == 1 else "variables"
-    warnings.warn(
-        f"the default of {DEFAULT_UNITS} units{at} does not suit {size} {variables} and is lowered to {lowered}; "
-        "set n_components to choose",
-        SizeWarning,
-        stacklevel=4,
-    )
-    return lowered
+    return min(DEFAULT_UNITS, max(1, size // (2 * places)))
 
 
 def describe(

@@ -12,6 +12,7 @@ from sklearn.utils.validation import column_or_1d
 from isthmus.estimators.audit_baselines import (
     BLACK_BOX,
     CHANCE,
+    CONCEPTS,
     INPUT,
     RANDOM,
     Scores,
@@ -39,8 +40,8 @@ class Audit:
 
     Attributes:
         measure: what scores are, ``accuracy`` or ``R2``.
-        score: that of the model.
-        rows: on how many rows.
+        score: that of the model on the rows that the audit looks at, beside those of the baselines.
+        rows: how many these are.
         baselines: scores of others on these rows, fitted to ``train`` or the other half: always the class that is most
             frequent there, or the mean of each target; a linear model on the input and on the concepts; and, where
             models were refitted, the same net trained for nothing but the prediction (``black box``) and the same net
@@ -56,6 +57,8 @@ class Audit:
         error: of the autoencoder, its squared error over that of as many principal components; NaN for tables.
         seeds: correlations of each refit's concepts with the model's, after matching; empty without refits.
         reads: what the model's relevances see, ``inputs`` or ``code``.
+        given: how many rows were given; without ``train`` more than ``rows``, as every other one is for the baselines.
+        score_of_given: the model's score on all of these.
     """
 
     measure: str
@@ -71,6 +74,8 @@ class Audit:
     error: float
     seeds: tuple[float, ...] = field(default=())
     reads: str = "inputs"
+    given: int = 0
+    score_of_given: float = np.nan
 
     @property
     def verdict(self) -> list[str]:
@@ -87,6 +92,10 @@ class Audit:
         """Print everything."""
         name = self.measure
         lines = [f"{name} {self.score:.4f} on {self.rows:,} rows"]
+        if self.rows < self.given:
+            whole = f"{name} {self.score_of_given:.4f} on all {self.given:,} rows"
+            why = "the others are for the baselines, as train was not given"
+            lines = [whole, f"{name} {self.score:.4f} on {self.rows:,} of them, which the audit is of; {why}"]
         lines += [f"  {other}: {value:.4f}" for other, value in self.baselines.items()]
         lines += [f"if it had {what}: {value:.4f}" for what, value in self.leakage.items()]
         median, high = self.lipschitz
@@ -106,10 +115,7 @@ class Audit:
 def of_score(audit: Audit) -> Iterator[str]:
     """Judge how well it predicts, beside simpler models and without its concepts."""
     own, base, leak = audit.score, audit.baselines, audit.leakage
-    if own <= base[INPUT] + POINT / 2:
-        yield f"a linear model on the input does as well ({base[INPUT]:.3f}): prefer it, unless concepts are the point"
-    else:
-        yield f"it beats a linear model on the input by {100 * (own - base[INPUT]):.1f} points"
+    yield from of_linear(audit)
     if BLACK_BOX in base:
         gap = 100 * (base[BLACK_BOX] - own)
         yield f"explaining costs {gap:.1f} points" if gap > 0 else "explaining costs nothing in this score"
@@ -126,6 +132,24 @@ def of_score(audit: Audit) -> Iterator[str]:
         yield "warning: concepts that were never trained do as well"
     if audit.rows >= FEWEST and leak[LINEAR] > own - POINT:
         yield "nearly one linear model on the concepts: the same weights hold for every row"
+
+
+def of_linear(audit: Audit) -> Iterator[str]:
+    """Judge the score beside those of linear models; differences below a point, or of few rows, are noise."""
+    own, base = audit.score, audit.baselines
+    if own > base[INPUT] + POINT / 2:
+        yield f"it beats a linear model on the input by {100 * (own - base[INPUT]):.1f} points"
+    else:
+        far = better(audit, INPUT) or ("as well or better" if audit.rows < FEWEST else "as well")
+        yield f"a linear model on the input does {far} ({base[INPUT]:.3f}): prefer it, unless concepts are the point"
+    if far := better(audit, CONCEPTS):
+        yield f"a linear model on the concepts does {far} ({base[CONCEPTS]:.3f}): they know more than the model says"
+
+
+def better(audit: Audit, name: str) -> str:
+    """Say by how much a baseline is better than the model; nothing where that is noise."""
+    gap = audit.baselines.get(name, -np.inf) - audit.score
+    return f"better by {100 * gap:.1f} points" if gap > POINT and audit.rows >= FEWEST else ""
 
 
 def of_explanations(audit: Audit) -> Iterator[str]:
@@ -146,13 +170,15 @@ def audited(model: SelfExplainingEstimator, X: Any, y: Any, train: Any, refits: 
     Raises:
         ValueError: labels that do not belong to the rows or the model, or too few of both.
     """
-    fit, test = divided(model, paired(model, X, y, "X and y"), train)
+    given = paired(model, X, y, "X and y")
+    fit, test = divided(model, given, train)
     score = Scores(model, test[1])
     told = model.explain(test[0], probes=0)
     shown = model.explain(some(test[0], ROWS), eps=eps)
+    own = score(told.logits)
     return Audit(
         measure="R2" if score.regression else "accuracy",
-        score=score(told.logits),
+        score=own,
         rows=len(test[1]),
         baselines=linear(model, score, fit, test[0]) | (refitted(model, score, fit, test[0]) if refits else {}),
         leakage=leakages(told, score),
@@ -164,6 +190,8 @@ def audited(model: SelfExplainingEstimator, X: Any, y: Any, train: Any, refits: 
         error=error(model, test[0]),
         seeds=tuple(again(model, fit, test[0], i) for i in range(refits)),
         reads=model.reads,
+        given=len(given[1]),
+        score_of_given=own if len(test[1]) == len(given[1]) else float(model.score(*given)),
     )
 
 

@@ -48,8 +48,8 @@ class Autoencoder(Named, ExportedAutoencoder, ClassNamePrefixFeaturesOutMixin, T
     J = E_x E_{x~ ~ C(x~|x)} [-log p(x | g(h))] + sum_i w_i Omega_i,  h ~ q(h | x~) = bottleneck(f(x~)).
 
     Args:
-        n_components: number of units of the code; None is 32, lowered with a warning for narrow data; ``auto`` measures
-            the dimension of the data.
+        n_components: number of units of the code; None is 32, or half the columns where that is less; ``auto``
+            measures the dimension of the data.
         architecture: f and g; None is a dense net with a linear path beside it.
         bottleneck: what a code may be; None is Undercomplete().
         corruption: how inputs are damaged while fitting; None is Clean().

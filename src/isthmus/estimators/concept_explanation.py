@@ -13,6 +13,7 @@ import numpy as np
 from isthmus.atrow import called
 from isthmus.estimators.inputs import Array
 from isthmus.estimators.naming import CONSTANT, DEFAULT
+from isthmus.explain.movement import moves
 from isthmus.explain.words import brief, plain
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class ConceptExplanation:
         stability: (rows,): the largest ||theta(x) - theta(x')|| / ||h(x) - h(x')|| over neighbours x' of the row; NaN
             where it was not measured.
         labels: what the data frame of the rows calls them, where that is more than their positions; else None.
+        moves: of a table with names the columns that each concept moves most when it rises, in words.
     """
 
     concepts: Array
@@ -54,6 +56,7 @@ class ConceptExplanation:
     prototypes: Array
     stability: Array
     labels: Any = None
+    moves: tuple[str, ...] = ()
 
     @property
     def against(self) -> bool:
@@ -105,9 +108,15 @@ class ConceptExplanation:
         order = np.argsort(-np.abs(parts), kind="stable")[:most]
         told = []
         for i in order:
-            there = "" if i == len(parts) - 1 else f" ({brief(float(self.concepts[row, i]))})"
-            told.append(f"{self.names[i]}{there} adds {plain(float(parts[i]), 3, '+')}")
+            told.append(f"{self._valued(row, i)} adds {plain(float(parts[i]), 3, '+')}")
         return told
+
+    def _valued(self, row: int, i: int) -> str:
+        """Write a concept with its value, and with the columns that it moves where these are known."""
+        if i == len(self.names) - 1:
+            return self.names[i]
+        value, named = brief(float(self.concepts[row, i])), beside_name(self.names, self.moves, i)
+        return f"{named} ({value})" if named == self.names[i] else f"{named} at {value}"
 
     def __str__(self) -> str:
         """Print every row with its reasons: by its label in a data frame, else by its position, which counts from 0."""
@@ -167,6 +176,7 @@ def apart(model: SelfExplainingEstimator, concepts: Array, relevances: Array, ag
         names=concept_names(model),
         prototypes=np.empty((model.n_concepts_, 0), dtype=int),
         stability=np.full(rows, np.nan),
+        moves=moves(model),
     )
     return told if against is None else told.gap()
 
@@ -217,6 +227,11 @@ def concept_names(model: SelfExplainingEstimator) -> tuple[str, ...]:
     # Of a code map every place is a concept, and names are those of units.
     known = given if model.n_concepts_ == units else {}
     return (*(known.get(i, f"{DEFAULT} {i}") for i in range(model.n_concepts_)), CONSTANT)
+
+
+def beside_name(names: Sequence[str], moved: Sequence[str], i: int) -> str:
+    """Return the name of a concept, with the columns that it moves where these are known."""
+    return f"{names[i]} ({moved[i]})" if moved and moved[i] else names[i]
 
 
 def prototypes(model: SelfExplainingEstimator) -> Array:

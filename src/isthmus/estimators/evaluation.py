@@ -102,6 +102,8 @@ class Evaluation:
         if ratio >= 10:
             return f"PCA at equal size {self.pca:.6g}, so {_times(ratio)} worse"
         gain = 100 * (1 - ratio)
+        if abs(gain) < 0.05:  # what would be 0.0 %
+            return f"PCA at equal size {self.pca:.6g}, so as good as that"
         return f"PCA at equal size {self.pca:.6g}, so {abs(gain):.1f} % {'better' if gain >= 0 else 'worse'}"
 
 

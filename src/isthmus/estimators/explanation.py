@@ -13,7 +13,7 @@ from isthmus.estimators.inputs import Array
 from isthmus.estimators.members import Members
 from isthmus.estimators.regions import called as place_of
 from isthmus.estimators.regions import regions
-from isthmus.explain.words import brief
+from isthmus.explain.words import brief, decimals_of
 
 if TYPE_CHECKING:
     from isthmus.estimators.anomaly import AnomalyDetector
@@ -79,11 +79,12 @@ class Explanation:
 
     def cell(self, row: int, column: int) -> str:
         """Say what is in a cell and what was expected there."""
-        there, wanted = brief(self.values[row, column]), brief(self.expected[row, column])
-        low, high = brief(self.low[row, column]), brief(self.high[row, column])
+        cells = (self.values, self.expected, self.low, self.high)
+        decimals = decimals_of(self.low[row, column], self.high[row, column])
+        there, wanted, low, high = (brief(values[row, column], decimals) for values in cells)
         between = "" if self.low[row, column] is None or low == high else f" ({low} to {high})"
         if there == wanted:
-            return f"{self.columns[column]} is {there}, as expected{between}"
+            return f"{self.columns[column]} is {there}, the likeliest of several{between}"
         return f"{self.columns[column]} is {there}, expected {wanted}{between}"
 
     def __str__(self) -> str:

@@ -10,8 +10,9 @@ import numpy as np
 
 from isthmus.atrow import called
 from isthmus.component import suggest
-from isthmus.estimators.concept_explanation import concept_names, output_names, per_row
+from isthmus.estimators.concept_explanation import beside_name, concept_names, output_names, per_row
 from isthmus.estimators.inputs import Array
+from isthmus.explain.movement import moves
 
 if TYPE_CHECKING:
     from isthmus.estimators.self_explaining_base import SelfExplainingEstimator
@@ -32,6 +33,7 @@ class Intervention:
         concepts_before, concepts_after: (rows, concepts).
         decoded_before, decoded_after: what the autoencoder makes of both, as X was given.
         labels: what the data frame of the rows calls them, where that is more than their positions; else None.
+        moves: of a table with names the columns that each concept moves most when it rises, in words.
     """
 
     logits_before: Array
@@ -44,6 +46,7 @@ class Intervention:
     decoded_before: Any
     decoded_after: Any
     labels: Any = field(default=None, kw_only=True)
+    moves: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def flipped(self) -> Array:
@@ -78,7 +81,8 @@ class Intervention:
         changes = self.changes[row]
         order = [i for i in np.argsort(-np.abs(changes), kind="stable") if changes[i]]
         moved = [
-            f"{self.names[i]} {self.concepts_before[row, i]:.3g} to {self.concepts_after[row, i]:.3g}"
+            f"{beside_name(self.names, self.moves, i)} {self.concepts_before[row, i]:.3g} to "
+            f"{self.concepts_after[row, i]:.3g}"
             for i in order[:most]
         ]
         moved += [f"{len(order) - most} more"] if len(order) > most else []
@@ -168,6 +172,7 @@ def outcome(model: SelfExplainingEstimator, before: Array, relevances: Array, af
         "outputs": output_names(model, relevances.shape[2]),
         "classes": hasattr(model, "classes_"),
         "names": concept_names(model)[:-1],
+        "moves": moves(model),
         "concepts_before": before[:, :-1],
         "concepts_after": after[:, :-1],
         "decoded_before": model.autoencoder_.inverse_transform(before[:, :-1]),

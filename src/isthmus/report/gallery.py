@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from isthmus.data.record import unlabelled
 from isthmus.explain import Passport, Passports, passports
 from isthmus.explain.activity import BANDS
 from isthmus.report.contract import Band, Concept, Concepts, Label, Near
@@ -93,7 +94,7 @@ def sentence(card: Passport) -> str:
 
 def _labels(y: Array) -> bool:
     """Say whether what rows are labelled with are labels, as passports count them."""
-    if y.dtype.kind in "fO" and (y != y).any():
+    if unlabelled(y).any():
         return False
     distinct = np.unique(y)
     return len(distinct) <= 100 and (y.dtype.kind != "f" or bool((distinct == distinct.round()).all()))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.record import unlabelled
 from isthmus.estimators.scoring import known_among, rows_of_fit
 from isthmus.estimators.series import Series
 from isthmus.report.contract import Anomalies, Beside, Curve, Measure, Part, Summary, Verdict
@@ -68,7 +69,7 @@ def _alarm_rate(model: Any) -> float | None:
 def _tells_anomalies(y: Array) -> bool:
     """Say whether labels may be those of anomalies: two of them, one in at most a fifth of the rows."""
     counts = np.unique(y, return_counts=True)[1]
-    return len(counts) == 2 and bool(counts.min() <= 0.2 * len(y))
+    return not unlabelled(y).any() and len(counts) == 2 and bool(counts.min() <= 0.2 * len(y))
 
 
 def _ranked(y: Array, scores: Array) -> Measure:

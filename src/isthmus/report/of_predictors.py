@@ -17,6 +17,8 @@ from isthmus.report.summary import curves, of_autoencoder
 EXPLAINED, AUDITED = 200, 5000
 # How many numbers of explanations pages without graphs keep; how near codes are the same, and the rows of an audit.
 NUMBERS, LEAST, SAME, FRESH = 40_000, 20, 1e-3, 50
+# From this share of twins among the rows of the fit on, a row that equals one of them is no proof that the fit had it.
+TWINS = 0.1
 
 
 def summary(found: Given) -> Summary:
@@ -25,7 +27,7 @@ def summary(found: Given) -> Summary:
     below = of_autoencoder(replace(found, model=found.autoencoder))
     classes = hasattr(model, "classes_")
     audit, of = audited(found)
-    measures = [] if audit is None else list(_audit(audit, of))
+    measures = [] if audit is None else list(_audit(found, audit, of))
     return Summary(
         model="classifier" if classes else "regressor",
         title=title(model),
@@ -50,6 +52,8 @@ def audited(found: Given) -> tuple[Any, str]:
     if not len(found.model.known_):
         unknown = "of which this model, shared without its rows, does not know whether the fit had them"
         return _audited(found, some), unknown
+    if twins(found.model) > TWINS:
+        return _audited(found, some), "of which many equal rows of the fit, as rows of these data often do by chance"
     old = seen(found.model, found.some(some))
     known, fresh = some[old], some[~old]
     if all_remembered(found.model) and len(known) and len(fresh) >= FRESH:
@@ -77,13 +81,27 @@ def all_remembered(model: Any) -> bool:
 
 def seen(model: Any, X: Any) -> Array:
     """Say which rows the fit had: their codes are among those that it remembers, of at most so many of its rows."""
+    tree, scale = remembered(model)
+    codes = np.asarray(model.autoencoder_.transform(X), np.float64).reshape(X.shape[0], -1)
+    found: Array = tree.query(codes / scale)[0] < SAME
+    return found
+
+
+def twins(model: Any) -> float:
+    """Return which share of the rows that a model remembers have the code of another one."""
+    tree, _ = remembered(model)
+    if len(tree.data) < 2:
+        return 0.0
+    return float((tree.query(tree.data, k=2)[0][:, 1] < SAME).mean())
+
+
+def remembered(model: Any) -> tuple[Any, Array]:
+    """Return a tree of the codes of the fit's rows, in units of their spread, and these units."""
     from scipy.spatial import cKDTree
 
-    codes = np.asarray(model.autoencoder_.transform(X), np.float64).reshape(X.shape[0], -1)
     known = model.known_concepts_.astype(np.float64).reshape(len(model.known_concepts_), -1)
     scale = np.maximum(known.std(0), 1e-6)
-    found: Array = cKDTree(known / scale).query(codes / scale)[0] < SAME
-    return found
+    return cKDTree(known / scale), scale
 
 
 def said(audit: Any) -> list[Verdict]:
@@ -118,11 +136,14 @@ def weights(model: Any) -> list[Part]:
     return [network, Part("weights", text)]
 
 
-def _audit(audit: Any, of: str) -> Any:
+def _audit(found: Given, audit: Any, of: str) -> Any:
     scale, unit = (100.0, "%") if audit.measure == "accuracy" else (1.0, "")
     others = [Beside(name, scale * value) for name, value in audit.baselines.items()]
-    text = f"on {audit.rows:,} rows, {of}; baselines were fitted to other rows of the same data"
-    yield Measure(audit.measure, scale * audit.score, unit, others, "high", text)
+    whole = float(found.model.score(found.X, found.y))
+    yield Measure(audit.measure, scale * whole, unit, [], "high", f"on all {len(found):,} rows")
+    name = f"{audit.measure} on {audit.rows:,} of {len(found):,} rows"
+    text = f"rows {of}; the baselines beside it were fitted to others of these rows, so that not all could be measured"
+    yield Measure(name, scale * audit.score, unit, others, "high", text)
     without = [Beside(f"with {name}", scale * value) for name, value in audit.leakage.items()]
     text = "what is left of the score when concepts or relevances are taken away; it should fall"
     yield Measure(f"{audit.measure} that concepts carry", scale * audit.score, unit, without, "", text)

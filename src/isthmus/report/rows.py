@@ -11,6 +11,7 @@ import numpy as np
 
 from isthmus.atrow import labels_of
 from isthmus.data.codec import TableCodec
+from isthmus.data.record import unlabelled
 from isthmus.estimators.inputs import gather, row_shape, rows_at
 from isthmus.estimators.series import channels
 from isthmus.report.contract import Column, Data, Labels
@@ -294,7 +295,8 @@ def labels(found: Given, shown: Shown, blobs: Blobs) -> Labels | None:
     if found.y is None:
         return None
     y = shown.take(found.y)
-    if found.y.dtype.kind == "f" and (len(np.unique(y)) > 20 or not (y == np.round(y)).all()):
+    known = y[~unlabelled(y)]
+    if found.y.dtype.kind == "f" and (len(np.unique(known)) > 20 or not (known == np.round(known)).all()):
         return Labels(found.label, [], blobs.single("labels", y))
     names = np.array([_told(value) for value in y])
     classes, index = np.unique(names, return_inverse=True)

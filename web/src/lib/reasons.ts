@@ -26,7 +26,7 @@ export function cellReason(columns: Column[], told: Explained, j: number): strin
   const ranged = told.low !== null && told.high !== null && !Number.isNaN(told.low[j]) && !Number.isNaN(told.high[j]);
   const [low, high] = ranged ? [text(told.low as Cells), text(told.high as Cells)] : ["", ""];
   const between = low === high ? "" : ` (${low} to ${high})`;
-  return there === wanted ? `${column.name} is ${there}, as expected${between}` : `${column.name} is ${there}, expected ${wanted}${between}`;
+  return there === wanted ? `${column.name} is ${there}, the likeliest of several${between}` : `${column.name} is ${there}, expected ${wanted}${between}`;
 }
 
 /** The share of a score that a column adds, in whole percent as Python tells it. */
