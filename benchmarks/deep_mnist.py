@@ -2,9 +2,9 @@
 
 Metric: squared error summed over pixels in [0, 1], mean over the 10,000 test pictures. Theirs is 3.00, logistic PCA's
 8.01, PCA's 13.87. Every member is trained on 55,000 pictures; the other 5,000 training pictures choose the epoch and
-chose the settings below (activation, likelihood, strength of each regulariser, from runs of 10 to 16 epochs; then rows of
-a batch, weight decay and epochs, from runs of 30 to 120). Test pictures are looked at once, by the finished model. The
-budget is 15 minutes of two cores for each member.
+chose the settings below (activation, likelihood, strength of each regulariser, from runs of 10 to 16 epochs; then rows
+of a batch, weight decay and epochs, from runs of 30 to 120). Test pictures are looked at once, by the finished model.
+The budget is 15 minutes of two cores for each member.
 
 All members share net, cross-entropy, batches of 64, and Adam at 1e-3 falling along a cosine; they differ in what keeps
 them from overfitting. The contractive penalty differentiates the encoder twice, so its member gets fewer epochs in the
