@@ -1,40 +1,6 @@
 /* Answers of a dense net: one walk of rows through all layers, in the cache, for code, output and loss. */
 #include "answers.h"
-
-/* Add up lanes in double precision, in pairs: one after another they would wait for each other. */
-INLINE double lanes(vec s) {
-    double d[V / 2];
-    for (int u = 0; u < V / 2; u++) d[u] = (double)s[u] + (double)s[u + V / 2];
-    for (int u = 0; u < V / 4; u++) d[u] += d[u + V / 4];
-    return (d[0] + d[2]) + (d[1] + d[3]);
-}
-
-/* Return the loss of one row, whose padding is zero in both: squares, or cross-entropies from logits, which are
- * max(o, 0) - x o + log(1 + e^-|o|). */
-INLINE double loss_of(int64_t loss, const float *o, const float *x, int64_t width, int64_t wide) {
-    const vec none = {0}, one = none + 1.0f;
-    const whole order = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    vec sum = none, many = one;
-    double total = 0;
-    for (int64_t i = 0; i < wide; i += V) {
-        const vec at = *(const vec *)(o + i), by = *(const vec *)(x + i);
-        if (loss == SQUARED) {
-            sum += (at - by) * (at - by);
-            continue;
-        }
-        sum += EITHER(at > none, at, none) - by * at;
-        const whole there = order < (int32_t)(width - i);
-        vec t = EITHER(at > none, -at, at);
-        power(&t);
-        many *= EITHER(there, one + t, one);
-        /* Of numbers between 1 and 2, so that 64 of them are no larger than a float may be. */
-        if (i / V % 64 == 63 || i + V >= wide) {
-            for (int u = 0; u < V; u++) total += logf(many[u]);
-            many = one;
-        }
-    }
-    return total + lanes(sum);
-}
+#include "losses.h"
 
 INLINE void write_rows(float *to, const float *from, int64_t rows, int64_t width, int64_t ld) {
     for (int64_t r = 0; to && r < rows; r++) memcpy(to + r * width, from + r * ld, width * sizeof(float));
@@ -101,7 +67,7 @@ void isthmus_answer_dense(const question *q) {
         write_rows(q->out ? q->out + first * last : 0, out, rows, last, padded(last));
         for (int64_t i = 0; i < rows; i++) {
             if (first + rows + i < q->rows) fetch(q, first + rows + i, 1);
-            if (q->sums) q->sums[first + i] = loss_of(q->loss, out + i * wide, r.x + i * wide, q->width, full);
+            if (q->sums) q->sums[first + i] = loss_of(q->loss, out + i * wide, r.x + i * wide, q->width);
         }
     }
     if (q->seen) note(low, high, none, q->seen);

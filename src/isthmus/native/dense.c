@@ -40,11 +40,11 @@ INLINE void add_up(float *to, const float *from, int64_t ld, int64_t rows) {
 typedef struct { double scale, beta, *value, *apart; chance by; const float *counts; } asked;
 
 /* Say what rows lose, and what is added for their codes. */
-INLINE void judge(const job *j, const room *r, int64_t rows, asked of, float *h) {
+INLINE void judge(const job *j, const room *r, int64_t rows, asked of) {
     const float *out = r->y[j->depth - 1];
     const int64_t wide = padded(j->width), code = j->drawn >= 0 ? j->drawn : j->ruled;
     *of.value = of.counts ? counted(j->loss, out, r->t, of.counts, rows, j->width, wide)
-                          : term(j->loss, out, r->t, rows, j->width, wide, h);
+                          : term(j->loss, out, r->t, rows, j->width, wide);
     if (code < 0) return;
     const layer a = j->layers[code];
     const float *y = r->y[code];
@@ -98,14 +98,10 @@ INLINE void gradient(const work *w, room *r, int64_t rows, int listed, asked of,
     float *g = r->g, *h = r->h;
     const int contracts = j->ruled == 0 && j->asks == CONTRACTION;
     if (contracts) lengths_of(j->layers[0], w->p, r->code);
-    if (of.value) judge(j, r, rows, of, h);
+    if (of.value) judge(j, r, rows, of);
     for (int64_t i = 0; i < rows * wide; i += V) {
         vec mean = *(const vec *)(out + i);
-        if (j->loss == CROSS_ENTROPY) {
-            mean = -mean;
-            power(&mean);
-            mean = 1.0f / (1.0f + mean);
-        }
+        if (j->loss == CROSS_ENTROPY) squash(&mean);
         *(vec *)(g + i) = (mean - *(const vec *)(r->t + i)) * by;
     }
     for (int64_t n = 0; of.counts && n < rows; n++)

@@ -45,12 +45,19 @@ INLINE void power(vec *x) {
     *x = (q * f * f + f + 1.0f) * two;
 }
 
-/* Write 1 / (1 + e^-(by x)) to y, a vector at a time. */
+/* Put 1 / (1 + e^-x) in the place of x. */
+INLINE void squash(vec *x) {
+    vec t = -*x;
+    power(&t);
+    *x = 1.0f / (1.0f + t);
+}
+
+/* Write 1 / (1 + e^-(by x)) to y. */
 INLINE void logistic(float *y, const float *x, float by, int64_t n) {
     for (int64_t i = 0; i < n; i += V) {
-        vec t = *(const vec *)(x + i) * -by;
-        power(&t);
-        *(vec *)(y + i) = 1.0f / (1.0f + t);
+        vec t = *(const vec *)(x + i) * by;
+        squash(&t);
+        *(vec *)(y + i) = t;
     }
 }
 

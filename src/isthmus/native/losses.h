@@ -2,27 +2,46 @@
 #pragma once
 #include "dense.h"
 
-/* Return what the loss adds up to over rows: squares, or cross-entropies from logits, which are
- * max(o, 0) - x o + log(1 + e^-|o|). The last is -log of a logistic between 1/2 and 1, of which 64 are multiplied before
- * one logarithm is taken. */
-INLINE double term(int64_t loss, const float *out, const float *x, int64_t rows, int64_t width, int64_t wide, float *h) {
+/* Add up lanes in double precision, in pairs: one after another they would wait for each other. */
+INLINE double lanes(vec s) {
+    double d[V / 2];
+    for (int u = 0; u < V / 2; u++) d[u] = (double)s[u] + (double)s[u + V / 2];
+    for (int u = 0; u < V / 4; u++) d[u] += d[u + V / 4];
+    return (d[0] + d[2]) + (d[1] + d[3]);
+}
+
+/* Return the loss of one row, whose padding is zero in both: squares, or cross-entropies from logits, which are
+ * max(o, 0) - x o + log(1 + e^-|o|). */
+INLINE double loss_of(int64_t loss, const float *o, const float *x, int64_t width) {
+    const int64_t wide = panels_of(width) * V;
+    const vec none = {0}, one = none + 1.0f;
+    const whole order = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    vec sum = none, many = one;
     double total = 0;
-    if (loss == CROSS_ENTROPY) {
-        for (int64_t i = 0; i < rows * wide; i++) h[i] = fabsf(out[i]);
-        logistic(h, h, 1.0f, rows * wide);
-    }
-    for (int64_t r = 0; r < rows; r++) {
-        float row = 0;
-        const float *o = out + r * wide, *at = x + r * wide, *p = h + r * wide;
-        if (loss == SQUARED) for (int64_t i = 0; i < width; i++) row += (o[i] - at[i]) * (o[i] - at[i]);
-        else for (int64_t i = 0; i < width; i++) row += (o[i] > 0 ? o[i] : 0) - at[i] * o[i];
-        total += row;
-        for (int64_t i = 0; loss == CROSS_ENTROPY && i < width; i += 64) {
-            float many = 1;
-            for (int64_t k = i; k < i + 64 && k < width; k++) many *= p[k];
-            total -= logf(many);
+    for (int64_t i = 0; i < wide; i += V) {
+        const vec at = *(const vec *)(o + i), by = *(const vec *)(x + i);
+        if (loss == SQUARED) {
+            sum += (at - by) * (at - by);
+            continue;
+        }
+        sum += EITHER(at > none, at, none) - by * at;
+        const whole there = order < (int32_t)(width - i);
+        vec t = EITHER(at > none, -at, at);
+        power(&t);
+        many *= EITHER(there, one + t, one);
+        /* Of numbers between 1 and 2, so that 64 of them are no larger than a float may be. */
+        if (i / V % 64 == 63 || i + V >= wide) {
+            for (int u = 0; u < V; u++) total += logf(many[u]);
+            many = one;
         }
     }
+    return total + lanes(sum);
+}
+
+/* Return what the loss adds up to over rows that are `wide` apart. */
+INLINE double term(int64_t loss, const float *out, const float *x, int64_t rows, int64_t width, int64_t wide) {
+    double total = 0;
+    for (int64_t r = 0; r < rows; r++) total += loss_of(loss, out + r * wide, x + r * wide, width);
     return total;
 }
 
@@ -83,7 +102,7 @@ INLINE double contraction(const layer a, const float *y, const float *lengths, i
             squared_slope(a.activation, &t);
             sum += t * *(const vec *)(lengths + i);
         }
-        for (int u = 0; u < V; u++) total += sum[u];
+        total += lanes(sum);
     }
     return total;
 }
