@@ -112,16 +112,9 @@ def by_isthmus(model: Callable[[int, Trainer | None], Autoencoder]) -> Callable[
     """Return a method that has an autoencoder."""
 
     def fill(train: Any, test: Any, seed: int, quick: bool) -> Any:
-        return fitted(model(seed, Trainer(epochs=5) if quick else None), train).impute(test)
+        return model(seed, Trainer(epochs=5) if quick else None).fit(train).impute(test)
 
     return fill
-
-
-def fitted(model: Autoencoder, train: Any) -> Autoencoder:
-    """Fit a model; that the default has fewer units for narrow tables need not be said each time."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="the default of .* units")
-        return model.fit(train)
 
 
 METHODS = {
@@ -212,7 +205,7 @@ def types(frame: Any, quick: bool) -> dict[str, Any]:
     """Fit and fill frames of both libraries."""
     trainer = Trainer(epochs=5) if quick else None
     told = [
-        came_back(table, fitted(Autoencoder(trainer=trainer, random_state=0), table).impute(table))
+        came_back(table, Autoencoder(trainer=trainer, random_state=0).fit(table).impute(table))
         for table in typed(frame)
     ]
     return {"kept": " and ".join(f"{kept} of {columns}" for kept, columns in told), "seeds": 1}

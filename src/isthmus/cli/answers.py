@@ -23,7 +23,7 @@ def walked(data: str, reading: Reading, types: Any) -> tuple[Iterator[Data], int
     if reading.limit is None and reading.size is None and not built_in and blockwise.in_blocks(data):
         walk = blockwise.blocks(data, label=reading.label, drop=reading.drop, types=types)
         return walk, blockwise.count(data)
-    given = rows.read(data, reading, types=types)
+    given = rows.read(data, reading, types=types, aside=True)
     return blockwise.parts(given), len(given)
 
 

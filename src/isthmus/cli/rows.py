@@ -41,10 +41,12 @@ def read(
     types: Mapping[str, Any] | None = None,
     quiet: bool = False,
     colours: bool = False,
+    aside: bool = False,
 ) -> Data:
     """Read rows, as a table where ``types`` are given; a download shows how far it is.
 
-    With ``colours`` labels colour what is drawn and teach no model, so that rows may lack them.
+    With ``colours`` labels colour what is drawn and teach no model, so that rows may lack them. Columns that are left
+    out are kept ``aside`` where they are to be written again, and take no memory elsewhere.
     """
     from isthmus.cli.progress import Download
     from isthmus.data import read as read_rows
@@ -55,7 +57,7 @@ def read(
     if size is not None and len(size) != 2:
         raise ValueError(f"--{stretch} {reading.size!r} is not HEIGHTxWIDTH; write for example 28x28")
     with Download(quiet=quiet) as shown:
-        return read_rows(
+        found = read_rows(
             source,
             label=Colour(reading.label) if colours and reading.label is not None else reading.label,
             drop=reading.drop,
@@ -64,6 +66,7 @@ def read(
             types=types,
             progress=shown.step,
         )
+    return found if aside else replace(found, aside=None)
 
 
 def opened(source: str, reading: Reading, *, asked: bool, table: bool) -> Stream | None:

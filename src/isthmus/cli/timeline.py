@@ -183,9 +183,9 @@ def points(detector: Any, source: str, reading: Reading) -> Data:
     reading = remembered.reading_for(detector, source, reading)
     time = getattr(detector, "time_", None)
     if time is None or time not in reading.drop:
-        return rows.read(source, reading, types=rows.types_of(detector), colours=True)
+        return rows.read(source, reading, types=rows.types_of(detector), colours=True, aside=True)
     kept = replace(reading, drop=tuple(name for name in reading.drop if name != time))
-    read = rows.read(source, kept, types=rows.types_of(detector), colours=True)
+    read = rows.read(source, kept, types=rows.types_of(detector), colours=True, aside=True)
     if time in (read.names or ()) and times_of(replace(read, table=read.table.select([time]), names=(time,))):
         _in_order(read, time)
     return read
